@@ -1,0 +1,113 @@
+"""Asynchronous successive halving, the stopping variant: which trial goes on, and which stops at a rung.
+
+Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", arXiv 1810.05934, in the form of
+Ray Tune's AsyncHyperBandScheduler with one bracket. Pure Python: no Ray, no torch, no clock, no randomness.
+"""
+
+import bisect
+import math
+
+
+class Rungs:
+    """The rungs at `grace_epochs * reduction_factor ** k`, and the finite values that were recorded in each.
+
+    A trial that reaches a rung is compared with the values recorded there before it: it stops when
+
+        value < quantile(recorded, 1 - 1 / reduction_factor)        (linear interpolation; empty: go on)
+
+    and is recorded either way. So the best `1 / reduction_factor` of those seen so far go on; higher is
+    better. A trial that was told to stop is told so again whenever it reports again.
+    """
+
+    def __init__(self, *, grace_epochs: int, reduction_factor: float, max_epochs: int):
+        if not 1 <= grace_epochs <= max_epochs:
+            raise ValueError(
+                f"`1 <= grace_epochs <= max_epochs` must hold, but got grace_epochs={grace_epochs} and "
+                f"max_epochs={max_epochs}: lower the one or raise the other."
+            )
+        if not (math.isfinite(reduction_factor) and reduction_factor > 1):
+            raise ValueError(
+                f"`reduction_factor` must be finite and > 1, but got {reduction_factor}: usual are 3 or 4."
+            )
+        self.grace_epochs = grace_epochs
+        self.reduction_factor = reduction_factor
+        self.max_epochs = max_epochs
+        # Ray's own expression, rounding included, so that both place the last rung alike.
+        n_levels = int(math.log(max_epochs / grace_epochs) / math.log(reduction_factor) + 1)
+        levels = (math.ceil(grace_epochs * reduction_factor**k) for k in range(n_levels))
+        self._values: dict[int, dict[int, float]] = {level: {} for level in levels}
+        self._sorted: dict[int, list[float]] = {level: [] for level in self._values}
+        self._stopped: set[int] = set()
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The epochs at which trials are compared, ascending."""
+        return tuple(self._values)
+
+    @property
+    def values(self) -> dict[int, dict[int, float]]:
+        """{level: {trial: value}} in the order of arrival, as a copy."""
+        return {level: dict(recorded) for level, recorded in self._values.items()}
+
+    @property
+    def stopped(self) -> frozenset[int]:
+        """The trials that were told to stop before `max_epochs`."""
+        return frozenset(self._stopped)
+
+    def counts(self) -> dict[int, int]:
+        """{level: number of trials recorded there}."""
+        return {level: len(recorded) for level, recorded in self._values.items()}
+
+    def cutoff(self, level: int) -> float | None:
+        """What a trial must reach at `level` to go on; None while the rung is empty."""
+        ascending = self._sorted[level]
+        if not ascending:
+            return None
+        # The rounding of numpy's percentile(values, (1 - 1 / factor) * 100), so that ties fall as in Ray.
+        position = (len(ascending) - 1) * ((1 - 1 / self.reduction_factor) * 100 / 100)
+        below = math.floor(position)
+        weight = position - below
+        low, high = ascending[below], ascending[min(below + 1, len(ascending) - 1)]
+        return low + (high - low) * weight if weight < 0.5 else high - (high - low) * (1 - weight)
+
+    def report(self, trial: int, epoch: int, value: float) -> bool:
+        """Take one report; True means: stop this trial now.
+
+        The report enters the highest rung that it has reached and that does not have the trial yet. Reports
+        that were taken before (replayed after a restart) change nothing. A value that is not finite enters no
+        rung and stops its trial.
+        """
+        if epoch >= self.max_epochs or trial in self._stopped:
+            return True
+        if not math.isfinite(value) or self._is_cut(trial, epoch, float(value)):
+            self._stopped.add(trial)
+        return trial in self._stopped
+
+    def _is_cut(self, trial: int, epoch: int, value: float) -> bool:
+        for level in reversed(self._values):
+            if epoch >= level and trial not in self._values[level]:
+                cutoff = self.cutoff(level)
+                self._values[level][trial] = value
+                bisect.insort(self._sorted[level], value)
+                return cutoff is not None and value < cutoff
+        return False
+
+    def __eq__(self, other: object) -> bool:
+        """Equal settings, records and stops; the order of arrival does not matter."""
+        if not isinstance(other, Rungs):
+            return NotImplemented
+        mine, theirs = ((rungs._settings(), rungs._values, rungs._stopped) for rungs in (self, other))
+        return mine == theirs
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value}" for name, value in self._settings().items())
+        return f"Rungs({settings}, counts={self.counts()})"
+
+    def _settings(self) -> dict[str, float]:
+        return {
+            "grace_epochs": self.grace_epochs,
+            "reduction_factor": self.reduction_factor,
+            "max_epochs": self.max_epochs,
+        }
