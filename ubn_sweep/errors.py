@@ -1,0 +1,10 @@
+"""The one exception that users are meant to see, as one line and exit code 2."""
+
+
+class UserError(ValueError):
+    """Something that the user can mend. Its text states the rule, the value, the place and the remedy."""
+
+
+def known(names: object) -> str:
+    """Lists known names, sorted, for the message about an unknown one."""
+    return ", ".join(sorted(str(name) for name in names))  # type: ignore[attr-defined]

@@ -1,0 +1,148 @@
+"""The YAML edge: text -> checked, frozen dataclasses; a mistake becomes one line that names its place."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from ubn_sweep.errors import UserError
+
+T = TypeVar("T")
+
+
+def load_yaml(path: Path) -> tuple[Any, str]:
+    """Reads a YAML file and returns its content and its text.
+
+    Raises:
+        UserError: the file is missing, unreadable, or not YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{path}: cannot be read ({reason}): give the path of a YAML file") from error
+    try:
+        return yaml.safe_load(text), text
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark is not None else str(path)
+        problem = getattr(error, "problem", None) or "unreadable"
+        raise UserError(f"{where}: not valid YAML ({problem}): mend the syntax there") from error
+
+
+def parse(kind: type[T], content: Any, *, source: str, text: str | None = None) -> T:
+    """Checks content against a dataclass of the schema.
+
+    Raises:
+        UserError: naming the first offending key, its line in `text` where there is one, and the remedy.
+    """
+    if not isinstance(content, dict):
+        raise UserError(f"{source}: must hold a mapping of keys, but holds {type(content).__name__}: see the docs")
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        raise UserError(_explain(error, kind, source, text)) from error
+
+
+def line_of(text: str, place: tuple[str, ...]) -> int | None:
+    """The line, from 1, of a key path in a YAML text; that of its nearest parent where it is absent."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = None
+    for key in place:
+        child = _child(node, key)
+        if child is None:
+            break
+        line, node = child
+    return line
+
+
+def to_plain(value: Any) -> dict[str, Any]:
+    """A dataclass of the schema as plain mappings, lists and scalars, ready for YAML or JSON."""
+    return _plain(dataclasses.asdict(value))
+
+
+def dump_yaml(content: Any) -> str:
+    """YAML in the order of the fields."""
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def field_names(kind: Any) -> list[str]:
+    """The keys that a dataclass of the schema knows."""
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def did_you_mean(name: str, names: list[str]) -> str:
+    """' (did you mean `x`?)' where a known name is near, else nothing."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return f" (did you mean `{near[0]}`?)" if near else ""
+
+
+def at(source: str, text: str | None, place: tuple[str, ...]) -> str:
+    """`file.yaml:12: a.b.c`, for the beginning of a message."""
+    line = line_of(text, place) if text is not None else None
+    where = f"{source}:{line}" if line is not None else source
+    return f"{where}: {'.'.join(place)}" if place else where
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _child(node: Any, key: str) -> tuple[int, Any] | None:
+    if isinstance(node, yaml.MappingNode):
+        for name, value in node.value:
+            if name.value == key:
+                return name.start_mark.line + 1, value
+    if isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
+        value = node.value[int(key)]
+        return value.start_mark.line + 1, value
+    return None
+
+
+def _explain(error: ValidationError, kind: Any, source: str, text: str | None) -> str:
+    # Unknown keys first: a misspelt key is often the cause of what else is wrong.
+    mistakes = sorted(error.errors(), key=lambda item: item["type"] != "unexpected_keyword_argument")
+    mistake = mistakes[0]
+    place = tuple(str(part) for part in mistake["loc"] if not _is_union_tag(part, kind))
+    begin = at(source, text, place)
+    if mistake["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        names = _known_keys(kind, place[:-1])
+        return f"{begin}: unknown key{did_you_mean(place[-1], names)}; known here: {', '.join(names)}"
+    message = mistake["msg"].removeprefix("Value error, ")
+    if mistake["type"] == "value_error":
+        return f"{begin}: {message}"
+    if mistake["type"] in ("missing", "missing_argument"):
+        return f"{begin}: is required, but absent: add the key"
+    return f"{begin}: {message}, but got {mistake['input']!r}"
+
+
+def _is_union_tag(part: Any, kind: Any) -> bool:
+    # Pydantic puts the tag of a discriminated union into the path; it is no key of the file.
+    return isinstance(part, str) and part in getattr(kind, "__union_tags__", ())
+
+
+def _known_keys(kind: Any, place: tuple[str, ...]) -> list[str]:
+    for key in place:
+        kind = _field_type(kind, key)
+        if kind is None:
+            return []
+    return field_names(kind) if dataclasses.is_dataclass(kind) else []
+
+
+def _field_type(kind: Any, key: str) -> Any:
+    import typing
+
+    if not dataclasses.is_dataclass(kind):
+        return None
+    hint = typing.get_type_hints(kind).get(key)
+    candidates = [hint, *typing.get_args(hint)]
+    return next((item for item in candidates if dataclasses.is_dataclass(item)), None)
