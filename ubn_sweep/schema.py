@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import typing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -110,39 +111,76 @@ def _child(node: Any, key: str) -> tuple[int, Any] | None:
 
 def _explain(error: ValidationError, kind: Any, source: str, text: str | None) -> str:
     # Unknown keys first: a misspelt key is often the cause of what else is wrong.
-    mistakes = sorted(error.errors(), key=lambda item: item["type"] != "unexpected_keyword_argument")
+    mistakes = sorted(error.errors(), key=lambda item: item["type"] not in _UNKNOWN_KEY)
     mistake = mistakes[0]
-    place = tuple(str(part) for part in mistake["loc"] if not _is_union_tag(part, kind))
+    place = _place_in_file(mistake["loc"], kind)
     begin = at(source, text, place)
-    if mistake["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        names = _known_keys(kind, place[:-1])
+    if mistake["type"] in _UNKNOWN_KEY:
+        names = _known_keys(kind, mistake["loc"][:-1])
         return f"{begin}: unknown key{did_you_mean(place[-1], names)}; known here: {', '.join(names)}"
+    if mistake["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
+        return f"{begin}: is required, but absent: add the key"
     message = mistake["msg"].removeprefix("Value error, ")
     if mistake["type"] == "value_error":
         return f"{begin}: {message}"
-    if mistake["type"] in ("missing", "missing_argument"):
-        return f"{begin}: is required, but absent: add the key"
-    return f"{begin}: {message}, but got {mistake['input']!r}"
+    if mistake["type"].startswith("union_tag"):
+        return f"{begin}: {_explain_tag(mistake)}"
+    message = message[0].lower() + message[1:]
+    return f"{begin}: {message.removeprefix('input ')}, but got {mistake['input']!r}"
 
 
-def _is_union_tag(part: Any, kind: Any) -> bool:
-    # Pydantic puts the tag of a discriminated union into the path; it is no key of the file.
-    return isinstance(part, str) and part in getattr(kind, "__union_tags__", ())
+def _explain_tag(mistake: Any) -> str:
+    known_tags = mistake["ctx"].get("expected_tags", "").replace("'", "")
+    if mistake["type"] == "union_tag_not_found":
+        return "`type` is required, but absent: add it, one of float, int, choice, ordered, constant"
+    return f"unknown type `{mistake['ctx']['tag']}`; known: {known_tags}"
 
 
-def _known_keys(kind: Any, place: tuple[str, ...]) -> list[str]:
-    for key in place:
-        kind = _field_type(kind, key)
-        if kind is None:
-            return []
+_UNKNOWN_KEY = ("unexpected_keyword_argument", "extra_forbidden")
+
+
+def _place_in_file(loc: tuple[int | str, ...], kind: Any) -> tuple[str, ...]:
+    """Pydantic's path without the tags of unions, which are no keys of the file."""
+    place = []
+    for part in loc:
+        chosen = _member(kind, part)
+        if chosen is None:
+            place.append(str(part))
+            kind = _inner(kind, part)
+        else:
+            kind = chosen
+    return tuple(place)
+
+
+def _known_keys(kind: Any, loc: tuple[int | str, ...]) -> list[str]:
+    for part in loc:
+        kind = _member(kind, part) or _inner(kind, part)
     return field_names(kind) if dataclasses.is_dataclass(kind) else []
 
 
-def _field_type(kind: Any, key: str) -> Any:
-    import typing
+def _member(kind: Any, tag: int | str) -> Any:
+    """The member of a discriminated union that has this tag in its field `type`."""
+    for member in _dataclasses_in(kind) if not dataclasses.is_dataclass(kind) else []:
+        if tag in typing.get_args(typing.get_type_hints(member).get("type")):
+            return member
+    return None
 
+
+def _inner(kind: Any, part: int | str) -> Any:
+    """The type of what lies under a key."""
+    if typing.get_origin(kind) is dict:
+        return typing.get_args(kind)[1]
     if not dataclasses.is_dataclass(kind):
-        return None
-    hint = typing.get_type_hints(kind).get(key)
-    candidates = [hint, *typing.get_args(hint)]
-    return next((item for item in candidates if dataclasses.is_dataclass(item)), None)
+        inside = _dataclasses_in(kind)
+        if len(inside) != 1:
+            return None
+        kind = inside[0]
+    return typing.get_type_hints(kind, include_extras=True).get(str(part))
+
+
+def _dataclasses_in(kind: Any) -> list[Any]:
+    if dataclasses.is_dataclass(kind):
+        return [kind]
+    if typing.get_origin(kind) is dict:
+        return []
+    return [inner for member in typing.get_args(kind) for inner in _dataclasses_in(member)]

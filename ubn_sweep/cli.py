@@ -1,0 +1,172 @@
+"""The command line: parses, calls, prints. Results go to stdout, all else to stderr; mistakes exit with 2."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ubn_sweep import __version__
+from ubn_sweep.errors import UserError
+from ubn_sweep.privacy import opt_out_of_usage_reports
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
+home_option = click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the sweeps.  [default: ./sweeps]",
+)
+set_option = click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override a key, such as dataset.root=/data."
+)
+ray_options: list[Callable[[Any], Any]] = [
+    click.option("--ray-address", help="A Ray cluster to run on.  [default: one of its own on this machine]"),
+    click.option("--cpus", type=click.IntRange(1), help="Processors of the own cluster.  [default: all]"),
+    click.option("--gpus", type=click.IntRange(0), help="GPUs of the own cluster.  [default: all]"),
+]
+
+
+def with_ray_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(ray_options):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+def cli() -> None:
+    """Sweep, map and settle the hyperparameters of Unified Batch Normalization networks."""
+
+
+@cli.command()
+@click.argument("spec_path", metavar="SPEC", type=click.Path(path_type=Path))
+@set_option
+@as_json
+def validate(spec_path: Path, assignments: tuple[str, ...], as_json: bool) -> None:
+    """Check a spec and show the resolved space, without starting anything."""
+    from ubn_sweep.commands import validate_spec
+
+    validate_spec(spec_path, assignments, as_json=as_json)
+
+
+@cli.command()
+@click.argument("spec_path", metavar="SPEC", type=click.Path(path_type=Path))
+@click.option("--name", help="The sweep's name.  [default: the spec's, counted up where it is taken]")
+@click.option("--learn-from", multiple=True, metavar="SWEEP", help="An earlier sweep to learn from.")
+@set_option
+@home_option
+@with_ray_options
+@as_json
+def run(spec_path: Path, **options: Any) -> None:
+    """Start a sweep, and map its landscape when it ends."""
+    from ubn_sweep.commands import run_sweep
+
+    run_sweep(spec_path, **options)
+
+
+@cli.command()
+@click.argument("sweep")
+@home_option
+@with_ray_options
+@as_json
+def resume(sweep: str, **options: Any) -> None:
+    """Go on with a sweep that was interrupted or killed."""
+    from ubn_sweep.commands import resume_sweep
+
+    resume_sweep(sweep, **options)
+
+
+@cli.command()
+@click.argument("sweep")
+@home_option
+@as_json
+def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
+    """Map a sweep: the table of all observations, and the report."""
+    from ubn_sweep.commands import map_landscape
+
+    map_landscape(sweep, home=home, as_json=as_json)
+
+
+@cli.command()
+@click.argument("sweep")
+@click.option("--top", type=int, default=3, show_default=True, help="How many configs.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("configs"), show_default=True)
+@home_option
+@as_json
+def export(sweep: str, top: int, out: Path, home: Path | None, as_json: bool) -> None:
+    """Write a sweep's best configs, ready for `ubn-sweep train`."""
+    from ubn_sweep.commands import export_best
+
+    export_best(sweep, top=top, out=out, home=home, as_json=as_json)
+
+
+@cli.command()
+@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
+@click.option("--tracking-uri", help="MLflow's store.  [default: the sweep's]")
+@set_option
+@home_option
+@as_json
+def train(config_path: Path, **options: Any) -> None:
+    """Train a config for good, on train + validation, and test it once."""
+    from ubn_sweep.commands import train_final
+
+    train_final(config_path, **options)
+
+
+@cli.command()
+@click.argument("sweep")
+@click.option("--to", "tracking_uri", metavar="URI", help="Another MLflow store.  [default: the sweep's]")
+@home_option
+@as_json
+def sync(sweep: str, tracking_uri: str | None, home: Path | None, as_json: bool) -> None:
+    """Deliver to MLflow and the Optuna storage what has not arrived there yet."""
+    from ubn_sweep.commands import sync_sweep
+
+    sync_sweep(sweep, tracking_uri=tracking_uri, home=home, as_json=as_json)
+
+
+@cli.command()
+@click.argument("sweep", required=False)
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@home_option
+def ui(sweep: str | None, port: int, home: Path | None) -> None:
+    """Open MLflow's UI on the sweeps of this folder, on localhost only."""
+    from ubn_sweep.commands import open_ui
+
+    open_ui(sweep, port=port, home=home)
+
+
+def main() -> None:
+    """Entry point: one line and exit code 2 for what the user can mend."""
+    opt_out_of_usage_reports()
+    sys.path.insert(0, str(Path.cwd()))  # a user's own trainables lie where the sweep is started
+    try:
+        cli.main(standalone_mode=False)
+    except UserError as error:
+        _fail(str(error), 2)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        _fail(f"{error.format_message()} (`ubn-sweep --help` explains)", 2)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted", 130)
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """The machine-readable end: one object on one line."""
+    print(json.dumps(content, allow_nan=False), flush=True)
+
+
+def _fail(message: str, code: int) -> None:
+    line = " ".join(message.split("\n"))
+    print(f"error: {line}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
