@@ -1,0 +1,65 @@
+"""`--set a.b=value`: keys of a YAML file overridden from the command line."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from ubn_sweep.errors import UserError
+
+
+def apply_overrides(content: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """A copy of `content` with each `key.path=value` set; later ones win, absent mappings are made.
+
+    Values are YAML: `0.1` is a number, `null` is None, `[100, 150]` a list, and `1e-3` is a number too.
+    Whether a key is known is for the schema to say.
+
+    Raises:
+        UserError: an assignment is not written so, or leads through something that is no mapping.
+    """
+    result = copy.deepcopy(content)
+    for assignment in assignments:
+        place, value = _parse(assignment)
+        _set(result, place, value, assignment)
+    return result
+
+
+def _parse(assignment: str) -> tuple[list[str], Any]:
+    key, equals, text = assignment.partition("=")
+    place = key.strip().split(".")
+    if not equals or not all(place):
+        raise UserError(
+            f"--set {assignment}: is written KEY=VALUE: say dataset.root=/data/images, for instance"
+        )
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {assignment}: the value is not YAML: put it in quotes") from error
+    return place, _as_number(value)
+
+
+def _as_number(value: Any) -> Any:
+    """YAML 1.1 takes `1e-3`, without a point, for text."""
+    if isinstance(value, str) and value[:1] in "+-.0123456789" and "e" in value.lower():
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _set(content: dict[str, Any], place: list[str], value: Any, assignment: str) -> None:
+    for depth, key in enumerate(place[:-1], start=1):
+        inner = content.get(key)
+        if inner is None:
+            inner = content[key] = {}
+        if not isinstance(inner, dict):
+            here = ".".join(place[:depth])
+            raise UserError(
+                f"--set {assignment}: `{here}` holds {inner!r}, which has no keys: set `{here}` itself"
+            )
+        content = inner
+    content[place[-1]] = value

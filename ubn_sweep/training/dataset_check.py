@@ -1,0 +1,70 @@
+"""Is the data there? Asked before anything starts; the images themselves are not read. Needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ubn_sweep.errors import UserError
+from ubn_sweep.training import dataset_files as files
+from ubn_sweep.training.config import DatasetConfig
+
+
+def check_dataset(dataset: DatasetConfig) -> None:
+    """Checks that the dataset's folders and files exist and look like what they should hold.
+
+    Raises:
+        UserError: one line that names `dataset.root` (or another key), what is there, and the remedy.
+    """
+    if dataset.name == "digits":
+        return
+    root = files.root_of(dataset)
+    if dataset.name in files.CIFAR_FILES:
+        _check_cifar(dataset, root)
+    elif dataset.name == "imagefolder":
+        _check_image_folder(root)
+    else:
+        _check_parquet(dataset, root)
+
+
+def _check_cifar(dataset: DatasetConfig, root: Path) -> None:
+    folder, names = files.CIFAR_FILES[dataset.name]
+    absent = [name for name in names if not (root / folder / name).is_file()]
+    if absent and not dataset.download:
+        raise UserError(
+            f"dataset.root: `{root}` must hold {folder}/{absent[0]}, but does not: "
+            "give the folder above it, or set dataset.download to true"
+        )
+
+
+def _check_image_folder(root: Path) -> None:
+    train, test = files.train_folder(root), files.test_folder(root)
+    classes = files.class_names(train)
+    unknown = sorted(set(files.class_names(test)) - set(classes))
+    if unknown:
+        raise UserError(
+            f"dataset.root: classes of `{test}` must be among those of `{train}`, but `{unknown[0]}` is not: "
+            "rename or remove it"
+        )
+    for folder in (train, test):
+        for name in files.class_names(folder):
+            if not any(path.suffix.lower() in files.IMAGE_SUFFIXES for path in (folder / name).rglob("*")):
+                raise UserError(
+                    f"dataset.root: `{folder / name}` must hold images, but has none: fill or remove it"
+                )
+
+
+def _check_parquet(dataset: DatasetConfig, root: Path) -> None:
+    from ubn_sweep.training.parquet_layout import count_rows, layout_of
+
+    train = files.parquet_files(root, ["train"], what="training")
+    test = files.parquet_files(root, files.TEST_PREFIXES, what="test")
+    for shards, key, wanted in (
+        (train, "train", dataset.train_examples),
+        (test, "test", dataset.test_examples),
+    ):
+        layout_of(shards[0])
+        rows = count_rows(shards)
+        if wanted is not None and wanted > rows:
+            raise UserError(
+                f"dataset.{key}_examples: `{shards[0].parent}` holds {rows}, but got {wanted}: lower it"
+            )

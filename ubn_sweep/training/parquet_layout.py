@@ -1,0 +1,98 @@
+"""Hugging Face's image layout in Parquet: which columns hold the images and the labels. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ubn_sweep.errors import UserError
+
+USUAL_IMAGE_NAMES = ("img", "image")
+USUAL_LABEL_NAMES = ("label", "labels", "fine_label")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParquetLayout:
+    """The columns of a shard that matter."""
+
+    image: str
+    """A struct with the encoded image in its field `bytes`."""
+    label: str
+    """Integers from 0."""
+    class_names: tuple[str, ...] | None
+    """From the schema's metadata; None where it names none."""
+
+
+def layout_of(path: Path) -> ParquetLayout:
+    """Finds the columns by their types and by the metadata under `huggingface`.
+
+    Raises:
+        UserError: the file is no Parquet file, or has no such columns.
+    """
+    schema = read_schema(path)
+    features = _features(schema)
+    columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    image = _choose([field.name for field in schema if _holds_images(field.type)], USUAL_IMAGE_NAMES)
+    if image is None:
+        raise UserError(
+            f"dataset.root: `{path}` must have a column of images, a struct with a binary field `bytes`, "
+            f"but has {columns}: save it with Hugging Face's datasets"
+        )
+    label = _choose([field.name for field in schema if pa.types.is_integer(field.type)], USUAL_LABEL_NAMES)
+    if label is None:
+        raise UserError(
+            f"dataset.root: `{path}` must have an integer column `label`, but has {columns}: add it"
+        )
+    names = features.get(label, {}).get("names")
+    return ParquetLayout(image=image, label=label, class_names=None if names is None else tuple(names))
+
+
+def count_rows(shards: Sequence[Path]) -> int:
+    """Rows of all shards, from their footers."""
+    return sum(pq.read_metadata(path).num_rows for path in shards)
+
+
+def read_schema(path: Path) -> Any:
+    """The schema of a shard.
+
+    Raises:
+        UserError: it cannot be read as Parquet.
+    """
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"dataset.root: `{path}` cannot be read as Parquet ({reason}): fetch it again"
+        ) from error
+
+
+def _features(schema: Any) -> dict[str, Any]:
+    try:
+        content = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = content["info"]["features"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return features if isinstance(features, dict) else {}
+
+
+def _holds_images(kind: Any) -> bool:
+    if not pa.types.is_struct(kind):
+        return False
+    position = kind.get_field_index("bytes")
+    return position >= 0 and (
+        pa.types.is_binary(kind.field(position).type) or pa.types.is_large_binary(kind.field(position).type)
+    )
+
+
+def _choose(found: list[str], usual: Sequence[str]) -> str | None:
+    for name in usual:
+        if name in found:
+            return name
+    return found[0] if found else None
