@@ -20,7 +20,7 @@ from ubn_sweep.sweep.priors import learn_from
 from ubn_sweep.sweep.ray_environment import prepare_ray_environment
 from ubn_sweep.sweep.spec import SweepSpec, check_name, spec_from_plain
 from ubn_sweep.sweep.state import SweepState, TrialState
-from ubn_sweep.sweep.trial import find_trainable
+from ubn_sweep.sweep.trainables import check_trainable
 from ubn_sweep.tracking.events import AttemptStarted, Event, SweepEnded, SweepStarted
 from ubn_sweep.tracking.journal import Journal, read_journal
 from ubn_sweep.tracking.store import SweepFolder, existing_sweeps
@@ -117,20 +117,7 @@ def recorded_spec(events: list[Event]) -> SweepSpec:
 def check_runnable(spec: SweepSpec) -> None:
     """What can be known before anything starts: that the data and the trainable are there."""
     check_dataset(spec.base.dataset)
-    find_trainable_file(spec.trainable)
-
-
-def find_trainable_file(name: str) -> None:
-    """Imports nothing but finds the module, so that a mistyped name is known at once, and torch stays unloaded."""
-    import importlib.util
-
-    module = name.partition(":")[0]
-    try:
-        found = importlib.util.find_spec(module) if module else None
-    except ImportError:
-        found = None
-    if found is None:
-        find_trainable(name)  # says what is wrong
+    check_trainable(spec.trainable)
 
 
 def new_folder(home: Path, name: str, *, may_count_up: bool) -> SweepFolder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from typing import Any
 
@@ -43,14 +42,26 @@ class SearchMemory:
             storage=self._storage, study_name=STUDY, direction="maximize", sampler=self._sampler
         )
         self._study_id = study._study_id
+        self._name = sampler
+        self._open: int | None = None
+        """A trial of the study that has no params yet."""
         self._ids: dict[int, int] = {}
         self._last: dict[int, float] = {}
         self._seen: set[str] = set()
 
     def add(self, number: int, params: Params) -> None:
         """A trial starts."""
-        self._ids[number] = self._create(params, TrialState.RUNNING)
         self._seen.add(_identity(params))
+        if self._open is None:
+            self._ids[number] = self._create(params, TrialState.RUNNING)
+            return
+        self._ids[number], self._open = self._open, None
+        values, distributions = self._space.to_optuna(params)
+        for name, value in values.items():
+            distribution = distributions[name]
+            self._storage.set_trial_param(
+                self._ids[number], name, distribution.to_internal_repr(value), distribution
+            )
 
     def report(self, number: int, epoch: int, score: float) -> None:
         """A trial finished an epoch with a finite score."""
@@ -71,14 +82,20 @@ class SearchMemory:
         self._create(params, state, scores, value)
 
     def suggest(self, number: int) -> tuple[Params, str] | None:
-        """Params that no trial of the sweep has had, and who suggested them; None where the space is exhausted."""
-        params = self._sample(self._sampler, number)
+        """Params that no trial of the sweep has had, and who suggested them; None where the space is exhausted.
+
+        They belong to the trial that `add` is called for next.
+        """
+        self._open = self._storage.create_new_trial(self._study_id)
+        params = self._sample(self._sampler)
         if not self.has_seen(params):
-            return params, type(self._sampler).__name__
+            return params, self._name
         for attempt in range(FRESH_ATTEMPTS):
-            params = self._sample(RandomSampler(seed=_mixed(self._seed, number, attempt)), number)
+            params = self._sample(RandomSampler(seed=_mixed(self._seed, number, attempt)))
             if not self.has_seen(params):
                 return params, "random, to avoid a duplicate"
+        self._storage.set_trial_state_values(self._open, TrialState.FAIL)
+        self._open = None
         return None
 
     def has_seen(self, params: Params) -> bool:
@@ -88,23 +105,11 @@ class SearchMemory:
         """The study's trials, priors included."""
         return self._storage.get_all_trials(self._study_id)
 
-    def _sample(self, sampler: BaseSampler, number: int) -> Params:
+    def _sample(self, sampler: BaseSampler) -> Params:
         # A study object of its own for each suggestion: it caches the list of trials.
         study = optuna.load_study(study_name=STUDY, storage=self._storage, sampler=sampler)
-        trial = FrozenTrial(
-            number=len(self.trials()),
-            trial_id=-1,
-            state=TrialState.RUNNING,
-            value=None,
-            values=None,
-            datetime_start=datetime.datetime.now(),
-            datetime_complete=None,
-            params={},
-            distributions={},
-            user_attrs={},
-            system_attrs={},
-            intermediate_values={},
-        )
+        assert self._open is not None
+        trial = self._storage.get_trial(self._open)
         space = sampler.infer_relative_search_space(study, trial)
         relative = sampler.sample_relative(study, trial, space)
 
@@ -115,7 +120,6 @@ class SearchMemory:
                 value = distribution.to_external_repr(_only_value(distribution))
             else:
                 value = sampler.sample_independent(study, trial, name, distribution)
-            trial.params[name], trial.distributions[name] = value, distribution
             return value
 
         return self._space.sample(ask)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import os
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ubn_sweep import schema
-from ubn_sweep.errors import UserError
+from ubn_sweep.sweep.trainables import find_trainable
 from ubn_sweep.training.config import TrialConfig
 
 METRICS_FILE = "metrics.json"
@@ -99,29 +98,6 @@ class Trial:
 def newest_checkpoint(folder: Path) -> Path | None:
     """The whole checkpoint with the highest epoch."""
     return max(folder.glob("epoch-*"), key=_epoch_of, default=None)
-
-
-def find_trainable(name: str) -> Callable[[Trial], None]:
-    """The function that `module:function` names.
-
-    Raises:
-        UserError: it is not written so, or not to be found.
-    """
-    module_name, _, function_name = name.partition(":")
-    if not module_name or not function_name:
-        raise UserError(f"trainable: is written `module:function`, but got `{name}`: name both")
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise UserError(
-            f"trainable: `{module_name}` cannot be imported ({error}): "
-            "it must lie in the current folder or be installed"
-        ) from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise UserError(f"trainable: `{module_name}` has no function `{function_name}`; it has {', '.join(names)}")
-    return function  # type: ignore[no-any-return]
 
 
 def run_job(job: Job, send: Send) -> None:

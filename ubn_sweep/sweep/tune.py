@@ -6,6 +6,7 @@ Tune's one controller thread. Tune's own snapshots are not used: the journal is 
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,8 @@ def _last_words(trial: Any) -> str:
 
 def run_with_tune(state: SweepState, *, folder: Path, attempt: int, callbacks: list[Any]) -> None:
     """Runs what remains of a sweep on the Ray cluster that is connected. Returns when it ended or was interrupted."""
+    # Tune looks for the files of its own loggers at the end, and complains of each that is not there.
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.CRITICAL)
     checkpoints = folder / "checkpoints"
     deaths: dict[int, str] = {}
     spec = state.spec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.training import dataset_files as files
@@ -27,12 +28,11 @@ def check_dataset(dataset: DatasetConfig) -> None:
 
 
 def _check_cifar(dataset: DatasetConfig, root: Path) -> None:
-    folder, names = files.CIFAR_FILES[dataset.name]
-    absent = [name for name in names if not (root / folder / name).is_file()]
+    absent = [path for path in files.cifar_files(dataset.name, root) if not path.is_file()]
     if absent and not dataset.download:
         raise UserError(
-            f"dataset.root: `{root}` must hold {folder}/{absent[0]}, but does not: "
-            "give the folder above it, or set dataset.download to true"
+            f"dataset.root: `{root}` must hold {absent[0].relative_to(root)}, but does not: "
+            "give the folder above the archive's, or set dataset.download to true"
         )
 
 
@@ -49,22 +49,22 @@ def _check_image_folder(root: Path) -> None:
         for name in files.class_names(folder):
             if not any(path.suffix.lower() in files.IMAGE_SUFFIXES for path in (folder / name).rglob("*")):
                 raise UserError(
-                    f"dataset.root: `{folder / name}` must hold images, but has none: fill or remove it"
+                    f"dataset.root: `{folder / name}` has no images: fill or remove it"
                 )
 
 
 def _check_parquet(dataset: DatasetConfig, root: Path) -> None:
     from ubn_sweep.training.parquet_layout import count_rows, layout_of
 
-    train = files.parquet_files(root, ["train"], what="training")
-    test = files.parquet_files(root, files.TEST_PREFIXES, what="test")
-    for shards, key, wanted in (
-        (train, "train", dataset.train_examples),
-        (test, "test", dataset.test_examples),
-    ):
+    parts: list[tuple[Literal["train", "test"], int | None]] = [
+        ("train", dataset.train_examples),
+        ("test", dataset.test_examples),
+    ]
+    for part, wanted in parts:
+        shards = files.parquet_part(root, part)
         layout_of(shards[0])
         rows = count_rows(shards)
         if wanted is not None and wanted > rows:
             raise UserError(
-                f"dataset.{key}_examples: `{shards[0].parent}` holds {rows}, but got {wanted}: lower it"
+                f"dataset.{part}_examples: `{root}` holds {rows} such images, but got {wanted}: lower it"
             )

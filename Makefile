@@ -1,0 +1,48 @@
+# Two commands for a fresh machine with Python 3.11 or later and make: `make sweep` and `make test`.
+# Each sets up what it needs in .venv, once; a change of pyproject.toml or constraints.txt sets it up again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+SPEC ?= search_spaces/quickstart.yaml
+
+.PHONY: help sweep test check slow ui clean
+
+help:
+	@echo "make sweep   set up, and sweep UBN on handwritten digits (SPEC=... for another spec)"
+	@echo "make test    set up, and run the tests"
+	@echo "make check   set up, and run the linters and the type checker"
+	@echo "make slow    set up, and run the tests that take minutes"
+	@echo "make ui      open MLflow on the sweeps of this folder"
+	@echo "make clean   remove the environment and the caches, not the sweeps"
+
+sweep: $(VENV)/ready-to-run
+	$(BIN)/ubn-sweep run $(SPEC)
+
+test: $(VENV)/ready-to-develop
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: $(VENV)/ready-to-develop
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/ready-to-develop
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+ui: $(VENV)/ready-to-run
+	$(BIN)/ubn-sweep ui
+
+$(VENV)/ready-to-run: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Setting up $(VENV): a minute or two, once."
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/ready-to-develop: $(VENV)/ready-to-run
+	@$(PIP) --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
