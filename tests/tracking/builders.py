@@ -78,7 +78,7 @@ def metrics(trial: int, epoch: int, extra: int = 0) -> dict[str, float]:
 
 
 def trial_events(trial: int, *, extra: int = 0) -> list[Event]:
-    """One trial: status by its number; failed ones fail before the first epoch, diverged ones report a NaN."""
+    """One trial: status by its number; failed ones report nothing, diverged ones a NaN."""
     status = STATUS_OF[trial % 4]
     last = {"completed": MAX_EPOCHS, "stopped": 2, "failed": 0, "diverged": 1}[status]
     begin_s = START_S + 1 + trial

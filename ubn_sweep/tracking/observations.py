@@ -11,11 +11,11 @@ Columns, in this order:
     config.<key>             norm.* and training.batch_size as trained, varied or fixed; null: no effect
     metrics.<name>  float64  null where not reported; NaN is kept
 
-A params or config column is bool, int64, float64 (also where whole and real numbers meet) or string. In a string
-column a value that is itself null, such as `scaling: null`, is the text `none`, which keeps it apart from
-"inactive"; name, scaling and affine of the norm are string columns even where they are `none` throughout.
-Other columns without any value are float64. Keys are dotted, as in the trial config. Rows are sorted by trial,
-then epoch.
+A params or config column is bool, int64, float64 (also where whole and real numbers meet) or string.
+In a string column a value that is itself null, such as `scaling: null`, is the text `none`, which keeps it apart
+from "inactive"; name, scaling and affine of the norm are string columns even where they are `none` throughout.
+Other columns without any value are float64. Keys are dotted, as in the trial config.
+Rows are sorted by trial, then epoch.
 
 The schema's metadata tells the sweep: read it with `origin_of(table)`.
 """
