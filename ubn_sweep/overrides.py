@@ -31,9 +31,7 @@ def _parse(assignment: str) -> tuple[list[str], Any]:
     key, equals, text = assignment.partition("=")
     place = key.strip().split(".")
     if not equals or not all(place):
-        raise UserError(
-            f"--set {assignment}: is written KEY=VALUE: say dataset.root=/data/images, for instance"
-        )
+        raise UserError(f"--set {assignment}: is written KEY=VALUE: say dataset.root=/data, for instance")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -58,8 +56,6 @@ def _set(content: dict[str, Any], place: list[str], value: Any, assignment: str)
             inner = content[key] = {}
         if not isinstance(inner, dict):
             here = ".".join(place[:depth])
-            raise UserError(
-                f"--set {assignment}: `{here}` holds {inner!r}, which has no keys: set `{here}` itself"
-            )
+            raise UserError(f"--set {assignment}: `{here}` holds {inner!r}, which has no keys: set that")
         content = inner
     content[place[-1]] = value

@@ -111,7 +111,9 @@ class NormConfig:
     def __post_init__(self) -> None:
         if self.name != "ubn":
             # The name decides the rectifiers; batch-statistics layers keep their momentum.
-            self._null("gate", "threshold", "similarity_momentum", "centering", "scaling", "affine", "kernel_size")
+            self._null(
+                "gate", "threshold", "similarity_momentum", "centering", "scaling", "affine", "kernel_size"
+            )
             if self.name in ("gn", "in"):
                 self._null("momentum")
             else:
@@ -171,11 +173,16 @@ class OptimizerConfig:
         _require(0.0 <= self.momentum < 1.0, "0 <= momentum < 1", self.momentum, "0.9 is usual")
         _require(self.weight_decay >= 0.0, "weight_decay >= 0", self.weight_decay, "0.0005 is usual")
         _require(self.warmup_epochs >= 0.0, "warmup_epochs >= 0", self.warmup_epochs, "0 switches it off")
-        _require(0.0 <= self.label_smoothing < 1.0, "0 <= label_smoothing < 1", self.label_smoothing, "0 is off")
+        _require(
+            0.0 <= self.label_smoothing < 1.0, "0 <= label_smoothing < 1", self.label_smoothing, "0 is off"
+        )
         if self.schedule == "step" and not self.step_epochs:
             raise ValueError("the `step` schedule needs step_epochs, but got none: give [100, 150], say")
         _require(
-            not (self.nesterov and self.momentum == 0.0), "nesterov has momentum > 0", self.momentum, "raise it"
+            not (self.nesterov and self.momentum == 0.0),
+            "nesterov has momentum > 0",
+            self.momentum,
+            "raise it",
         )
 
 

@@ -48,9 +48,7 @@ def _check_image_folder(root: Path) -> None:
     for folder in (train, test):
         for name in files.class_names(folder):
             if not any(path.suffix.lower() in files.IMAGE_SUFFIXES for path in (folder / name).rglob("*")):
-                raise UserError(
-                    f"dataset.root: `{folder / name}` has no images: fill or remove it"
-                )
+                raise UserError(f"dataset.root: `{folder / name}` has no images: fill or remove it")
 
 
 def _check_parquet(dataset: DatasetConfig, root: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.training.config import DatasetConfig
@@ -18,7 +19,7 @@ CIFAR_FILES = {
 TEST_PREFIXES = ("test", "validation", "valid", "val")
 """A published dataset without a test split calls the set that results are told on `validation`."""
 TEST_FOLDERS = ("test", "val")
-"""ImageNet's `val` is the set that results are told on; where there is a `test` beside it, `val` is not used."""
+"""ImageNet's `val` is the set that results are told on; beside a `test` it is not used."""
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 Fingerprint = tuple[tuple[str, int, int], ...]
 
@@ -31,7 +32,7 @@ def root_of(dataset: DatasetConfig) -> Path:
     """
     if dataset.root is None:
         raise UserError(
-            f"dataset.root: `{dataset.name}` needs the folder of the data, but got null: give its path"
+            f"dataset.root: `{dataset.name}` needs the data's folder, but got null: give its path"
         )
     root = Path(dataset.root).expanduser()
     if dataset.download and dataset.name in CIFAR_FILES:
@@ -61,6 +62,23 @@ def parquet_files(root: Path, prefixes: Iterable[str], *, what: str) -> list[Pat
     )
 
 
+def parquet_part(root: Path, part: Literal["train", "test"]) -> list[Path]:
+    """The shards of the training or of the test set.
+
+    Raises:
+        UserError: there is none.
+    """
+    if part == "train":
+        return parquet_files(root, ["train"], what="training")
+    return parquet_files(root, TEST_PREFIXES, what="test")
+
+
+def cifar_files(name: str, root: Path) -> list[Path]:
+    """The files of the unpacked archive."""
+    folder, names = CIFAR_FILES[name]
+    return [root / folder / file for file in names]
+
+
 def train_folder(root: Path) -> Path:
     """The folder with a subfolder of training images for each class.
 
@@ -69,9 +87,7 @@ def train_folder(root: Path) -> Path:
     """
     folder = root / "train"
     if not folder.is_dir():
-        raise UserError(
-            f"dataset.root: must hold a folder `train`, but `{root}` has none: give the folder above it"
-        )
+        raise UserError(f"dataset.root: must hold a folder `train`, but `{root}` has none: give its parent")
     return folder
 
 
@@ -84,9 +100,7 @@ def test_folder(root: Path) -> Path:
     for name in TEST_FOLDERS:
         if (root / name).is_dir():
             return root / name
-    raise UserError(
-        f"dataset.root: must hold a folder `test` or `val`, but `{root}` has neither: add the test set"
-    )
+    raise UserError(f"dataset.root: must hold a folder `test` or `val`, but `{root}` has neither: add one")
 
 
 def class_names(folder: Path) -> list[str]:

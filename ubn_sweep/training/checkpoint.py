@@ -1,0 +1,77 @@
+"""The state of a run as one file, which names the config that it belongs to."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ubn_sweep import schema
+from ubn_sweep.errors import UserError
+from ubn_sweep.training.config import TrialConfig
+
+CHECKPOINT_FILE = "training.pt"
+MAY_DIFFER = ("provenance", "device", "dataset.root", "dataset.download")
+"""Where a config came from, and where it runs, are no part of what it computes."""
+
+
+def save_checkpoint(
+    folder: Path, config: TrialConfig, *, hold_out: bool, epoch: int, replicas: list[dict[str, Any]]
+) -> None:
+    """Writes beside and renames: a kill leaves the checkpoint before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = folder / f"{CHECKPOINT_FILE}.{os.getpid()}"
+    content = {"config": _identity(config), "hold_out": hold_out, "epoch": epoch, "replicas": replicas}
+    with beside.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(folder / CHECKPOINT_FILE)
+
+
+def load_checkpoint(
+    folder: Path, config: TrialConfig, *, hold_out: bool, device: torch.device
+) -> dict[str, Any]:
+    """Reads a checkpoint of this very config. Nothing in the file is executed.
+
+    Raises:
+        UserError: there is none, it is damaged, or it belongs to another config.
+    """
+    path = folder / CHECKPOINT_FILE
+    try:
+        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        saved, saved_hold_out = content["config"], content["hold_out"]
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no checkpoint: give the folder of one") from error
+    except (RuntimeError, EOFError, OSError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        raise UserError(
+            f"{path}: is damaged, or no checkpoint of a training run: take another one"
+        ) from error
+    wanted = _identity(config)
+    for key in sorted(saved.keys() | wanted.keys()):
+        if saved.get(key) != wanted.get(key):
+            raise UserError(
+                f"{path}: belongs to another config, with {key} = {saved.get(key)!r}, but got "
+                f"{wanted.get(key)!r}: "
+                "take the config that it was saved with"
+            )
+    if saved_hold_out != hold_out:
+        raise UserError(f"{path}: belongs to a run with hold_out={saved_hold_out}: choose another folder")
+    return content
+
+
+def _identity(config: TrialConfig) -> dict[str, Any]:
+    return {key: value for key, value in _flat(schema.to_plain(config)).items() if key not in MAY_DIFFER}
+
+
+def _flat(content: dict[str, Any], above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, dict) and f"{above}{key}" not in MAY_DIFFER:
+            flat |= _flat(value, f"{above}{key}.")
+        else:
+            flat[f"{above}{key}"] = value
+    return flat

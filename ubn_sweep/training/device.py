@@ -1,0 +1,26 @@
+"""Which device trains, and with how many threads."""
+
+from __future__ import annotations
+
+import torch
+
+from ubn_sweep.errors import UserError
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is CUDA where there is one, else the CPU.
+
+    Raises:
+        UserError: CUDA is asked for, but absent.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: `cuda` is asked for, but PyTorch finds no CUDA device: take `auto` or `cpu`")
+    return torch.device(name)
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits until the device is done, so that a clock shows its time."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,55 @@
+"""What the loop asks of images, whether they lie in memory or in files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+Batch = tuple[Tensor, Tensor]
+"""Normalised images (N, C, H, W) float32 and labels (N,) int64, on the device."""
+
+
+class Images(Protocol):
+    """A split of a dataset."""
+
+    def __len__(self) -> int: ...
+
+    def shuffled(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Batch]:
+        """Augmented training batches; the same for the same seed and epoch."""
+        ...
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        """All images as they are, for evaluation."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """The splits of a dataset, as one training run sees them."""
+
+    train: Images
+    validation: Images | None
+    """None in the final training, which holds nothing out."""
+    load_test: Callable[[], Images]
+    """Reads the test set, which nothing else does."""
+    num_classes: int
+    in_channels: int
+    image_size_px: int
+
+
+def batch_ends(examples: int, batch_size: int) -> list[tuple[int, int]]:
+    """Where each training batch begins and ends.
+
+    The last, incomplete batch is left out where it has less than half a batch's images (or only one): its
+    statistics would be much noisier than the others'. Each epoch shuffles anew, so that no image is lost for
+    good. A set smaller than a batch is one batch.
+    """
+    size = min(batch_size, examples)
+    ends = [(begin, min(begin + size, examples)) for begin in range(0, examples, size)]
+    begin, end = ends[-1]
+    if end - begin < max(2, size / 2):
+        ends.pop()
+    return ends

@@ -1,0 +1,46 @@
+"""OptimizerConfig -> the optimizer, and its learning rate at every step.
+
+Weight decay applies to all parameters alike, as in the paper's plain setting.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from ubn_sweep.training.config import OptimizerConfig
+
+
+def build_optimizer(optimizer: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """SGD with momentum (decay added to the gradient), or AdamW (decay decoupled)."""
+    if optimizer.name == "adamw":
+        return torch.optim.AdamW(parameters, lr=optimizer.lr, weight_decay=optimizer.weight_decay)
+    return torch.optim.SGD(
+        parameters,
+        lr=optimizer.lr,
+        momentum=optimizer.momentum,
+        nesterov=optimizer.nesterov,
+        weight_decay=optimizer.weight_decay,
+    )
+
+
+def learning_rate(optimizer: OptimizerConfig, step: int, *, steps_per_epoch: int, epochs: int) -> float:
+    """The learning rate of a step, counted from 0 over the whole run.
+
+    warm-up:   lr * (step + 1) / warmup_steps, so that the first step moves and the last has the full rate
+    cosine:    lr * (1 + cos(pi * share)) / 2, share of the steps after the warm-up
+    step:      lr * step_factor ** (how many of step_epochs have been finished)
+    """
+    warmup_steps = min(round(optimizer.warmup_epochs * steps_per_epoch), steps_per_epoch * epochs)
+    if step < warmup_steps:
+        return optimizer.lr * (step + 1) / warmup_steps
+    if optimizer.schedule == "cosine":
+        share = (step - warmup_steps) / max(1, steps_per_epoch * epochs - warmup_steps)
+        return optimizer.lr * 0.5 * (1 + math.cos(math.pi * share))
+    if optimizer.schedule == "step":
+        finished = sum(step >= epoch * steps_per_epoch for epoch in optimizer.step_epochs)
+        return optimizer.lr * optimizer.step_factor**finished
+    return optimizer.lr

@@ -1,0 +1,62 @@
+"""Subsets and splits that keep the classes in proportion. Indices only, drawn from a seed."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ubn_sweep.errors import UserError
+
+Indices = npt.NDArray[np.int64]
+
+
+def balanced_subset(labels: Indices, size: int | None, *, seed: int, key: str) -> Indices:
+    """`size` indices in ascending order, as equal in number over the classes as these allow; None takes all.
+
+    Raises:
+        UserError: there are fewer examples than `size`; `key` is the place that it names.
+    """
+    if size is None or size == len(labels):
+        return np.arange(len(labels), dtype=np.int64)
+    if size > len(labels):
+        raise UserError(f"{key}: there are {len(labels)} images, but got {size}: lower it, or null for all")
+    generator = np.random.default_rng([seed, 1])
+    members = _by_class(labels)
+    chosen = [
+        generator.permutation(indices)[:count]
+        for indices, count in zip(members, _equal_shares([len(m) for m in members], size), strict=True)
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def stratified_split(labels: Indices, fraction: float, *, seed: int) -> tuple[Indices, Indices]:
+    """Indices of the rest and of the held-out `fraction`, each ascending; disjoint, and together everything.
+
+    The fraction holds class by class, rounded; a class with at least two examples is on both sides.
+    """
+    generator = np.random.default_rng([seed, 2])
+    rest, held_out = [], []
+    for indices in _by_class(labels):
+        count = round(fraction * len(indices))
+        if len(indices) >= 2:
+            count = min(max(count, 1), len(indices) - 1)
+        shuffled = generator.permutation(indices)
+        held_out.append(shuffled[:count])
+        rest.append(shuffled[count:])
+    return np.sort(np.concatenate(rest)), np.sort(np.concatenate(held_out))
+
+
+def _by_class(labels: Indices) -> list[Indices]:
+    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+
+
+def _equal_shares(sizes: list[int], total: int) -> list[int]:
+    """Shares that add up to `total`; a class too small gives all it has, and larger ones make up for it."""
+    shares = [0] * len(sizes)
+    waiting = sorted(range(len(sizes)), key=lambda i: sizes[i])
+    for position, i in enumerate(waiting):
+        shares[i] = min(sizes[i], (total - sum(shares)) // (len(waiting) - position))
+    for i in reversed(waiting):
+        more = min(sizes[i] - shares[i], total - sum(shares))
+        shares[i] += more
+    return shares
