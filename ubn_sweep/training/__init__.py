@@ -1,0 +1,4 @@
+"""One training run: plain PyTorch, which needs no Ray. Importing this package imports no torch."""
+
+CHECKPOINT_FILE = "training.pt"
+"""What TrainingRun.save writes into a folder."""

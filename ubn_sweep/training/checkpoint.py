@@ -11,9 +11,9 @@ import torch
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
+from ubn_sweep.training import CHECKPOINT_FILE
 from ubn_sweep.training.config import TrialConfig
 
-CHECKPOINT_FILE = "training.pt"
 MAY_DIFFER = ("provenance", "device", "dataset.root", "dataset.download")
 """Where a config came from, and where it runs, are no part of what it computes."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.training import dataset_files as files
@@ -16,6 +15,8 @@ def check_dataset(dataset: DatasetConfig) -> None:
     Raises:
         UserError: one line that names `dataset.root` (or another key), what is there, and the remedy.
     """
+    if dataset.name in files.KNOWN_SIZES:
+        _check_counts(dataset, *files.KNOWN_SIZES[dataset.name])
     if dataset.name == "digits":
         return
     root = files.root_of(dataset)
@@ -54,15 +55,18 @@ def _check_image_folder(root: Path) -> None:
 def _check_parquet(dataset: DatasetConfig, root: Path) -> None:
     from ubn_sweep.training.parquet_layout import count_rows, layout_of
 
-    parts: list[tuple[Literal["train", "test"], int | None]] = [
-        ("train", dataset.train_examples),
-        ("test", dataset.test_examples),
-    ]
-    for part, wanted in parts:
-        shards = files.parquet_part(root, part)
-        layout_of(shards[0])
-        rows = count_rows(shards)
-        if wanted is not None and wanted > rows:
+    train, test = files.parquet_part(root, "train"), files.parquet_part(root, "test")
+    for shard in (*train, *test):
+        layout_of(shard)
+    _check_counts(dataset, count_rows(train), count_rows(test))
+
+
+def _check_counts(dataset: DatasetConfig, train: int, test: int) -> None:
+    for part, wanted, there in (
+        ("train", dataset.train_examples, train),
+        ("test", dataset.test_examples, test),
+    ):
+        if wanted is not None and wanted > there:
             raise UserError(
-                f"dataset.{part}_examples: `{root}` holds {rows} such images, but got {wanted}: lower it"
+                f"dataset.{part}_examples: {dataset.name} has {there} such images, but got {wanted}: lower it"
             )

@@ -21,6 +21,8 @@ TEST_PREFIXES = ("test", "validation", "valid", "val")
 TEST_FOLDERS = ("test", "val")
 """ImageNet's `val` is the set that results are told on; beside a `test` it is not used."""
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+KNOWN_SIZES = {"digits": (1438, 359), "cifar10": (50_000, 10_000), "cifar100": (50_000, 10_000)}
+"""Training and test images."""
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 

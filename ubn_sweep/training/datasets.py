@@ -8,7 +8,7 @@ from ubn_sweep.training import sources
 from ubn_sweep.training.config import DatasetConfig
 from ubn_sweep.training.images import Dataset
 from ubn_sweep.training.memory_images import MemoryImages, Normalization
-from ubn_sweep.training.splits import stratified_split
+from ubn_sweep.training.splits import split_training_set
 
 
 def load_dataset(
@@ -33,8 +33,7 @@ def _load_small(dataset: DatasetConfig, *, hold_out: bool, device: torch.device)
     pixels, labels = decoded.pixels, decoded.labels
     validation = None
     if hold_out:
-        split = stratified_split(labels.numpy(), dataset.validation_fraction, seed=dataset.split_seed)
-        rest, held_out = (torch.from_numpy(indices) for indices in split)
+        rest, held_out = (torch.from_numpy(part) for part in split_training_set(labels.numpy(), dataset))
         validation_pixels, validation_labels = pixels[held_out], labels[held_out]
         pixels, labels = pixels[rest], labels[rest]
     normalization = Normalization.of(pixels)

@@ -1,14 +1,15 @@
 """Large images in folders: decoded by a loader in every epoch, since they do not fit into memory.
 
 `root/train` is the training set, out of which the validation split is held; `root/test` is the test set, or
-`root/val` where there is no `test`. Each image's augmentation follows from seed, epoch and image alone, whichever
-process of the loader draws it. Images are normalised by the mean and the standard deviation of some training images.
+`root/val` where there is no `test`. Each image's augmentation follows from seed, epoch and image alone,
+whichever process of the loader draws it. Images are normalised by the mean and the standard deviation of
+some images of the training split.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from ubn_sweep.training.decoding import is_grey, open_image
 from ubn_sweep.training.images import Batch, Dataset, batch_ends
 from ubn_sweep.training.memory_images import Normalization
 from ubn_sweep.training.seeds import derive_seed, generator_for, global_seed
-from ubn_sweep.training.splits import balanced_subset, stratified_split
+from ubn_sweep.training.splits import balanced_subset, split_training_set
 
 IMAGES_FOR_NORMALIZATION = 512
 EVALUATION_ENLARGEMENT = 256 / 224
@@ -52,9 +53,9 @@ class ImageFiles:
         except (OSError, ValueError, SyntaxError) as error:
             raise UserError(f"dataset.root: `{path}` cannot be decoded ({error}): replace it") from None
         if self.seed is None:
-            return self.transform(picture)  # type: ignore[no-any-return]
+            return self.transform(picture)
         with global_seed(derive_seed(self.seed, "image", position), CPU):
-            return self.transform(picture)  # type: ignore[no-any-return]
+            return self.transform(picture)
 
 
 class FolderImages:
@@ -95,36 +96,45 @@ class FolderImages:
         return self._load(batches, evaluation_transform(self.dataset), seed=None)
 
     def _load(self, batches: list[Tensor], transform: nn.Module, *, seed: int | None) -> Iterator[Batch]:
-        loader = DataLoader(
+        loader: DataLoader[Tensor] = DataLoader(
             ImageFiles(self.paths, transform, grey=self.grey, seed=seed),  # type: ignore[arg-type]
             batch_sampler=[batch.tolist() for batch in batches],
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
             generator=torch.Generator(),  # else it draws from the global one
         )
-        for batch, pixels in zip(batches, loader, strict=True):
+        for batch, pixels in zip(batches, _one_line_errors(loader), strict=True):
             labels = self.labels[batch].to(self.device, non_blocking=True)
             yield self.normalize(pixels.to(self.device, non_blocking=True)), labels
+
+
+def _one_line_errors(batches: Iterable[Tensor]) -> Iterator[Tensor]:
+    """An error of a loader's process comes wrapped in its traceback; the last line is the error."""
+    try:
+        yield from batches
+    except UserError as error:
+        message = str(error).strip().splitlines()[-1]
+        raise UserError(message.removeprefix(f"{UserError.__module__}.{UserError.__name__}: ")) from error
 
 
 def load_image_folder(
     dataset: DatasetConfig, *, hold_out: bool, device: torch.device, threads: int | None
 ) -> Dataset:
-    """The splits of an image folder. With one thread images are decoded in this process, else in `threads` others.
+    """The splits of an image folder. One thread decodes in this process; more are as many other processes.
 
     Raises:
         UserError: the folders are not as they should be.
     """
     root = files.root_of(dataset)
     assert dataset.image_size_px is not None
-    classes = files.class_names(files.train_folder(root))
+    classes = tuple(files.class_names(files.train_folder(root)))
     threads = torch.get_num_threads() if threads is None else threads
-    paths, labels = _subset(*_list_images(files.train_folder(root), classes), dataset, "train")
+    paths, labels = _subset(files.train_folder(root), classes, dataset, "train")
     grey = is_grey(str(paths[0]))
     held_out = np.zeros(0, dtype=np.int64)
     rest = np.arange(len(paths))
     if hold_out:
-        rest, held_out = stratified_split(labels, dataset.validation_fraction, seed=dataset.split_seed)
+        rest, held_out = split_training_set(labels, dataset)
     place = functools.partial(
         FolderImages,
         dataset=dataset,
@@ -138,7 +148,7 @@ def load_image_folder(
         return place([paths[i] for i in indices], torch.from_numpy(labels[indices]))
 
     def load_test() -> FolderImages:
-        test_paths, test_labels = _subset(*_list_images(files.test_folder(root), classes), dataset, "test")
+        test_paths, test_labels = _subset(files.test_folder(root), classes, dataset, "test")
         return place(test_paths, torch.from_numpy(test_labels))
 
     return Dataset(
@@ -175,8 +185,25 @@ def _to_square(shorter_side: int, size: int) -> list[nn.Module]:
     return [v2.Resize(shorter_side, antialias=True), v2.CenterCrop(size)]
 
 
-def _list_images(folder: Path, classes: list[str]) -> tuple[list[Path], np.ndarray]:
-    paths, labels = [], []
+def _subset(
+    folder: Path, classes: tuple[str, ...], dataset: DatasetConfig, part: str
+) -> tuple[list[Path], np.ndarray]:
+    names = files.class_names(folder)
+    paths, labels = _list_images(
+        folder, classes, files.fingerprint([folder, *(folder / name for name in names)])
+    )
+    size = dataset.train_examples if part == "train" else dataset.test_examples
+    chosen = balanced_subset(labels, size, seed=dataset.split_seed, key=f"dataset.{part}_examples")
+    return [paths[i] for i in chosen], labels[chosen]
+
+
+@functools.lru_cache(maxsize=4)
+def _list_images(
+    folder: Path, classes: tuple[str, ...], fingerprint: files.Fingerprint
+) -> tuple[list[Path], np.ndarray]:
+    """Paths and labels; `fingerprint` only tells when the list is out of date."""
+    paths: list[Path] = []
+    labels: list[int] = []
     for name in files.class_names(folder):
         if name not in classes:
             raise UserError(
@@ -190,14 +217,6 @@ def _list_images(folder: Path, classes: list[str]) -> tuple[list[Path], np.ndarr
         paths += found
         labels += [classes.index(name)] * len(found)
     return paths, np.array(labels, dtype=np.int64)
-
-
-def _subset(
-    paths: list[Path], labels: np.ndarray, dataset: DatasetConfig, part: str
-) -> tuple[list[Path], np.ndarray]:
-    size = dataset.train_examples if part == "train" else dataset.test_examples
-    chosen = balanced_subset(labels, size, seed=dataset.split_seed, key=f"dataset.{part}_examples")
-    return [paths[i] for i in chosen], labels[chosen]
 
 
 @functools.lru_cache(maxsize=4)

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 
 from ubn_sweep.training.condensation import CondensationMeter
 from ubn_sweep.training.config import TrialConfig
+from ubn_sweep.training.device import repeatable
 from ubn_sweep.training.images import Batch, Dataset, Images, batch_ends
 from ubn_sweep.training.models import apply_norm, build_model
 from ubn_sweep.training.optimization import build_optimizer, learning_rate
 from ubn_sweep.training.seeds import derive_seed, global_seed
 
-STEPS_BETWEEN_CHECKS = 32
-"""Reading the loss makes the host wait for the device, so divergence is looked for only so often."""
+STEPS_BETWEEN_CHECKS = {"cpu": 1, "cuda": 32}
+"""Reading the loss makes the host wait for a CUDA device, so divergence is looked for only so often."""
 TOP5_CLASSES = 6
 """From so many classes on, top-5 accuracy says something."""
 
@@ -45,14 +46,14 @@ class Replica:
         examples = batch_ends(len(self.dataset.train), training.batch_size)
         self.model.train()
         self._condensation.start_epoch()
-        totals = torch.zeros(2, device=self.device)
+        totals = torch.zeros(2, device=self.device, dtype=torch.float64)
         batches = self.dataset.train.shuffled(training.batch_size, seed=self.seed, epoch=epoch)
-        lr = 0.0
-        with global_seed(derive_seed(self.seed, "layers", epoch), self.device):
+        lr, check_every = 0.0, STEPS_BETWEEN_CHECKS[self.device.type]
+        with global_seed(derive_seed(self.seed, "layers", epoch), self.device), repeatable(self.device):
             for position, batch in enumerate(batches):
                 lr = self._lr((epoch - 1) * len(examples) + position, len(examples))
                 totals += self._step(batch, lr)
-                if position % STEPS_BETWEEN_CHECKS == STEPS_BETWEEN_CHECKS - 1 and not _finite(totals):
+                if position % check_every == check_every - 1 and not _finite(totals):
                     break
         loss, correct = (totals / sum(end - begin for begin, end in examples)).tolist()
         self.diverged = not (math.isfinite(loss) and _all_finite(self.model))
@@ -74,7 +75,11 @@ class Replica:
                     sums.append((logits.topk(5).indices == labels[:, None]).sum())
                 totals += torch.stack([value.double() for value in sums])
         names = (f"{prefix}_loss", f"{prefix}_top1", f"{prefix}_top5")
-        return dict(zip(names, (totals / len(images)).tolist(), strict=False))
+        metrics = dict(zip(names, (totals / len(images)).tolist(), strict=False))
+        if math.isfinite(metrics[f"{prefix}_loss"]):
+            return metrics
+        self.diverged = True
+        return self.unknown(prefix)
 
     def unknown(self, prefix: str) -> dict[str, float]:
         """What evaluate returns, as NaN."""
@@ -126,4 +131,5 @@ def _finite(totals: Tensor) -> bool:
 
 
 def _all_finite(model: nn.Module) -> bool:
-    return bool(torch.stack([parameter.isfinite().all() for parameter in model.parameters()]).all())
+    tensors = (*model.parameters(), *model.buffers())
+    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())

@@ -78,15 +78,14 @@ class TrainingRun:
         synchronize(self.device)
         duration_s = time.perf_counter() - begin
         self.epoch = epoch
-        if self._dataset.validation is not None:
-            for replica, of_replica in zip(self._replicas, metrics, strict=True):
-                of_replica |= (
-                    replica.unknown("val")
-                    if self.diverged
-                    else replica.evaluate(self._dataset.validation, "val")
-                )
+        for replica, of_replica in zip(self._replicas, metrics, strict=True):
+            of_replica |= self._validate(replica)
         images = self.train_examples * len(self._replicas)
         return _mean_over_repeats(metrics) | {"epoch_s": duration_s, "images_per_s": images / duration_s}
+
+    def evaluate_validation(self) -> dict[str, float]:
+        """The validation metrics of train_epoch, for the state as it is; none in the final training."""
+        return _mean_over_repeats([self._validate(replica) for replica in self._replicas])
 
     def evaluate_test(self) -> dict[str, float]:
         """test_loss, test_top1 and test_top5 on the test set, which is read for the first time now."""
@@ -114,6 +113,13 @@ class TrainingRun:
             replica.load_state_dict(state)
             replica.diverged = False
         self.epoch = checkpoint["epoch"]
+
+    def _validate(self, replica: Replica) -> dict[str, float]:
+        if self._dataset.validation is None:
+            return {}
+        if self.diverged:
+            return replica.unknown("val")
+        return replica.evaluate(self._dataset.validation, "val")
 
 
 def _mean_over_repeats(metrics: list[dict[str, float]]) -> dict[str, float]:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.training.config import DatasetConfig
 
 Indices = npt.NDArray[np.int64]
 
@@ -44,6 +45,21 @@ def stratified_split(labels: Indices, fraction: float, *, seed: int) -> tuple[In
         held_out.append(shuffled[:count])
         rest.append(shuffled[count:])
     return np.sort(np.concatenate(rest)), np.sort(np.concatenate(held_out))
+
+
+def split_training_set(labels: Indices, dataset: DatasetConfig) -> tuple[Indices, Indices]:
+    """Indices to train on and to validate on, the same for all trials that share the dataset's config.
+
+    Raises:
+        UserError: there are too few images for both.
+    """
+    rest, held_out = stratified_split(labels, dataset.validation_fraction, seed=dataset.split_seed)
+    if len(rest) < 2 or len(held_out) < 1:
+        raise UserError(
+            f"dataset.validation_fraction: must leave two images to train on and one to validate on, but of "
+            f"{len(labels)} it leaves {len(rest)} and {len(held_out)}: take more images or another share"
+        )
+    return rest, held_out
 
 
 def _by_class(labels: Indices) -> list[Indices]:
