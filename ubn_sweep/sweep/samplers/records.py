@@ -1,0 +1,121 @@
+"""What a study knows, as rows for the model."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from optuna.trial import FrozenTrial, TrialState
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """The value of one trial (its place in a list of trials) after some epochs."""
+
+    trial: int
+    epoch: float
+    value: float
+
+
+def last_epoch(trials: Sequence[FrozenTrial], rung_levels: Sequence[int]) -> float:
+    """The epoch that a full trial ends with: as seen, and before any did, the rung that would come next."""
+    complete = [max(t.intermediate_values, default=0) for t in trials if t.state == TrialState.COMPLETE]
+    seen = max((max(t.intermediate_values, default=1) for t in trials), default=1)
+    if max(complete, default=0) > 0:
+        return float(max(complete))
+    if not rung_levels:
+        return float(seen)
+    factor = rung_levels[-1] / rung_levels[-2] if len(rung_levels) > 1 else 3.0
+    return float(max(rung_levels[-1] * factor, seen))
+
+
+def epoch_grid(rung_levels: Sequence[int], end: float) -> list[float]:
+    """1, the rungs and the end, and the geometric middle between neighbours."""
+    marks = sorted({1.0, *(float(level) for level in rung_levels if level < end), max(1.0, end)})
+    middles = [math.sqrt(a * b) for a, b in itertools.pairwise(marks)]
+    return sorted({*marks, *middles})
+
+
+def points_of(trials: Sequence[FrozenTrial], rung_levels: Sequence[int]) -> tuple[list[Point], float]:
+    """The points of all trials, thinned to the grid and each trial's last report, and the last epoch.
+
+    A complete trial without intermediate values (known from elsewhere) has its value at the last epoch.
+    A failed trial whose last value is not finite, or that has none, counts as the worst seen, at its end.
+    """
+    end = last_epoch(trials, rung_levels)
+    grid = epoch_grid(rung_levels, end)
+    points: list[Point] = []
+    for place, trial in enumerate(trials):
+        finite = {e: v for e, v in trial.intermediate_values.items() if math.isfinite(v)}
+        if not finite and trial.state == TrialState.COMPLETE and trial.value is not None:
+            finite = {int(end): trial.value}
+        points += [
+            Point(trial=place, epoch=max(1.0, e), value=finite[e]) for e in _thinned(sorted(finite), grid)
+        ]
+    if points:
+        worst = min(point.value for point in points)
+        points += [
+            Point(trial=place, epoch=end, value=worst) for place, t in enumerate(trials) if _has_diverged(t)
+        ]
+    return points, end
+
+
+def _thinned(epochs: Sequence[int], grid: Sequence[float]) -> list[int]:
+    """The first epoch at or after each mark of the grid, and the last one."""
+    if not epochs:
+        return []
+    places = np.searchsorted(epochs, grid)
+    return sorted({epochs[i] for i in places if i < len(epochs)} | {epochs[-1]})
+
+
+def _has_diverged(trial: FrozenTrial) -> bool:
+    values = trial.intermediate_values
+    is_last_finite = bool(values) and math.isfinite(values[max(values)])
+    return trial.state == TrialState.FAIL and not is_last_finite
+
+
+def standardised(values: Floats) -> Floats:
+    """Values on the scale of their better half, with the far lower tail drawn in logarithmically.
+
+    z = (value - median) / rms of the upper half's distance; below -2: -2 - log(1 + (-2 - z)). Sweeps look for
+    the top; diverged trials and losses of 1e6 must not flatten it. The result has mean 0.
+    """
+    middle = np.median(values)
+    above = values[values >= middle] - middle
+    scale = max(float(np.sqrt(np.mean(above**2))), 1e-12 * max(1.0, abs(float(middle))))
+    z = (values - middle) / scale
+    z = np.where(z < -2, -2 - np.log1p(np.maximum(-2 - z, 0)), z)
+    return z - z.mean()
+
+
+def kept(points: Sequence[Point], limit: int) -> list[Point]:
+    """At most `limit` points: of the best trials every point, of the others the last, the worst left out.
+
+    A trial's standing is its last value; a trial that was stopped early ranks by what it had then.
+    """
+    if len(points) <= limit:
+        return list(points)
+    by_trial: dict[int, list[Point]] = {}
+    for point in points:
+        by_trial.setdefault(point.trial, []).append(point)
+    order = sorted(by_trial, key=lambda trial: (-by_trial[trial][-1].value, trial))
+    chosen = [by_trial[trial][-1] for trial in _spread(order, limit * 3 // 4)]
+    has_last = {point.trial for point in chosen}
+    for trial in order:
+        more = by_trial[trial][:-1]
+        if trial in has_last and len(chosen) + len(more) <= limit:
+            chosen += more
+    return sorted(chosen, key=lambda point: (point.trial, point.epoch))
+
+
+def _spread(order: Sequence[int], limit: int) -> list[int]:
+    """The better half of `limit` from the top, the other half evenly from the rest."""
+    if len(order) <= limit:
+        return list(order)
+    top, rest = order[: limit // 2], order[limit // 2 :]
+    places = np.linspace(0, len(rest) - 1, limit - len(top)).round().astype(int)
+    return [*top, *(rest[i] for i in places)]
