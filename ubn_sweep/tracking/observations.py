@@ -12,8 +12,8 @@ Columns, in this order:
     metrics.<name>  float64  null where not reported; NaN is kept
 
 A params or config column is bool, int64, float64 (also where whole and real numbers meet) or string.
-In a string column a value that is itself null, such as `scaling: null`, is the text `none`, which keeps it apart
-from "inactive"; name, scaling and affine of the norm are string columns even where they are `none` throughout.
+In a string column a value that is itself null, such as `scaling: null`, is the text `none`, and so kept apart
+from "inactive"; name, scaling and affine of the norm are strings even where they are `none` throughout.
 Other columns without any value are float64. Keys are dotted, as in the trial config.
 Rows are sorted by trial, then epoch.
 
@@ -34,8 +34,8 @@ import pyarrow.parquet as pq
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.tracking.events import EpochReported, Event, SweepStarted, TrialCreated, TrialEnded
+from ubn_sweep.tracking.plain import as_text, flatten
 
-NONE = "none"
 CONFIG_SECTION = "norm."
 CONFIG_KEYS = ("training.batch_size",)
 TEXT_KEYS = ("norm.name", "norm.scaling", "norm.affine")
@@ -189,23 +189,3 @@ def _kind(key: str, values: list[Any]) -> pa.DataType:
     if kinds == {int}:
         return pa.int64()
     return pa.string() if bool in kinds else pa.float64()
-
-
-def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys; an empty mapping vanishes."""
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
-def as_text(value: Any) -> str:
-    """A value as people write it in YAML: none, true, 0.1, text as it is, and lists as JSON."""
-    if value is None:
-        return NONE
-    if isinstance(value, str):
-        return value
-    return repr(value) if isinstance(value, float) else json.dumps(value)
