@@ -1,0 +1,20 @@
+"""Layers: unified batch normalization and its relatives. Needs torch alone."""
+
+from ubn_sweep.nn.families import NORM_NAMES, make_norm
+from ubn_sweep.nn.functional import mean_cosine_similarity, unified_batch_norm
+from ubn_sweep.nn.layers import SynchronizedUnifiedBatchNorm2d, UnifiedBatchNorm2d, condensation
+from ubn_sweep.nn.surgery import ConversionReport, Replacement, convert_batchnorm, revert
+
+__all__ = [
+    "NORM_NAMES",
+    "ConversionReport",
+    "Replacement",
+    "SynchronizedUnifiedBatchNorm2d",
+    "UnifiedBatchNorm2d",
+    "condensation",
+    "convert_batchnorm",
+    "make_norm",
+    "mean_cosine_similarity",
+    "revert",
+    "unified_batch_norm",
+]

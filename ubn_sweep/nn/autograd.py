@@ -1,0 +1,227 @@
+"""One autograd node per layer, with the backward pass in closed form (docs/layer.md derives it).
+
+Saved for the backward pass: x, as nn.BatchNorm2d does, and vectors of shape (N, C) and (C,). The depthwise
+step's input is computed again rather than kept. Second derivatives are not implemented.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from ubn_sweep.nn import primitives
+from ubn_sweep.nn.replicas import sum_over_replicas
+
+if TYPE_CHECKING:
+    from ubn_sweep.nn.functional import Statistics
+
+
+class Rectification(NamedTuple):
+    """Constants and parameters of the step from x to x_cs, in the type of the statistics."""
+
+    m: Tensor
+    mean: Tensor
+    rstd: Tensor
+    center: Tensor | None
+    scale: Tensor | None
+    scale_bias: Tensor | None
+    instance_scaling: bool
+
+    @property
+    def gain(self) -> Tensor | None:
+        """1 + w_m, (C,)."""
+        return None if self.center is None else self.center + 1
+
+    def normalized_mean(self) -> Tensor:
+        """z = ((1 + w_m) * m - mean) * rstd, (N, C): the mean over H, W of the normalized x_c."""
+        slope = self.rstd if self.center is None else torch.addcmul(self.rstd, self.center, self.rstd)
+        return torch.addcmul(-(self.mean * self.rstd), self.m, slope)
+
+    def ratio(self, z: Tensor) -> Tensor | None:
+        """r = sigmoid(w_v * k + w_b), (N, C)."""
+        if self.scale is None:
+            return None
+        assert self.scale_bias is not None
+        k = self.m if self.instance_scaling else z
+        return torch.addcmul(self.scale_bias, k, self.scale).sigmoid_()
+
+
+class RectificationGradients(NamedTuple):
+    x: Tensor
+    center: Tensor | None
+    scale: Tensor | None
+    scale_bias: Tensor | None
+    weight: Tensor | None
+    bias: Tensor | None
+
+
+def _times(left: Tensor, right: Tensor | None) -> Tensor:
+    return left if right is None else left * right
+
+
+def _forward(x: Tensor, R: Rectification, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Any]:
+    """y = weight * x_cs + bias, and r for the backward pass."""
+    z = R.normalized_mean()
+    ratio = R.ratio(z)
+    gain = weight if ratio is None else _times(ratio, weight)
+    scale = R.rstd if gain is None else gain * R.rstd
+    shift = _times(z, gain)
+    if bias is not None:
+        shift = shift + bias
+    return primitives.scale_shift(x, R.m, scale.expand_as(R.m), shift), ratio
+
+
+def _backward(
+    gy: Tensor,
+    x: Tensor,
+    R: Rectification,
+    ratio: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    flow: Tensor | float,
+    elements: Tensor | float,
+    group: Any,
+) -> RectificationGradients:
+    """Gradients of y = weight * x_cs + bias; docs/layer.md, "Backward", has the names used here."""
+    M = x.shape[2] * x.shape[3]
+    z = R.normalized_mean()
+    S, centered = primitives.row_sums(gy, x, R.m)
+    P = torch.addcmul(S * z, centered, R.rstd)
+    AP = _times(P, ratio)
+    E = _times(AP, weight)
+    gain = weight if ratio is None else _times(ratio, weight)
+    T = _times(S, gain)
+    grad_weight = None if weight is None else (AP if weight.dim() == 2 else AP.sum(0))
+    grad_bias = None if bias is None else (S if bias.dim() == 2 else S.sum(0))
+    sum_T, sum_E = T.sum(0), E.sum(0)
+    grad_scale = grad_scale_bias = direct = None
+    through_k: Tensor | None = None
+    if ratio is not None:
+        assert R.scale is not None
+        gh = torch.addcmul(E, E, ratio, value=-1)
+        grad_scale_bias = gh.sum(0)
+        grad_scale = (gh * (R.m if R.instance_scaling else z)).sum(0)
+        if R.instance_scaling:
+            direct = gh * R.scale
+        else:
+            through_k = gh * R.scale
+            sum_T = torch.addcmul(sum_T, grad_scale_bias, R.scale)
+            sum_E = torch.addcmul(sum_E, grad_scale, R.scale)
+    scale = R.rstd if gain is None else gain * R.rstd
+    if isinstance(flow, float) and flow == 0.0:
+        slope = torch.zeros_like(R.rstd)
+        Q = (T if through_k is None else T + through_k) * R.rstd
+    else:
+        sum_T, sum_E = sum_over_replicas(sum_T, sum_E, group=group)
+        per_element = flow / elements
+        B1, B2 = sum_T * per_element, sum_E * per_element
+        slope = -(B2 * R.rstd * R.rstd)
+        Q = T if through_k is None else T + through_k
+        Q = torch.addcmul(torch.addcmul(-(M * B1), z, B2, value=-M), Q, torch.ones_like(B1)) * R.rstd
+    grad_center = None if R.center is None else (Q * R.m).sum(0)
+    shift = Q if R.gain is None else Q * R.gain
+    if direct is not None:
+        shift = shift + direct
+    gx = primitives.combine(gy, S / M, scale.expand_as(R.m), x, R.m, slope, shift / M)
+    return RectificationGradients(gx, grad_center, grad_scale, grad_scale_bias, grad_weight, grad_bias)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], ratio: Tensor | None) -> None:
+    """Tensors through save_for_backward, which checks and hooks them; the rest as it is."""
+    tensors = [value if isinstance(value, Tensor) else None for value in inputs]
+    ctx.save_for_backward(ratio, *tensors)
+    ctx.others = [None if isinstance(value, Tensor) else value for value in inputs]
+
+
+def _saved(ctx: Any) -> tuple[Tensor | None, list[Any]]:
+    ratio, *tensors = ctx.saved_tensors
+    return ratio, [o if t is None else t for t, o in zip(tensors, ctx.others, strict=True)]
+
+
+class _Normalize(torch.autograd.Function):
+    """(x, ...) -> weight * x_cs + bias."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        x, m, mean, rstd, _flow, _elements, _group, center, scale, scale_bias, weight, bias, instance = inputs
+        R = Rectification(m, mean, rstd, center, scale, scale_bias, instance)
+        y, ratio = _forward(x, R, weight, bias)
+        _save(ctx, inputs, ratio)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gy: Tensor) -> Any:
+        ratio, inputs = _saved(ctx)
+        x, m, mean, rstd, flow, elements, group, center, scale, scale_bias, weight, bias, instance = inputs
+        R = Rectification(m, mean, rstd, center, scale, scale_bias, instance)
+        g = _backward(primitives.like(gy, x), x, R, ratio, weight, bias, flow, elements, group)
+        return (g.x, *(None,) * 6, g.center, g.scale, g.scale_bias, g.weight, g.bias, None)
+
+
+class _NormalizeAndConvolve(torch.autograd.Function):
+    """(x, ...) -> depthwise convolution of x_cs, zero padding. The backward pass computes x_cs again."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        x, m, mean, rstd, _flow, _elements, _group, center, scale, scale_bias, weight, bias, instance = inputs
+        R = Rectification(m, mean, rstd, center, scale, scale_bias, instance)
+        x_cs, ratio = _forward(x, R, None, None)
+        _save(ctx, inputs, ratio)
+        return primitives.depthwise(x_cs, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gy: Tensor) -> Any:
+        ratio, inputs = _saved(ctx)
+        x, m, mean, rstd, flow, elements, group, center, scale, scale_bias, weight, bias, instance = inputs
+        R = Rectification(m, mean, rstd, center, scale, scale_bias, instance)
+        gy = primitives.like(gy, x)
+        x_cs, _ = _forward(x, R, None, None)
+        g_x_cs, grad_weight = primitives.depthwise_backward(gy, x_cs, weight)
+        grad_bias = None if bias is None else primitives.channel_sum(gy).to(bias.dtype)
+        g = _backward(g_x_cs, x, R, ratio, None, None, flow, elements, group)
+        return (g.x, *(None,) * 6, g.center, g.scale, g.scale_bias, grad_weight, grad_bias, None)
+
+
+def _arguments(x: Tensor, m: Tensor, statistics: Statistics, parameters: Any, eps: float) -> tuple[Any, ...]:
+    """Everything small in the type of the statistics; the casts differentiate the parameters' own types."""
+    mean = statistics.mean.to(m.dtype)
+    rstd = torch.rsqrt(statistics.var.to(m.dtype) + eps)
+    small = (p if p is None else p.to(m.dtype) for p in parameters)
+    return (x, m, mean, rstd, statistics.flow, statistics.elements, statistics.group, *small)
+
+
+def normalize(
+    x: Tensor,
+    m: Tensor,
+    statistics: Statistics,
+    center_weight: Tensor | None,
+    scale_weight: Tensor | None,
+    scale_bias: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    instance_scaling: bool,
+    eps: float,
+) -> Tensor:
+    parameters = (center_weight, scale_weight, scale_bias, weight, bias)
+    return _Normalize.apply(*_arguments(x, m, statistics, parameters, eps), instance_scaling)
+
+
+def normalize_and_convolve(
+    x: Tensor,
+    m: Tensor,
+    statistics: Statistics,
+    center_weight: Tensor | None,
+    scale_weight: Tensor | None,
+    scale_bias: Tensor | None,
+    weight: Tensor,
+    bias: Tensor | None,
+    instance_scaling: bool,
+    eps: float,
+) -> Tensor:
+    parameters = (center_weight, scale_weight, scale_bias, weight, bias)
+    return _NormalizeAndConvolve.apply(*_arguments(x, m, statistics, parameters, eps), instance_scaling)
