@@ -57,7 +57,9 @@ def train(trial: Any) -> None:
     norm = trial.config.norm
     for epoch in range(1, EPOCHS + 1):
         work(float(os.environ.get("BENCH_WORK_S", "0")) / EPOCHS)
-        trial.report(epoch, {"val_top1": quality(norm.threshold, norm.momentum, epoch)}, save=lambda folder: None)
+        trial.report(
+            epoch, {"val_top1": quality(norm.threshold, norm.momentum, epoch)}, save=lambda folder: None
+        )
 
 
 def run_ours(folder: Path, trials: int, sampler: str, stopping: bool) -> dict[str, Any]:
@@ -144,7 +146,9 @@ def measure(
         command += ["--sampler", sampler] + ([] if stopping else ["--no-stopping"])
         root = str(Path(__file__).resolve().parents[1])
         environment = {**os.environ, "BENCH_WORK_S": str(work_s), "PYTHONPATH": root}
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, cwd=root)
+        done = subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, text=True, check=True, cwd=root
+        )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -168,7 +172,9 @@ def long_trials(trials: int) -> dict[str, Any]:
     busy_s = LONG_TRIAL_S * trials / WORKERS
     share = 1 - busy_s / result["wall_s"]
     print(f"{trials} trials of {LONG_TRIAL_S:.0f} s on {WORKERS} workers: {result['wall_s']:.1f} s,")
-    print(f"  of which {share:.1%} is not work (start of Ray and of the workers, recording and the end included)")
+    print(
+        f"  of which {share:.1%} is not work (start of Ray and of the workers, recording and the end included)"
+    )
     return {"trials": trials, "wall_s": result["wall_s"], "overhead_share": share}
 
 
@@ -192,7 +198,9 @@ def surroundings() -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--long", action="store_true")

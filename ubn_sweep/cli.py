@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import click
 
 from ubn_sweep import __version__
-from ubn_sweep.errors import UserError
+from ubn_sweep.errors import InterruptedSweepError, UserError
 from ubn_sweep.privacy import opt_out_of_usage_reports
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
@@ -21,7 +20,11 @@ home_option = click.option(
     help="Folder of the sweeps.  [default: ./sweeps]",
 )
 set_option = click.option(
-    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override a key, such as dataset.root=/data."
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key, such as dataset.root=/data.",
 )
 ray_options: list[Callable[[Any], Any]] = [
     click.option("--ray-address", help="A Ray cluster to run on.  [default: one of its own on this machine]"),
@@ -48,9 +51,26 @@ def cli() -> None:
 @as_json
 def validate(spec_path: Path, assignments: tuple[str, ...], as_json: bool) -> None:
     """Check a spec and show the resolved space, without starting anything."""
-    from ubn_sweep.commands import validate_spec
+    from ubn_sweep.commands.checking import validate_spec
 
     validate_spec(spec_path, assignments, as_json=as_json)
+
+
+@cli.command()
+@click.argument("spec_path", metavar="SPEC", type=click.Path(path_type=Path))
+@click.option("--curves-of", multiple=True, metavar="SWEEP", help="An earlier sweep whose curves to replay.")
+@click.option("--workers", type=click.IntRange(1), help="Trials at once.  [default: what this machine holds]")
+@click.option(
+    "--epoch-seconds", "epoch_s", type=float, help="What an epoch takes.  [default: as in the curves]"
+)
+@set_option
+@home_option
+@as_json
+def preview(spec_path: Path, **options: Any) -> None:
+    """Say what a sweep will cost, before it starts."""
+    from ubn_sweep.commands.checking import preview_sweep
+
+    preview_sweep(spec_path, **options)
 
 
 @cli.command()
@@ -63,7 +83,7 @@ def validate(spec_path: Path, assignments: tuple[str, ...], as_json: bool) -> No
 @as_json
 def run(spec_path: Path, **options: Any) -> None:
     """Start a sweep, and map its landscape when it ends."""
-    from ubn_sweep.commands import run_sweep
+    from ubn_sweep.commands.sweeping import run_sweep
 
     run_sweep(spec_path, **options)
 
@@ -75,7 +95,7 @@ def run(spec_path: Path, **options: Any) -> None:
 @as_json
 def resume(sweep: str, **options: Any) -> None:
     """Go on with a sweep that was interrupted or killed."""
-    from ubn_sweep.commands import resume_sweep
+    from ubn_sweep.commands.sweeping import resume_sweep
 
     resume_sweep(sweep, **options)
 
@@ -86,7 +106,7 @@ def resume(sweep: str, **options: Any) -> None:
 @as_json
 def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
     """Map a sweep: the table of all observations, and the report."""
-    from ubn_sweep.commands import map_landscape
+    from ubn_sweep.commands.results import map_landscape
 
     map_landscape(sweep, home=home, as_json=as_json)
 
@@ -99,7 +119,7 @@ def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
 @as_json
 def export(sweep: str, top: int, out: Path, home: Path | None, as_json: bool) -> None:
     """Write a sweep's best configs, ready for `ubn-sweep train`."""
-    from ubn_sweep.commands import export_best
+    from ubn_sweep.commands.results import export_best
 
     export_best(sweep, top=top, out=out, home=home, as_json=as_json)
 
@@ -113,7 +133,7 @@ def export(sweep: str, top: int, out: Path, home: Path | None, as_json: bool) ->
 @as_json
 def train(config_path: Path, **options: Any) -> None:
     """Train a config for good, on train + validation, and test it once."""
-    from ubn_sweep.commands import train_final
+    from ubn_sweep.commands.training import train_final
 
     train_final(config_path, **options)
 
@@ -125,7 +145,7 @@ def train(config_path: Path, **options: Any) -> None:
 @as_json
 def sync(sweep: str, tracking_uri: str | None, home: Path | None, as_json: bool) -> None:
     """Deliver to MLflow and the Optuna storage what has not arrived there yet."""
-    from ubn_sweep.commands import sync_sweep
+    from ubn_sweep.commands.results import sync_sweep
 
     sync_sweep(sweep, tracking_uri=tracking_uri, home=home, as_json=as_json)
 
@@ -136,7 +156,7 @@ def sync(sweep: str, tracking_uri: str | None, home: Path | None, as_json: bool)
 @home_option
 def ui(sweep: str | None, port: int, home: Path | None) -> None:
     """Open MLflow's UI on the sweeps of this folder, on localhost only."""
-    from ubn_sweep.commands import open_ui
+    from ubn_sweep.commands.results import open_ui
 
     open_ui(sweep, port=port, home=home)
 
@@ -149,17 +169,14 @@ def main() -> None:
         cli.main(standalone_mode=False)
     except UserError as error:
         _fail(str(error), 2)
+    except InterruptedSweepError as notice:
+        _fail(str(notice), 130)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:
         _fail(f"{error.format_message()} (`ubn-sweep --help` explains)", 2)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted", 130)
-
-
-def print_json(content: dict[str, Any]) -> None:
-    """The machine-readable end: one object on one line."""
-    print(json.dumps(content, allow_nan=False), flush=True)
 
 
 def _fail(message: str, code: int) -> None:

@@ -5,6 +5,10 @@ class UserError(ValueError):
     """Something that the user can mend. Its text states the rule, the value, the place and the remedy."""
 
 
+class InterruptedSweepError(Exception):
+    """The user stopped long work; its text says how to go on with it."""
+
+
 def known(names: object) -> str:
     """Lists known names, sorted, for the message about an unknown one."""
     return ", ".join(sorted(str(name) for name in names))  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,8 +75,14 @@ def _show_lines(
 def summary_line(outlook: Outlook, spec: SweepSpec) -> str:
     """Progress, time left and the best so far, in one line."""
     counts = ", ".join(f"{n} {status}" for status, n in outlook.counts.items() if n)
-    left = f"about {duration(outlook.left_s)} left" if outlook.left_s is not None else "time left not known yet"
-    best = f"; best {score(outlook.best, spec)} (trial {outlook.best.number})" if outlook.best is not None else ""
+    left = (
+        f"about {duration(outlook.left_s)} left" if outlook.left_s is not None else "time left not known yet"
+    )
+    best = (
+        f"; best {score(outlook.best, spec)} (trial {outlook.best.number})"
+        if outlook.best is not None
+        else ""
+    )
     return f"{outlook.ended}/{outlook.total} trials ({counts or 'none ended'}), {left}{best}"
 
 
@@ -119,7 +126,9 @@ def _trials(outlook: Outlook, spec: SweepSpec) -> Table:
     for name in ("", "trial", "epoch", spec.objective.metric):
         table.add_column(name, justify="right", no_wrap=True)
     for key in keys:
-        table.add_column(SHORT.get(key, key.split(".", 1)[1]), justify="right", overflow="ellipsis", no_wrap=True)
+        table.add_column(
+            SHORT.get(key, key.split(".", 1)[1]), justify="right", overflow="ellipsis", no_wrap=True
+        )
     if outlook.best is not None:
         table.add_row("best", *_cells(outlook.best, spec, keys), style="green")
     for trial in outlook.running[:MOST_ROWS]:
@@ -141,3 +150,8 @@ def _short(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """The machine-readable end: one object on one line."""
+    print(json.dumps(content, allow_nan=False), flush=True)

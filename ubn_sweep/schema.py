@@ -43,7 +43,9 @@ def parse(kind: type[T], content: Any, *, source: str, text: str | None = None) 
         UserError: naming the first offending key, its line in `text` where there is one, and the remedy.
     """
     if not isinstance(content, dict):
-        raise UserError(f"{source}: must hold a mapping of keys, but holds {type(content).__name__}: see the docs")
+        raise UserError(
+            f"{source}: must hold a mapping of keys, but holds {type(content).__name__}: see the docs"
+        )
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:

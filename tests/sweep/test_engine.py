@@ -86,7 +86,9 @@ def test_a_trial_whose_process_died_goes_on_from_its_checkpoint(small_spec, tmp_
         early_stopping=None,
     )
     start_sweep(spec, home=tmp_path / "sweeps", name=None)
-    trained = Counter(line.split()[1] for line in epoch_log.read_text().splitlines() if line.split()[0] == "4")
+    trained = Counter(
+        line.split()[1] for line in epoch_log.read_text().splitlines() if line.split()[0] == "4"
+    )
     # It died after training epoch 2, before saving it.
     assert trained == {str(epoch): 2 if epoch == 2 else 1 for epoch in range(1, 10)}
 

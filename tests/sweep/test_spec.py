@@ -34,24 +34,42 @@ def test_numbers_that_yaml_reads_as_text_are_numbers(load):
 
 
 def test_overrides_reach_the_base_without_its_name():
-    spec = load_spec(QUICKSTART, ["training.epochs=3", "search.trials=5", "space.norm\\.gate.values=[true]"][:2])
+    spec = load_spec(
+        QUICKSTART, ["training.epochs=3", "search.trials=5", "space.norm\\.gate.values=[true]"][:2]
+    )
     assert (spec.base.training.epochs, spec.search.trials) == (3, 5)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("low: 0.0, high: 0.8", "low: 0.9, high: 0.8", ["norm.threshold", "`low <= high`", "0.9 > 0.8", "swap"]),
-        ("norm.threshold:", "norm.treshold:", ["norm.treshold", "did you mean `norm.threshold`", "norm.gate"]),
+        (
+            "low: 0.0, high: 0.8",
+            "low: 0.9, high: 0.8",
+            ["norm.threshold", "`low <= high`", "0.9 > 0.8", "swap"],
+        ),
+        (
+            "norm.threshold:",
+            "norm.treshold:",
+            ["norm.treshold", "did you mean `norm.threshold`", "norm.gate"],
+        ),
         ("name: quickstart", "nam: quickstart", ["nam: unknown key", "did you mean `name`"]),
-        (", when: {norm.gate: true}", "", ["norm.threshold", "no effect where `norm.gate` is false", "when:"]),
+        (
+            ", when: {norm.gate: true}",
+            "",
+            ["norm.threshold", "no effect where `norm.gate` is false", "when:"],
+        ),
         ("when: {norm.affine: depthwise}", "when: {norm.affine: sandwich}", ["can never hold", "pointwise"]),
         ("when: {norm.affine: depthwise}", "when: {norm.afine: depthwise}", ["did you mean `norm.affine`"]),
         ("values: [3, 5]", "values: [3, 4]", ["norm.kernel_size", "4 is not allowed", "odd"]),
         ("values: [3, 5]", "values: []", ["must not be empty"]),
         ("values: [3, 5]", "values: [3, 3]", ["must differ"]),
         ("type: float, low: 0.0", "type: flot, low: 0.0", ["unknown type `flot`", "float, int, choice"]),
-        ("type: float, low: 0.01, high: 0.5, log: true", "type: float, low: 0, high: 1, log: true", ["`low > 0`"]),
+        (
+            "type: float, low: 0.01, high: 0.5, log: true",
+            "type: float, low: 0, high: 1, log: true",
+            ["`low > 0`"],
+        ),
         ("sampler: auto", "sampler: atuo", ["unknown sampler `atuo`", "did you mean `auto`"]),
         ("epochs: 9", "epochs: 0", ["base.training", "`epochs >= 1`"]),
         ("grace_epochs: 1", "grace_epochs: 99", ["grace_epochs", "99 > 9", "lower"]),

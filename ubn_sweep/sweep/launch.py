@@ -110,7 +110,9 @@ def resume_sweep(folder: SweepFolder, *, surroundings: Surroundings = Surroundin
 def recorded_spec(events: list[Event]) -> SweepSpec:
     """The spec that a journal begins with."""
     if not events or not isinstance(events[0], SweepStarted):
-        raise UserError("the journal does not begin with the sweep's record: the sweep never started; run it anew")
+        raise UserError(
+            "the journal does not begin with the sweep's record: the sweep never started; run it anew"
+        )
     return spec_from_plain(events[0].spec)
 
 

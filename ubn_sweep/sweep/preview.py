@@ -106,7 +106,9 @@ def preview(
             seconds = [1.0] * len(drawn)
         results.append(_replay(spec, drawn, seconds, workers))
     timed = epoch_s is not None or bool(known_s)
-    epochs, completed, busy_s, wall_s = (np.array(column, dtype=float) for column in zip(*results, strict=True))
+    epochs, completed, busy_s, wall_s = (
+        np.array(column, dtype=float) for column in zip(*results, strict=True)
+    )
     gpus = spec.resources.gpus_per_trial
     return Preview(
         trials=spec.search.trials,
@@ -139,7 +141,7 @@ def _draw(spec: SweepSpec, curves: Sequence[Curve], rng: np.random.Generator) ->
     epochs = spec.base.training.epochs
     if not curves:
         return model_curve(epochs, rng)
-    scores = list(curves[rng.integers(len(curves))].scores)
+    scores = list(curves[int(rng.integers(len(curves)))].scores)
     complete = [curve.scores for curve in curves if curve.complete]
     if len(scores) < epochs:
         at = len(scores) - 1

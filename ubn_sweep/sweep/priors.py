@@ -31,7 +31,9 @@ def learn_from(spec: SweepSpec, home: Path) -> list[PriorTrial]:
         folder = find_sweep(name, home)
         events = read_journal(folder.path)
         _check_objective(spec, events, name)
-        fitting = [prior for prior in _trials(events, spec.objective, name) if Space(spec).holds(prior.params)]
+        fitting = [
+            prior for prior in _trials(events, spec.objective, name) if Space(spec).holds(prior.params)
+        ]
         if not fitting:
             raise UserError(
                 f"--learn-from: no finished trial of `{name}` is a point of this space: "

@@ -163,7 +163,8 @@ def decision_order(spec: SweepSpec) -> list[str]:
     waiting = list(spec.space)
     while waiting:
         ready = next(
-            (key for key in waiting if all(p not in spec.space or p in order for p in spec.space[key].when)), None
+            (key for key in waiting if all(p not in spec.space or p in order for p in spec.space[key].when)),
+            None,
         )
         if ready is None:
             raise UserError(f"the conditions of {', '.join(waiting)} go round in a circle: drop one of them")

@@ -22,10 +22,7 @@ HAS_NO_EFFECT_UNLESS: dict[str, dict[str, list[Scalar]]] = {
     "norm.threshold": {"norm.gate": [True]},
     "norm.similarity_momentum": {"norm.gate": [True]},
     "norm.kernel_size": {"norm.affine": ["depthwise"]},
-    **{
-        key: {"norm.name": ["ubn"]}
-        for key in ("norm.gate", "norm.centering", "norm.scaling", "norm.affine")
-    },
+    **{key: {"norm.name": ["ubn"]} for key in ("norm.gate", "norm.centering", "norm.scaling", "norm.affine")},
 }
 Allowed = dict[str, list[Scalar]]
 
@@ -66,9 +63,7 @@ def _check_key(key: str, base: dict[str, Any], where: str) -> None:
         raise UserError(f"{where}: unknown key{near}; known here: {', '.join(candidates)}")
 
 
-def _check_conditions(
-    key: str, spec: SweepSpec, base: dict[str, Any], source: str, text: str | None
-) -> None:
+def _check_conditions(key: str, spec: SweepSpec, base: dict[str, Any], source: str, text: str | None) -> None:
     for parent, allowed in spec.space[key].when.items():
         where = schema.at(source, text, ("space", key, "when", parent))
         if parent == key:
@@ -83,7 +78,9 @@ def _check_conditions(
             values = [value_at(base, parent)]
         else:
             near = schema.did_you_mean(parent, [*spec.space, *_leaf_keys(base)])
-            raise UserError(f"{where}: the condition names an unknown key{near}: name one of the space or of base")
+            raise UserError(
+                f"{where}: the condition names an unknown key{near}: name one of the space or of base"
+            )
         for item in as_list(allowed):
             if not any(same(item, value) for value in values):
                 raise UserError(

@@ -1,4 +1,4 @@
-"""A sweep's spec: what is trained, what is varied, how it is searched. One YAML file, checked before anything starts."""
+"""A sweep's spec: what is trained, what is varied, how it is searched. One YAML file, checked before all else."""
 
 from __future__ import annotations
 
@@ -61,14 +61,19 @@ class SearchConfig:
             raise ValueError(f"`trials >= 1` must hold, but got {self.trials}: say how many to run")
         if self.sampler not in SAMPLER_NAMES:
             near = schema.did_you_mean(self.sampler, list(SAMPLER_NAMES))
-            raise ValueError(f"unknown sampler `{self.sampler}`{near}; known: {', '.join(sorted(SAMPLER_NAMES))}")
+            raise ValueError(
+                f"unknown sampler `{self.sampler}`{near}; known: {', '.join(sorted(SAMPLER_NAMES))}"
+            )
         if self.seed < 0:
             raise ValueError(f"`seed >= 0` must hold, but got {self.seed}: take any natural number")
 
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStoppingConfig:
-    """ASHA (Li et al., arXiv 1810.05934), stopping variant: of those that reach a rung, the best 1/reduction_factor go on."""
+    """ASHA, stopping variant: of the trials that reach a rung, the best 1/reduction_factor go on.
+
+    Source: Li et al., arXiv 1810.05934.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
@@ -106,9 +111,13 @@ class ResourcesConfig:
             if getattr(self, name) < lowest:
                 raise ValueError(f"`{name} >= {lowest}` must hold, but got {getattr(self, name)}: raise it")
         if self.gpus_per_trial < 0 or (self.gpus_per_trial > 1 and self.gpus_per_trial % 1 != 0):
-            raise ValueError(f"`gpus_per_trial` is a share of 1 or a whole number, but got {self.gpus_per_trial}")
+            raise ValueError(
+                f"`gpus_per_trial` is a share of 1 or a whole number, but got {self.gpus_per_trial}"
+            )
         if self.max_concurrent is not None and self.max_concurrent < 1:
-            raise ValueError(f"`max_concurrent >= 1` must hold, but got {self.max_concurrent}: or leave it out")
+            raise ValueError(
+                f"`max_concurrent >= 1` must hold, but got {self.max_concurrent}: or leave it out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,7 +103,9 @@ class SweepState:
         )
         return self.trials[number]
 
-    def report(self, number: int, epoch: int, metrics: dict[str, float], checkpoint: str | None = None) -> bool:
+    def report(
+        self, number: int, epoch: int, metrics: dict[str, float], checkpoint: str | None = None
+    ) -> bool:
         """Takes an epoch's metrics; True means that the trial is over. An epoch known already changes nothing."""
         trial = self.trials[number]
         if trial.status is not None:

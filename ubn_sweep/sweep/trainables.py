@@ -33,7 +33,7 @@ def check_trainable(name: str) -> None:
 def find_trainable(name: str) -> Callable[..., Any]:
     """Imports the function. A trial that gets here was checked; what its module raises is the trial's failure."""
     module, function = _split(name)
-    return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]
+    return getattr(importlib.import_module(module), function)
 
 
 def _split(name: str) -> tuple[str, str]:

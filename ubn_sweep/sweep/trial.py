@@ -65,7 +65,9 @@ class Trial:
             return
         load(checkpoint)
         metrics = json.loads((checkpoint / METRICS_FILE).read_text())
-        self._send(_epoch_message(_epoch_of(checkpoint), {k: float(v) for k, v in metrics.items()}, checkpoint))
+        self._send(
+            _epoch_message(_epoch_of(checkpoint), {k: float(v) for k, v in metrics.items()}, checkpoint)
+        )
 
     def report(self, epoch: int, metrics: dict[str, float], *, save: Save, diverged: bool = False) -> bool:
         """Reports an epoch, saved before; False means that the trial is over. It may never return, if it is stopped."""

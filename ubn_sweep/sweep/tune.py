@@ -48,7 +48,9 @@ class StateSearcher(_NotInTunesSnapshot, Searcher):
         self._numbers[trial_id] = trial.number
         return {"trial": trial.number, "job": self._job(trial).to_json()}
 
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         """Ends a trial whose worker died too often; Tune tells the scheduler of each death, but us of the last."""
         number = self._numbers.pop(trial_id)
         if error:

@@ -44,7 +44,8 @@ def points_of(trials: Sequence[FrozenTrial], rung_levels: Sequence[int]) -> tupl
     """The points of all trials, thinned to the grid and each trial's last report, and the last epoch.
 
     A complete trial without intermediate values (known from elsewhere) has its value at the last epoch.
-    A failed trial whose last value is not finite, or that has none, counts as the worst seen, at its end.
+    A failed trial whose last value is not finite, or that has none, counts as ending at the lower quartile:
+    a region that fails is not asked for again and again, and one broken machine does not condemn a good one.
     """
     end = last_epoch(trials, rung_levels)
     grid = epoch_grid(rung_levels, end)
@@ -57,9 +58,10 @@ def points_of(trials: Sequence[FrozenTrial], rung_levels: Sequence[int]) -> tupl
             Point(trial=place, epoch=max(1.0, e), value=finite[e]) for e in _thinned(sorted(finite), grid)
         ]
     if points:
-        worst = min(point.value for point in points)
+        last = {point.trial: point.value for point in points}
+        poor = float(np.quantile(list(last.values()), 0.25))
         points += [
-            Point(trial=place, epoch=end, value=worst) for place, t in enumerate(trials) if _has_diverged(t)
+            Point(trial=place, epoch=end, value=poor) for place, t in enumerate(trials) if _has_diverged(t)
         ]
     return points, end
 

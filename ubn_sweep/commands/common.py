@@ -1,0 +1,39 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ubn_sweep.live import console
+from ubn_sweep.sweep.follow import put_report_onto_run
+from ubn_sweep.sweep.launch import recorded_spec
+from ubn_sweep.sweep.spec import SweepSpec
+from ubn_sweep.tracking.journal import read_journal
+from ubn_sweep.tracking.store import SweepFolder
+
+if TYPE_CHECKING:
+    from ubn_sweep.landscape import LandscapeReport
+
+
+def home_folder(home: Path | None) -> Path:
+    return home.resolve() if home is not None else default_home()
+
+
+def spec_of(folder: SweepFolder) -> SweepSpec:
+    return recorded_spec(read_journal(folder.path))
+
+
+def map_sweep(folder: SweepFolder, spec: SweepSpec) -> LandscapeReport:
+    from ubn_sweep.landscape import build_report
+
+    report = build_report(folder)
+    put_report_onto_run(folder, spec, report.artifacts)
+    return report
+
+
+def tell_landscape(report: LandscapeReport) -> None:
+    for sentence in report.summary:
+        console.print(sentence)
+    console.print(f"report    {report.html}", soft_wrap=True)
+    console.print(f"table     {report.observations}", soft_wrap=True)

@@ -1,0 +1,71 @@
+"""`landscape`, `export`, `sync` and `ui`: what a sweep found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
+from ubn_sweep.errors import UserError
+from ubn_sweep.live import console, print_json
+from ubn_sweep.sweep.follow import deliver_all, trial_run_ids
+from ubn_sweep.sweep.follow import tracking_uri as uri_of
+from ubn_sweep.tracking.store import SweepFolder, existing_sweeps, find_sweep
+
+
+def map_landscape(sweep: str, *, home: Path | None, as_json: bool) -> None:
+    """Maps a sweep, running or finished, and puts the report onto its parent run."""
+    folder = find_sweep(sweep, home_folder(home))
+    report = map_sweep(folder, spec_of(folder))
+    if as_json:
+        print_json(
+            {"sweep": folder.name, "report": str(report.html), "observations": str(report.observations)}
+        )
+        return
+    tell_landscape(report)
+
+
+def export_best(sweep: str, *, top: int, out: Path, home: Path | None, as_json: bool) -> None:
+    """Writes the best configs."""
+    from ubn_sweep.export import export_configs
+
+    folder = find_sweep(sweep, home_folder(home))
+    spec = spec_of(folder)
+    uri = uri_of(spec, folder)
+    paths = export_configs(
+        folder,
+        top=top,
+        out=out,
+        tracking_uri=uri,
+        run_ids=trial_run_ids(uri, folder, spec.tracking.experiment),
+    )
+    if as_json:
+        print_json({"configs": [str(path) for path in paths]})
+        return
+    for path in paths:
+        console.print(f"wrote {path}", soft_wrap=True)
+    console.print(f"next: [bold]ubn-sweep train {paths[0]}[/bold]", soft_wrap=True)
+
+
+def sync_sweep(sweep: str, *, tracking_uri: str | None, home: Path | None, as_json: bool) -> None:
+    """Delivers what has not arrived."""
+    folder = find_sweep(sweep, home_folder(home))
+    delivered = deliver_all(folder, spec_of(folder), to=tracking_uri)
+    if as_json:
+        print_json({"sweep": folder.name, "delivered": delivered})
+        return
+    for store, count in delivered.items():
+        console.print(f"{store}: {count} records delivered", soft_wrap=True)
+
+
+def open_ui(sweep: str | None, *, port: int, home: Path | None) -> None:
+    """Serves MLflow's UI on localhost until it is interrupted."""
+    from ubn_sweep.tracking.ui import serve_ui
+
+    place = home_folder(home)
+    if sweep is not None:
+        folder = find_sweep(sweep, place)
+        serve_ui(uri_of(spec_of(folder), folder), port=port, sweep=folder.name)
+        return
+    if not existing_sweeps(place):
+        raise UserError(f"there is no sweep in {place} yet: start one with `ubn-sweep run SPEC`")
+    serve_ui(SweepFolder(home=place, name="").default_tracking_uri, port=port)

@@ -1,0 +1,127 @@
+"""`run` and `resume`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
+from ubn_sweep.errors import InterruptedSweepError
+from ubn_sweep.live import console, print_json, score, watch_sweep
+from ubn_sweep.sweep import launch
+from ubn_sweep.sweep.describe import show
+from ubn_sweep.sweep.follow import Following, check_tracking, tracking_uri
+from ubn_sweep.sweep.launch import Surroundings, SweepResult
+from ubn_sweep.sweep.spec import SweepSpec, load_spec
+from ubn_sweep.tracking.store import SweepFolder, find_sweep
+
+
+def run_sweep(
+    spec_path: Path,
+    *,
+    name: str | None,
+    learn_from: tuple[str, ...],
+    assignments: Sequence[str],
+    home: Path | None,
+    ray_address: str | None,
+    cpus: int | None,
+    gpus: int | None,
+    as_json: bool,
+) -> None:
+    """Starts a sweep and maps it."""
+    spec = load_spec(spec_path, assignments)
+    if learn_from:
+        search = dataclasses.replace(spec.search, learn_from=(*spec.search.learn_from, *learn_from))
+        spec = dataclasses.replace(spec, search=search)
+    check_tracking(spec)
+    following = Following()
+    result = launch.start_sweep(
+        spec,
+        home=home_folder(home),
+        name=name,
+        surroundings=_surroundings(following, ray_address, cpus, gpus),
+    )
+    _finish(result, following, as_json=as_json)
+
+
+def resume_sweep(
+    sweep: str,
+    *,
+    home: Path | None,
+    ray_address: str | None,
+    cpus: int | None,
+    gpus: int | None,
+    as_json: bool,
+) -> None:
+    """Goes on with a sweep and maps it."""
+    folder = find_sweep(sweep, home_folder(home))
+    following = Following()
+    result = launch.resume_sweep(folder, surroundings=_surroundings(following, ray_address, cpus, gpus))
+    _finish(result, following, as_json=as_json)
+
+
+def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None:
+    folder = SweepFolder(home=result.folder.parent, name=result.sweep)
+    spec = spec_of(folder)
+    _tell_undelivered(following, folder)
+    if not result.finished:
+        raise InterruptedSweepError(f"interrupted; go on with it by `ubn-sweep resume {folder.name}`")
+    report = map_sweep(folder, spec)
+    uri = tracking_uri(spec, folder)
+    if as_json:
+        print_json(
+            {
+                "sweep": result.sweep,
+                "trials": result.counts,
+                "best": _best(result, spec),
+                "tracking_uri": uri,
+                "report": str(report.html),
+                "observations": str(report.observations),
+            }
+        )
+        return
+    counts = ", ".join(f"{n} {status}" for status, n in result.counts.items())
+    console.print(f"\n[bold]{result.sweep}[/bold]: {counts}")
+    if result.exhausted:
+        console.print("the space holds no further config that differs: the sweep ended early")
+    if result.best is not None:
+        params = ", ".join(f"{key}={show(value)}" for key, value in result.best.params.items())
+        console.print(f"best: {score(result.best, spec)} in trial {result.best.number} ({params})")
+    tell_landscape(report)
+    console.print(f"MLflow    {uri}", soft_wrap=True)
+    console.print(
+        f"next: [bold]ubn-sweep export {result.sweep} --top 3 --out configs[/bold], "
+        f"[bold]ubn-sweep ui {result.sweep}[/bold]",
+        soft_wrap=True,
+    )
+
+
+def _tell_undelivered(following: Following, folder: SweepFolder) -> None:
+    for store, why in following.undelivered.items():
+        console.print(
+            f"[yellow]not all records arrived at {store} ({why}); none is lost: "
+            f"`ubn-sweep sync {folder.name}` delivers them[/yellow]",
+            soft_wrap=True,
+        )
+
+
+def _best(result: SweepResult, spec: SweepSpec) -> dict[str, Any] | None:
+    if result.best is None:
+        return None
+    value = result.best.metrics[spec.objective.metric]
+    return {"trial": result.best.number, "score": value, "config": result.best.config}
+
+
+def _surroundings(
+    following: Following, ray_address: str | None, cpus: int | None, gpus: int | None
+) -> Surroundings:
+    return Surroundings(
+        ray_address=ray_address,
+        cpus=cpus,
+        gpus=gpus,
+        watch=functools.partial(watch_sweep, notice=following.notice),
+        follow=following.follow,
+    )
