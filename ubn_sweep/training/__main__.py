@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import click
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
@@ -22,51 +22,63 @@ BAD_INPUT = 2
 INTERRUPTED = 128 + signal.SIGINT
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the checkpoint.  [default: runs/NAME]"
-)
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in that folder, if there is one.")
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key, as in optimizer.lr=0.05.",
-)
-@click.option(
-    "--threads", type=click.IntRange(1), help="Threads of the processor.  [default: PyTorch's choice]"
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
-def main(
-    config_path: Path,
-    out: Path | None,
-    resume: bool,
-    assignments: tuple[str, ...],
-    threads: int | None,
-    as_json: bool,
-) -> None:
-    """Train CONFIG, a trial config in YAML, and validate every epoch; the test set is not touched.
-
-    Ctrl-C, or a kill, leaves a checkpoint of the last finished epoch, from which --resume goes on.
-    """
-    folder = Path("runs") / config_path.stem if out is None else out
+def main() -> int:
+    """Parses the command line, trains, prints; returns the exit code."""
+    arguments = _parser().parse_args()
+    config_path: Path = arguments.config
+    folder = Path("runs") / config_path.stem if arguments.out is None else arguments.out
     try:
-        config = load_config(config_path, assignments)
-        _check_folder(folder, resume=resume)
-        result = _train(config, folder, threads=threads, resume=resume)
+        config = load_config(config_path, arguments.assignments)
+        _check_folder(folder, resume=arguments.resume)
+        result = _train(config, folder, threads=arguments.threads, resume=arguments.resume)
     except UserError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(BAD_INPUT)
+        _tell(f"error: {error}")
+        return BAD_INPUT
     except KeyboardInterrupt:
-        click.echo("\ninterrupted; the same command with --resume goes on", err=True)
-        sys.exit(INTERRUPTED)
-    if as_json:
-        click.echo(json.dumps(result))
+        _tell("interrupted; the same command with --resume goes on")
+        return INTERRUPTED
+    if arguments.json:
+        print(json.dumps(result))
+    return 0
 
 
-def load_config(path: Path, assignments: tuple[str, ...]) -> TrialConfig:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ubn_sweep.training",
+        description="Train CONFIG, a trial config in YAML, and validate every epoch; the test set is not touched. "
+        "Ctrl-C, or a kill, leaves a checkpoint of the last finished epoch, from which --resume goes on.",
+    )
+    parser.add_argument("config", metavar="CONFIG", type=Path)
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder of the checkpoint (default: runs/NAME)"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the checkpoint in it, if there is one"
+    )
+    parser.add_argument(
+        "--set",
+        dest="assignments",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key, as in optimizer.lr=0.05",
+    )
+    parser.add_argument("--threads", type=_positive, metavar="N", help="threads of the processor")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def load_config(path: Path, assignments: Sequence[str]) -> TrialConfig:
     """Reads and checks a trial config, and looks whether its data is there.
 
     Raises:
@@ -99,16 +111,15 @@ def _train(config: TrialConfig, folder: Path, *, threads: int | None, resume: bo
     run = TrainingRun(config, threads=threads)
     if resume and (folder / CHECKPOINT_FILE).exists():
         run.load(folder)
-        click.echo(f"going on after epoch {run.epoch}", err=True)
-    click.echo(
+        _tell(f"going on after epoch {run.epoch}")
+    _tell(
         f"{config.model.name}, {config.norm.name}: {run.parameters:,} parameters, {run.device}, "
-        f"{run.train_examples:,} images to train on, {run.validation_examples:,} to validate on",
-        err=True,
+        f"{run.train_examples:,} images to train on, {run.validation_examples:,} to validate on"
     )
     metrics: dict[str, float] = {}
     while run.epoch < config.training.epochs and not run.diverged:
         metrics = run.train_epoch()
-        click.echo(_line(run.epoch, config.training.epochs, metrics), err=True)
+        _tell(_line(run.epoch, config.training.epochs, metrics))
         if not run.diverged:
             run.save(folder)
     return {
@@ -134,4 +145,4 @@ def _line(epoch: int, epochs: int, metrics: dict[str, float]) -> str:
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m ubn_sweep.training")
+    sys.exit(main())

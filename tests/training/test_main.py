@@ -1,0 +1,105 @@
+"""`python -m ubn_sweep.training`, as a user starts it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.training.builders import tiny_config
+from ubn_sweep import schema
+from ubn_sweep.training import CHECKPOINT_FILE
+
+
+@pytest.fixture
+def config_path(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(schema.to_plain(tiny_config(training={"epochs": 2}))))
+    return path
+
+
+def command(*arguments) -> list[str]:
+    return [sys.executable, "-m", "ubn_sweep.training", *map(str, arguments), "--threads", "1"]
+
+
+def train(*arguments, cwd=None):
+    # A foreign working directory shows that only the installed package is needed.
+    return subprocess.run(command(*arguments), capture_output=True, text=True, cwd=cwd)
+
+
+def test_it_trains_tells_and_goes_on(config_path, tmp_path):
+    done = train(config_path, "--json", "--set", "training.epochs=2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["epoch"] == 2
+    assert result["diverged"] is False
+    assert 0 <= result["metrics"]["val_top1"] <= 1
+    assert (tmp_path / result["checkpoint"] / CHECKPOINT_FILE).is_file()
+    assert "epoch 1/2" in done.stderr
+    assert "s left" in done.stderr
+
+    again = train(config_path, cwd=tmp_path)
+    assert again.returncode == 2
+    assert again.stderr.count("\n") == 1
+    assert "--resume" in again.stderr
+
+    resumed = train(config_path, "--resume", "--json", cwd=tmp_path)
+    assert resumed.returncode == 0
+    assert "epoch 1/2" not in resumed.stderr
+    assert json.loads(resumed.stdout)["metrics"]["val_loss"] == result["metrics"]["val_loss"]
+
+
+def test_divergence_is_told_as_json(config_path, tmp_path):
+    done = train(config_path, "--json", "--set", "optimizer.lr=1e9", "--out", tmp_path / "out")
+    assert done.returncode == 0
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["diverged"] is True
+    assert result["metrics"]["val_top1"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "optimizer.lrr=1"], "optimizer.lrr: unknown key (did you mean `lr`?)"),
+        (["--set", "optimizer.lr=-1"], "`lr > 0` must hold, but got -1.0"),
+        (["--set", "nonsense"], "--set nonsense: is written KEY=VALUE"),
+        (
+            ["--set", "dataset.name=cifar10", "--set", "dataset.root=/absent"],
+            "dataset.root: must be a folder",
+        ),
+        (["--set", "dataset.train_examples=5000"], "dataset.train_examples: digits has 1438 such images"),
+        (["--out", "/proc/absent"], "--out: `/proc/absent` cannot be made"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(config_path, tmp_path, arguments, message):
+    done = train(config_path, "--out", tmp_path / "out", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out" / CHECKPOINT_FILE).exists()
+
+
+def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(config_path, tmp_path):
+    out = tmp_path / "out"
+    long = command(config_path, "--out", out, "--set", "training.epochs=3000")
+    with subprocess.Popen(long, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        for line in process.stderr:
+            if line.startswith("epoch 2/"):
+                break
+        os.kill(process.pid, signal.SIGINT)
+        rest = process.stderr.read()
+        assert process.wait() == 130
+    assert "--resume" in rest.splitlines()[-1]
+    assert "Traceback" not in rest
+    assert (out / CHECKPOINT_FILE).is_file()
+
+
+def test_the_package_imports_no_torch():
+    code = (
+        "import sys; import ubn_sweep.training, ubn_sweep.training.config, ubn_sweep.training.dataset_check;"
+        "import ubn_sweep.training.parquet_layout; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,134 @@
+"""A run that was stopped goes on bit for bit as if it had not been."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+import yaml
+
+from tests.training.builders import tiny_config
+from tests.training.test_run import same, weights
+from ubn_sweep import schema
+from ubn_sweep.errors import UserError
+from ubn_sweep.training import CHECKPOINT_FILE
+from ubn_sweep.training.run import TrainingRun
+
+UNTIMED = {"epoch_s", "images_per_s"}
+
+
+def untimed(metrics):
+    return {key: value for key, value in metrics.items() if key not in UNTIMED}
+
+
+@pytest.mark.parametrize("norm", [{"name": "bn"}, {"name": "ubn", "threshold": 0.4}])
+@pytest.mark.parametrize(
+    ("optimizer", "training", "repeats"),
+    [
+        ({"name": "sgd", "nesterov": True, "warmup_epochs": 1.5}, {}, 2),
+        ({"name": "adamw", "lr": 0.01}, {"channels_last": True, "precision": "bfloat16"}, 1),
+    ],
+)
+def test_resume_is_bit_for_bit(tmp_path, norm, optimizer, training, repeats):
+    config = tiny_config(
+        norm=norm,
+        optimizer=optimizer,
+        training=training,
+        repeats=repeats,
+        dataset={"augmentation": "crop_flip", "train_examples": 120},
+    )
+    whole = TrainingRun(config)
+    expected = [untimed(whole.train_epoch()) for _ in range(4)]
+
+    first = TrainingRun(config)
+    metrics = [untimed(first.train_epoch()) for _ in range(2)]
+    first.save(tmp_path)
+    torch.manual_seed(99)
+    second = TrainingRun(config)
+    second.load(tmp_path)
+    assert second.epoch == 2
+    metrics += [untimed(second.train_epoch()) for _ in range(2)]
+
+    assert metrics == expected
+    assert same(weights(whole), weights(second))
+
+
+def test_resume_of_image_folders(tmp_path, image_folder_root):
+    dataset = {
+        "name": "imagefolder",
+        "root": str(image_folder_root),
+        "image_size_px": 16,
+        "augmentation": "resized_crop_flip",
+    }
+    config = tiny_config(dataset=dataset, training={"batch_size": 6})
+    whole = TrainingRun(config, threads=1)
+    expected = [untimed(whole.train_epoch()) for _ in range(2)]
+    first = TrainingRun(config, threads=1)
+    first.train_epoch()
+    first.save(tmp_path)
+    second = TrainingRun(config, threads=1)
+    second.load(tmp_path)
+    assert untimed(second.train_epoch()) == expected[1]
+
+
+@pytest.mark.parametrize("norm", ["bn", "ubn"])
+def test_a_killed_process_goes_on_to_the_same_weights(tmp_path, norm):
+    config = tiny_config(norm={"name": norm}, training={"epochs": 40}, dataset={"augmentation": "crop_flip"})
+    path, out = tmp_path / "config.yaml", tmp_path / "out"
+    path.write_text(yaml.safe_dump(schema.to_plain(config)))
+    command = [sys.executable, "-m", "ubn_sweep.training", str(path), "--out", str(out), "--threads", "1"]
+
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    while not (out / CHECKPOINT_FILE).exists() and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    interrupted_at = torch.load(out / CHECKPOINT_FILE, weights_only=True)["epoch"]
+    assert 1 <= interrupted_at < 40
+
+    subprocess.run([*command, "--resume"], check=True, capture_output=True)
+    resumed = TrainingRun(config)
+    resumed.load(out)
+    assert resumed.epoch == 40
+    whole = TrainingRun(config)
+    for _ in range(40):
+        whole.train_epoch()
+    assert same(weights(whole), weights(resumed))
+
+
+def test_a_checkpoint_of_another_config_is_refused(tmp_path):
+    TrainingRun(tiny_config()).save(tmp_path)
+    with pytest.raises(UserError, match=r"optimizer\.lr = 0\.1, but got 0\.2"):
+        TrainingRun(tiny_config(optimizer={"lr": 0.2})).load(tmp_path)
+    with pytest.raises(UserError, match="hold_out"):
+        TrainingRun(tiny_config(), hold_out=False).load(tmp_path)
+
+
+def test_provenance_is_no_part_of_what_is_trained(tmp_path):
+    TrainingRun(tiny_config()).save(tmp_path)
+    provenance = {
+        "sweep": "a", "sweep_id": "b", "trial": 1, "status": "completed", "epoch": 4, "promised_val_top1": 0.5
+    }  # fmt: skip
+    TrainingRun(tiny_config(provenance=provenance)).load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no checkpoint", b"PK\x03\x04 cut off"])
+def test_an_absent_or_damaged_checkpoint_is_one_line(tmp_path, content):
+    if content is not None:
+        (tmp_path / CHECKPOINT_FILE).write_bytes(content)
+    run = TrainingRun(tiny_config())
+    with pytest.raises(UserError) as caught:
+        run.load(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path / CHECKPOINT_FILE) in str(caught.value)
+
+
+def test_saving_twice_leaves_one_file(tmp_path):
+    run = TrainingRun(tiny_config())
+    run.save(tmp_path)
+    run.train_epoch()
+    run.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT_FILE]
