@@ -81,7 +81,13 @@ def test_nn_needs_torch_alone():
 
 @pytest.mark.parametrize(
     "module",
-    ["ubn_sweep.cli", "ubn_sweep.commands", "ubn_sweep.sweep.spec", "ubn_sweep.sweep.launch", "ubn_sweep.landscape"],
+    [
+        "ubn_sweep.cli",
+        "ubn_sweep.commands",
+        "ubn_sweep.sweep.spec",
+        "ubn_sweep.sweep.launch",
+        "ubn_sweep.landscape",
+    ],
 )
 def test_the_service_side_needs_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'ray' in sys.modules or 'mlflow' in sys.modules)"

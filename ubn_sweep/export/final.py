@@ -88,7 +88,9 @@ def train_for_good(
         for recorder in recorders:
             recorder.epoch(run.epoch, metrics)
     test = run.evaluate_test()
-    (out / RESULT_FILE).write_text(json.dumps({"config": schema.to_plain(config), "test": test}, indent=1) + "\n")
+    (out / RESULT_FILE).write_text(
+        json.dumps({"config": schema.to_plain(config), "test": test}, indent=1) + "\n"
+    )
     return FinalResult(
         test=test,
         checkpoint=checkpoint,
