@@ -5,12 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ubn_sweep.nn import UnifiedBatchNorm2d
+
 
 class CondensationMeter:
     """Counts, on the device, the batches with which each layer's gate was open; one host read per epoch."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._layers = {name: layer for name, layer in model.named_modules() if _has_gate(layer)}
+        self._layers = {
+            name: layer
+            for name, layer in model.named_modules()
+            if isinstance(layer, UnifiedBatchNorm2d) and layer.threshold is not None
+        }
         self._open: Tensor | None = None
         self._batches = 0
 
@@ -36,7 +42,3 @@ class CondensationMeter:
             metrics[key] = sum(values) / len(values)
             metrics |= {f"{key}/{name}": value for name, value in zip(self._layers, values, strict=True)}
         return metrics
-
-
-def _has_gate(layer: nn.Module) -> bool:
-    return getattr(layer, "threshold", None) is not None and hasattr(layer, "running_similarity")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
+from ubn_sweep.nn import convert_batchnorm
 from ubn_sweep.training.config import ModelConfig, NormConfig
 from ubn_sweep.training.small_resnets import SmallResNet
 
@@ -31,9 +34,24 @@ def apply_norm(model: nn.Module, norm: NormConfig) -> nn.Module:
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = norm.momentum
-    if norm.name == "bn":
-        return model
-    raise NotImplementedError(norm.name)
+    convert_batchnorm(model, norm.name, **_options(norm))
+    return model
+
+
+def _options(norm: NormConfig) -> dict[str, Any]:
+    """Of UnifiedBatchNorm2d. Fields that are null for having no effect are left to it."""
+    if norm.name != "ubn":
+        return {}
+    options = {
+        "threshold": norm.threshold,  # null switches the gate off
+        "centering": norm.centering,
+        "scaling": norm.scaling,  # null is no scaling
+        "affine": norm.affine,
+    }
+    for name in ("similarity_momentum", "kernel_size"):
+        if getattr(norm, name) is not None:
+            options[name] = getattr(norm, name)
+    return options
 
 
 def _torchvision_resnet(name: str, num_classes: int, in_channels: int, *, cifar_stem: bool) -> nn.Module:
