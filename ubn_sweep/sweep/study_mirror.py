@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ubn_sweep.tracking.cursor import cursor_file
 from ubn_sweep.tracking.events import EpochReported, Event, SweepStarted, TrialCreated, TrialEnded
 from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.tracking.uri import with_driver
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -190,7 +191,7 @@ def open_storage(url: str) -> BaseStorage:
         kwargs["connect_args"] = {"timeout": 20}
         path = url.removeprefix("sqlite:///").split("?", 1)[0]
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return RDBStorage(url, engine_kwargs=kwargs)
+    return RDBStorage(with_driver(url), engine_kwargs=kwargs)
 
 
 def _find_study(storage: BaseStorage, started: SweepStarted) -> int:

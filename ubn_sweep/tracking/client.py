@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ubn_sweep.errors import UserError
 from ubn_sweep.privacy import opt_out_of_usage_reports
 from ubn_sweep.tracking.fresh_sqlite import create_if_missing
+from ubn_sweep.tracking.uri import check_uri, with_driver
+
+__all__ = ["check_uri", "connect", "experiment_id", "find_runs", "was_refused"]
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,6 +39,7 @@ def connect(tracking_uri: str) -> MlflowClient:
     opt_out_of_usage_reports()
     for name, value in (IMPATIENT | QUIET).items():
         os.environ.setdefault(name, value)
+    tracking_uri = with_driver(tracking_uri)
     _probe_database(tracking_uri)
     import mlflow
 
@@ -43,20 +47,6 @@ def connect(tracking_uri: str) -> MlflowClient:
         logging.getLogger(name).setLevel(logging.ERROR)
     create_if_missing(tracking_uri)
     return mlflow.MlflowClient(tracking_uri=tracking_uri)
-
-
-def check_uri(tracking_uri: str) -> None:
-    """Refuses what can never work.
-
-    Raises:
-        UserError: no store goes by such a URI.
-    """
-    scheme = tracking_uri.split(":", 1)[0] if ":" in tracking_uri else ""
-    if scheme in ("", "file"):
-        raise UserError(
-            f"tracking URI `{tracking_uri}`: runs are kept in a database or behind a server, not in files: "
-            f"write sqlite:///{tracking_uri.removeprefix('file:').rstrip('/')}/mlflow.db, or http://HOST:PORT"
-        )
 
 
 def experiment_id(client: MlflowClient, name: str, artifact_root: Path | None = None) -> str:

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,16 +44,21 @@ def write_cursor(path: Path, offset: int) -> None:
 
 
 @contextlib.contextmanager
-def delivering_alone(path: Path) -> Iterator[bool]:
+def delivering_alone(path: Path, patience_s: float = 0.0) -> Iterator[bool]:
     """Whether this is the only process that delivers to the store of a cursor; held until the block ends.
 
     Two at once could both find that a trial has no run yet. Where the file system knows no locks, it is taken
-    for granted.
+    for granted. `patience_s` is how long another one is waited for.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        yield _lock(descriptor)
+        deadline = time.monotonic() + patience_s
+        alone = _lock(descriptor)
+        while not alone and time.monotonic() < deadline:
+            time.sleep(0.05)
+            alone = _lock(descriptor)
+        yield alone
     finally:
         os.close(descriptor)
 

@@ -47,8 +47,7 @@ class Delivery:
 
     def deliver_batch(self) -> bool:
         """Delivers the next events; False when there were none. Raises what the sink raises."""
-        if self._offset is None:
-            self._resume()
+        self.open()
         assert self._offset is not None
         batch = list(itertools.islice(read_from(self._folder.path, self._offset), self._batch_events))
         if batch:
@@ -56,7 +55,10 @@ class Delivery:
             self._advance(batch[-1][1], len(batch))
         return bool(batch)
 
-    def _resume(self) -> None:
+    def open(self) -> None:
+        """Finds where to go on. Raises what the sink raises; the first delivery does it too."""
+        if self._offset is not None:
+            return
         offset = read_cursor(self._cursor, self._folder.journal)
         records = read_from(self._folder.path, 0) if offset > 0 else iter(())
         before = [event for event, behind in itertools.takewhile(lambda record: record[1] <= offset, records)]

@@ -46,23 +46,26 @@ def params(content: Mapping[str, Any]) -> dict[str, str]:
 
 def sweep_tags(started: SweepStarted) -> dict[str, str]:
     """What all runs of a sweep carry: which sweep, which code, which versions."""
-    environment = started.environment
-    tags = {
+    return {
         TAG_SWEEP: started.name,
         TAG_SWEEP_ID: started.sweep_id,
+        **environment_tags(started.environment),
+    }
+
+
+def environment_tags(environment: Mapping[str, Any]) -> dict[str, str]:
+    """Code and versions. MLflow's own tag has the commit without the `-dirty` of ours."""
+    revision = environment.get("git_revision")
+    tags = {
         "mlflow.source.name": "ubn-sweep",
         "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": revision.removesuffix("-dirty") if revision is not None else None,
+        "ubn_sweep.git_revision": revision,
         "ubn_sweep.version": environment.get("ubn_sweep"),
         "ubn_sweep.python": environment.get("python"),
         **{f"ubn_sweep.version.{name}": text for name, text in environment.get("versions", {}).items()},
     }
-    return _texts(tags | git_tags(environment.get("git_revision")))
-
-
-def git_tags(revision: str | None) -> dict[str, str | None]:
-    """The revision as recorded, and for MLflow the commit without `-dirty`."""
-    commit = revision.removesuffix("-dirty") if revision is not None else None
-    return {"ubn_sweep.git_revision": revision, "mlflow.source.git.commit": commit}
+    return texts(tags)
 
 
 def parent_tags(started: SweepStarted) -> dict[str, str]:
@@ -71,7 +74,7 @@ def parent_tags(started: SweepStarted) -> dict[str, str]:
         "ubn_sweep.search_seed": started.spec.get("search", {}).get("seed"),
         "mlflow.note.content": started.spec.get("description") or None,
     }
-    return sweep_tags(started) | _texts(tags)
+    return sweep_tags(started) | texts(tags)
 
 
 def trial_tags(started: SweepStarted, created: TrialCreated, parent_run: str) -> dict[str, str]:
@@ -84,7 +87,7 @@ def trial_tags(started: SweepStarted, created: TrialCreated, parent_run: str) ->
         "ubn_sweep.repeats": created.config.get("repeats"),
         "mlflow.parentRunId": parent_run,
     }
-    return sweep_tags(started) | _texts(tags)
+    return sweep_tags(started) | texts(tags)
 
 
 def run_name(sweep: str, trial: int) -> str:
@@ -110,5 +113,6 @@ def quoted(text: str) -> str:
     return f'"{text}"' if "'" in text else f"'{text}'"
 
 
-def _texts(tags: Mapping[str, Any]) -> dict[str, str]:
+def texts(tags: Mapping[str, Any]) -> dict[str, str]:
+    """Tags as MLflow takes them, without those that are null."""
     return {name: as_text(value)[:TAG_LENGTH] for name, value in tags.items() if value is not None}

@@ -70,6 +70,28 @@ class MlflowSink:
         """Where the follower keeps how far it is."""
         return cursor_file(self._folder, "mlflow", self._uri, self._experiment_name)
 
+    @property
+    def trials(self) -> int:
+        """Trials that have a run."""
+        return self._runs.trials if self._runs is not None else 0
+
+    @property
+    def has_parent(self) -> bool:
+        return self._runs is not None and self._runs.get(PARENT) is not None
+
+    def log_artifacts(self, paths: Iterable[Path]) -> int:
+        """Puts those files and folders that exist onto the sweep's run; how many. Raises when it cannot."""
+        parent = self._runs.get(PARENT) if self._runs is not None else None
+        if parent is None or not parent.active:
+            return 0
+        there = [path for path in paths if path.exists()]
+        for path in there:
+            if path.is_dir():
+                self._connected().log_artifacts(parent.run_id, str(path), artifact_path=path.name)
+            else:
+                self._connected().log_artifact(parent.run_id, str(path))
+        return len(there)
+
     def resume(self, events: Sequence[Event]) -> bool:
         self._connected()
         progress = Progress()
@@ -163,12 +185,9 @@ class MlflowSink:
         """The spec as the parent's artifact. Artifacts may live elsewhere than runs: they hold up nothing."""
         if self._artifact_attempts == 0 or self._runs is None or not self._folder.spec.exists():
             return
-        parent = self._runs.get(PARENT)
         self._artifact_attempts -= 1
-        if parent is None or not parent.active:
-            return
         try:
-            self._connected().log_artifact(parent.run_id, str(self._folder.spec))
+            self.log_artifacts([self._folder.spec])
             self._artifact_attempts = 0
         except Exception as error:
             self.last_refusal = describe(error)

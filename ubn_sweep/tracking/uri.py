@@ -1,0 +1,49 @@
+"""The addresses of stores, as users write them."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+
+from ubn_sweep.errors import UserError
+
+POSTGRES_DRIVERS = ("psycopg", "psycopg2")
+
+
+def check_uri(tracking_uri: str) -> None:
+    """Refuses what can never work.
+
+    Raises:
+        UserError: no store goes by such a URI.
+    """
+    scheme = tracking_uri.split(":", 1)[0] if ":" in tracking_uri else ""
+    if scheme in ("", "file"):
+        path = tracking_uri.removeprefix("file:").rstrip("/")
+        raise UserError(
+            f"tracking URI `{tracking_uri}`: runs are kept in a database or behind a server, not in plain files: "
+            f"write sqlite:///{path}/mlflow.db, or http://HOST:PORT"
+        )
+    with_driver(tracking_uri)
+
+
+def with_driver(uri: str) -> str:
+    """A PostgreSQL address with the driver that is installed: SQLAlchemy settles on one whether it is there or not.
+
+    Raises:
+        UserError: none is installed.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if scheme not in ("postgres", "postgresql") or not separator:
+        return uri
+    for driver in POSTGRES_DRIVERS:
+        if importlib.util.find_spec(driver) is not None:
+            return f"postgresql+{driver}://{rest}"
+    raise UserError(
+        f"`{masked(uri)}` needs a PostgreSQL driver, but none of {', '.join(POSTGRES_DRIVERS)} is installed: "
+        "pip install 'ubn-sweep[postgres]'"
+    )
+
+
+def masked(uri: str) -> str:
+    """An address without its password, for messages."""
+    return re.sub(r"(://[^/@:]*):[^@/]*@", r"\1:***@", uri)
