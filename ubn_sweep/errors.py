@@ -5,6 +5,10 @@ class UserError(ValueError):
     """Something that the user can mend. Its text states the rule, the value, the place and the remedy."""
 
 
+class DivergedError(UserError):
+    """A training whose loss or weights are not finite any more."""
+
+
 class InterruptedSweepError(Exception):
     """The user stopped long work; its text says how to go on with it."""
 

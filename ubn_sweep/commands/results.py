@@ -7,8 +7,8 @@ from pathlib import Path
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
 from ubn_sweep.errors import UserError
 from ubn_sweep.live import console, print_json
-from ubn_sweep.sweep.follow import deliver_all, trial_run_ids
 from ubn_sweep.sweep.follow import tracking_uri as uri_of
+from ubn_sweep.sweep.stores import deliver_all, trial_run_ids
 from ubn_sweep.tracking.store import SweepFolder, existing_sweeps, find_sweep
 
 

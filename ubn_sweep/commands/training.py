@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ubn_sweep.errors import InterruptedSweepError
-from ubn_sweep.export.final import FinalResult, load_config, train_for_good
-from ubn_sweep.export.verdict import verdict
+from ubn_sweep.commands.common import home_folder
+from ubn_sweep.errors import DivergedError, InterruptedSweepError
+from ubn_sweep.export.final import FinalResult, load_config, prepare_folder, train_for_good
 from ubn_sweep.live import console, duration, print_json
+from ubn_sweep.schema import to_plain
+from ubn_sweep.sweep.environment import describe_environment
+from ubn_sweep.tracking.client import check_uri
 from ubn_sweep.tracking.final import FinalRun
 from ubn_sweep.tracking.store import SweepFolder
 from ubn_sweep.training.config import TrialConfig
@@ -52,19 +54,74 @@ def train_final(
     config = load_config(config_path, tuple(assignments))
     check_dataset(config.dataset)
     out = (out if out is not None else Path("runs") / config_path.stem).absolute()
-    recording = _recording(config, config_path, tracking_uri, home)
-    _announce(config, out)
+    prepare_folder(out, config)
+    recording = _recording(config, out, tracking_uri, home)
     begun_s = time.monotonic()
     try:
         result = train_for_good(
-            config, out=out, recorders=(EpochLines(config.training.epochs), recording), started=_tell_size
+            config, out=out, recorders=(EpochLines(config.training.epochs), recording), started=_tell_start
         )
     except KeyboardInterrupt as error:
-        recording.end(status="interrupted")
+        recording.end("interrupted")
         raise InterruptedSweepError(
             f"interrupted; the same command goes on from the last epoch in {out}"
         ) from error
-    except BaseException:
-        recording.end(status="failed")
+    except DivergedError:
+        recording.end("diverged")
         raise
+    except BaseException:
+        recording.end("failed")
+        raise
+    recording.result(result.test, step=result.epochs)
+    recording.artifacts([out / "config.yaml", result.checkpoint])
+    if not recording.end():
+        console.print(f"[yellow]MLflow has not taken the run ({recording.last_error}); the same command tries again[/yellow]")
     _tell(config, result, recording, took_s=time.monotonic() - begun_s, as_json=as_json)
+
+
+def _recording(config: TrialConfig, out: Path, tracking_uri: str | None, home: Path | None) -> FinalRun:
+    """Into the store of the sweep that the config came from; without one, into the store of this folder."""
+    place = SweepFolder(home=home_folder(home), name="")
+    origin = config.provenance.tracking_uri if config.provenance is not None else None
+    uri = next(item for item in (tracking_uri, origin, place.default_tracking_uri) if item is not None)
+    check_uri(uri)
+    local = uri == place.default_tracking_uri
+    if local:
+        place.home.mkdir(parents=True, exist_ok=True)
+    return FinalRun(
+        out,
+        name=f"final {out.name}",
+        config=to_plain(config),
+        tracking_uri=uri,
+        artifact_root=place.default_artifact_root if local else None,
+        environment=describe_environment(),
+    )
+
+
+def _tell_start(run: TrainingRun) -> None:
+    again = f", going on from epoch {run.epoch}" if run.epoch else ""
+    console.print(
+        f"training on {run.train_examples} images (train + validation), {run.parameters:,} parameters, "
+        f"on {run.device}{again}"
+    )
+
+
+def _tell(
+    config: TrialConfig, result: FinalResult, recording: FinalRun, *, took_s: float, as_json: bool
+) -> None:
+    promised = config.provenance.promised_val_top1 if config.provenance is not None else None
+    if as_json:
+        print_json(
+            {
+                "test_accuracy": result.test["test_top1"],
+                "promised": promised,
+                "checkpoint": str(result.checkpoint),
+                "run_id": recording.run_id,
+            }
+        )
+        return
+    console.print(f"\ntest top-1 [bold]{result.test['test_top1']:.2%}[/bold] after {duration(took_s)}")
+    if config.provenance is not None:
+        console.print(verdict_of(config.provenance, result).sentence)
+    console.print(f"checkpoint {result.checkpoint}", soft_wrap=True)
+    console.print(f"MLflow run {recording.run_id}; look at it with [bold]ubn-sweep ui[/bold]", soft_wrap=True)

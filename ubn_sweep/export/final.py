@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ubn_sweep import schema
-from ubn_sweep.errors import UserError
+from ubn_sweep.errors import DivergedError, UserError
 from ubn_sweep.training.config import TrialConfig
 
 if TYPE_CHECKING:
@@ -71,7 +71,6 @@ def train_for_good(
     """
     from ubn_sweep.training.run import TrainingRun
 
-    prepare_folder(out, config)
     run = TrainingRun(config, threads=threads, hold_out=False)
     checkpoint = out / CHECKPOINT_FOLDER
     if checkpoint.is_dir():
@@ -81,7 +80,7 @@ def train_for_good(
     while run.epoch < config.training.epochs:
         metrics = run.train_epoch()
         if run.diverged:
-            raise UserError(
+            raise DivergedError(
                 f"{out}: the training diverged in epoch {run.epoch}: lower optimizer.lr, or take another config"
             )
         run.save(checkpoint)

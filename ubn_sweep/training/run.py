@@ -37,6 +37,8 @@ class TrainingRun:
         self.config = config
         self.hold_out = hold_out
         self.epoch = 0
+        self.test_examples: int | None = None
+        """None until the test set was read."""
         self.device = choose_device(config.device)
         self._dataset = load_dataset(config.dataset, hold_out=hold_out, device=self.device, threads=threads)
         self._replicas = [
@@ -90,6 +92,7 @@ class TrainingRun:
     def evaluate_test(self) -> dict[str, float]:
         """test_loss, test_top1 and test_top5 on the test set, which is read for the first time now."""
         test = self._dataset.load_test()
+        self.test_examples = len(test)
         return _mean_over_repeats([replica.evaluate(test, "test") for replica in self._replicas])
 
     def save(self, folder: Path) -> None:

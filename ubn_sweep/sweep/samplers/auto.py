@@ -43,6 +43,7 @@ class AutoSampler(BaseSampler):
         rung_levels: Sequence[int],
         n_startup: int = 10,
         random_every: int = 12,
+        margin: float = 0.0,
         max_rows: int = 500,
         max_rows_fit: int = 150,
     ):
@@ -50,6 +51,7 @@ class AutoSampler(BaseSampler):
         self._rung_levels = tuple(rung_levels)
         self._n_startup = n_startup
         self._random_every = random_every
+        self._margin = margin
         self._max_rows = max_rows
         self._max_rows_fit = max_rows_fit
         self._has_warned = False
@@ -99,9 +101,11 @@ class AutoSampler(BaseSampler):
         is_running = np.array([t.state == TrialState.RUNNING for t in trials])
         posterior = _believing(known, x[is_running], target)
 
+        best = float(expected.max()) + self._margin
+
         def score(asked: Floats) -> Floats:
             mean, deviation = posterior.mean_and_deviation(space.features(asked), target)
-            return log_expected_improvement(mean, deviation, float(expected.max()))
+            return log_expected_improvement(mean, deviation, best)
 
         starts = codes[tried[np.argsort(-expected, kind="stable")[:5]]]
         return _first_new(
