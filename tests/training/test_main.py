@@ -12,6 +12,7 @@ import yaml
 from tests.training.builders import tiny_config
 from ubn_sweep import schema
 from ubn_sweep.training import CHECKPOINT_FILE
+from ubn_sweep.training.__main__ import main
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def train(*arguments, cwd=None):
     return subprocess.run(command(*arguments), capture_output=True, text=True, cwd=cwd)
 
 
-def test_it_trains_tells_and_goes_on(config_path, tmp_path):
+def test_it_trains_tells_and_goes_on(config_path, tmp_path, capsys):
     done = train(config_path, "--json", "--set", "training.epochs=2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
@@ -41,29 +42,40 @@ def test_it_trains_tells_and_goes_on(config_path, tmp_path):
     assert "epoch 1/2" in done.stderr
     assert "s left" in done.stderr
 
-    again = train(config_path, cwd=tmp_path)
-    assert again.returncode == 2
-    assert again.stderr.count("\n") == 1
-    assert "--resume" in again.stderr
+    out = str(tmp_path / result["checkpoint"])
+    assert main([str(config_path), "--out", out]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "--resume" in told
 
-    resumed = train(config_path, "--resume", "--json", cwd=tmp_path)
-    assert resumed.returncode == 0
-    assert "epoch 1/2" not in resumed.stderr
-    assert json.loads(resumed.stdout)["metrics"]["val_loss"] == result["metrics"]["val_loss"]
+    assert main([str(config_path), "--out", out, "--resume", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "epoch 1/2" not in captured.err
+    resumed = json.loads(captured.out)
+    assert resumed["epoch"] == 2
+    assert resumed["metrics"]["val_loss"] == result["metrics"]["val_loss"]
 
 
-def test_divergence_is_told_as_json(config_path, tmp_path):
-    done = train(config_path, "--json", "--set", "optimizer.lr=1e9", "--out", tmp_path / "out")
-    assert done.returncode == 0
-    result = json.loads(done.stdout.splitlines()[-1])
+def test_divergence_is_told_as_json(config_path, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main([str(config_path), "--json", "--set", "optimizer.lr=1e9", "--out", str(out)]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["diverged"] is True
     assert result["metrics"]["val_top1"] is None
+    assert not (out / CHECKPOINT_FILE).exists()
+
+
+def test_bad_input_is_one_line_and_exit_code_2(config_path, tmp_path):
+    done = train(config_path, "--set", "optimizer.lrr=1", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "optimizer.lrr: unknown key (did you mean `lr`?)" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--set", "optimizer.lrr=1"], "optimizer.lrr: unknown key (did you mean `lr`?)"),
         (["--set", "optimizer.lr=-1"], "`lr > 0` must hold, but got -1.0"),
         (["--set", "nonsense"], "--set nonsense: is written KEY=VALUE"),
         (
@@ -74,11 +86,11 @@ def test_divergence_is_told_as_json(config_path, tmp_path):
         (["--out", "/proc/absent"], "--out: `/proc/absent` cannot be made"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(config_path, tmp_path, arguments, message):
-    done = train(config_path, "--out", tmp_path / "out", *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_each_mistake_names_its_place(config_path, tmp_path, capsys, arguments, message):
+    assert main([str(config_path), "--out", str(tmp_path / "out"), *arguments]) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
     assert not (tmp_path / "out" / CHECKPOINT_FILE).exists()
 
 

@@ -22,9 +22,9 @@ BAD_INPUT = 2
 INTERRUPTED = 128 + signal.SIGINT
 
 
-def main() -> int:
+def main(arguments_given: Sequence[str] | None = None) -> int:
     """Parses the command line, trains, prints; returns the exit code."""
-    arguments = _parser().parse_args()
+    arguments = _parser().parse_args(arguments_given)
     config_path: Path = arguments.config
     folder = Path("runs") / config_path.stem if arguments.out is None else arguments.out
     try:
