@@ -1,0 +1,42 @@
+"""The whole landscape as numbers: what the figures draw and the report tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from ubn_sweep.landscape.condensation import CondensationView, condensation_view
+from ubn_sweep.landscape.course import CourseView, course_view
+from ubn_sweep.landscape.importance import ImportanceView, importance_view
+from ubn_sweep.landscape.ranking import Ranking, ranking
+from ubn_sweep.landscape.rectifiers import RectifierView, rectifier_view
+from ubn_sweep.landscape.threshold import ThresholdView, threshold_view
+from ubn_sweep.landscape.trials import SweepView, read_sweep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landscape:
+    """All parts."""
+
+    sweep: SweepView
+    threshold: ThresholdView
+    rectifiers: RectifierView
+    importance: ImportanceView
+    condensation: CondensationView
+    ranking: Ranking
+    course: CourseView
+
+
+def analyse(table: pa.Table) -> Landscape:
+    """From the table of observations; any sweep will do, running or failed throughout."""
+    sweep = read_sweep(table)
+    return Landscape(
+        sweep=sweep,
+        threshold=threshold_view(sweep),
+        rectifiers=rectifier_view(sweep),
+        importance=importance_view(sweep),
+        condensation=condensation_view(sweep),
+        ranking=ranking(sweep),
+        course=course_view(sweep),
+    )

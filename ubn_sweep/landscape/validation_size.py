@@ -1,0 +1,22 @@
+"""How many images a sweep's validation split holds, where the dataset's config tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TRAINING_SETS = {"digits": 1437, "cifar10": 50_000, "cifar100": 50_000}
+"""Of digits, 1,797 in all, a fifth is the test set."""
+
+
+def validation_examples(dataset: dict[str, Any]) -> int | None:
+    """The share held out, of the training set or of the subset that the config names; None where neither is known.
+
+    Rounded over the whole set, while the split rounds class by class: a few images more or less.
+    """
+    total = dataset.get("train_examples")
+    if total is None:
+        total = TRAINING_SETS.get(dataset.get("name", ""))
+    fraction = dataset.get("validation_fraction")
+    if total is None or fraction is None:
+        return None
+    return max(1, round(total * fraction))
