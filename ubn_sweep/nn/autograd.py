@@ -94,9 +94,11 @@ def _backward(
     E = _times(AP, weight)
     gain = weight if ratio is None else _times(ratio, weight)
     T = _times(S, gain)
-    grad_weight = None if weight is None else (AP if weight.dim() == 2 else AP.sum(0))
+    sum_AP = AP.sum(0)
+    grad_weight = None if weight is None else (AP if weight.dim() == 2 else sum_AP)
     grad_bias = None if bias is None else (S if bias.dim() == 2 else S.sum(0))
-    sum_T, sum_E = T.sum(0), E.sum(0)
+    sum_T = T.sum(0)
+    sum_E = E.sum(0) if weight is not None and weight.dim() == 2 else _times(sum_AP, weight)
     grad_scale = grad_scale_bias = direct = None
     through_k: Tensor | None = None
     if ratio is not None:
@@ -120,7 +122,7 @@ def _backward(
         B1, B2 = sum_T * per_element, sum_E * per_element
         slope = -(B2 * R.rstd * R.rstd)
         Q = T if through_k is None else T + through_k
-        Q = torch.addcmul(torch.addcmul(-(M * B1), z, B2, value=-M), Q, torch.ones_like(B1)) * R.rstd
+        Q = torch.addcmul(Q, z, B2, value=-M).sub_(M * B1).mul_(R.rstd)
     grad_center = None if R.center is None else (Q * R.m).sum(0)
     shift = Q if R.gain is None else Q * R.gain
     if direct is not None:

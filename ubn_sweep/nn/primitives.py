@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 aten = torch.ops.aten
 HALF = (torch.float16, torch.bfloat16)
+FEW = 64
+WHOLE_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 20
 
 
 def accumulation_dtype(x: Tensor) -> torch.dtype:
@@ -41,36 +44,52 @@ def spatial(values: Tensor) -> Tensor:
     return values[..., None, None]
 
 
+def blocks(x: Float[Tensor, "N C H W"]) -> list[slice]:
+    """Ranges of samples whose data stay in the cache from one operation to the next; one where that is moot."""
+    N = x.shape[0]
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or x.numel() * x.element_size() <= WHOLE_BYTES:
+        return [slice(0, N)]
+    per_sample = x.numel() * x.element_size() // N
+    size = max(1, BLOCK_BYTES * torch.get_num_threads() // per_sample)
+    return [slice(start, min(start + size, N)) for start in range(0, N, size)]
+
+
 def spatial_mean(x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C"]:
     if has_rows(x):
         N, C, H, W = x.shape
-        if H * W <= 64:
+        if H * W <= FEW:
             # Inner reductions of a few elements cost more than the data; BLAS does not mind.
             return torch.mv(x.view(N * C, H * W), x.new_full((H * W,), 1.0 / (H * W))).view(N, C)
     return x.mean((2, 3), dtype=accumulation_dtype(x))
 
 
 def moments(x: Float[Tensor, "N C H W"]) -> tuple[Float[Tensor, "N C"], Float[Tensor, "N C"]]:
+    parts = [_moments_of_block(x[block]) for block in blocks(x)]
+    if len(parts) == 1:
+        return parts[0]
+    means, variances = zip(*parts, strict=True)
+    return torch.cat(means), torch.cat(variances)
+
+
+def _moments_of_block(x: Tensor) -> tuple[Tensor, Tensor]:
     m = spatial_mean(x)
     centered = x - spatial(m)
-    if has_rows(x):
-        norm = torch.linalg.vector_norm(centered, dim=(2, 3))
-        return m, norm.square_().div_(x.shape[2] * x.shape[3])
-    return m, centered.square_().mean((2, 3))
+    M = x.shape[2] * x.shape[3]
+    if has_rows(x) and M > FEW:
+        return m, torch.linalg.vector_norm(centered, dim=(2, 3)).square_().div_(M)
+    return m, spatial_mean(centered.mul_(centered))
 
 
 def sum_of_directions(
     x: Float[Tensor, "N C H W"], m: Float[Tensor, "N C"], v: Float[Tensor, "N C"]
 ) -> tuple[Float[Tensor, " K"], Float[Tensor, ""]]:
     """u = sum_i x_i / |x_i| and the number of samples that are not zero; K = C*H*W in the order of memory."""
-    M = x.shape[2] * x.shape[3]
-    squared_norm = torch.addcmul(v, m, m).sum(1).mul_(M)
-    inverse_norm = torch.where(squared_norm > 0, torch.rsqrt(squared_norm), 0.0)
-    # inf * 0 is nan: a sample that is not finite makes the similarity not finite
-    inverse_norm = inverse_norm + squared_norm * 0
+    squared_norm = torch.addcmul(v, m, m).sum(1).mul_(x.shape[2] * x.shape[3])
+    zero = squared_norm == 0
+    # inf / inf, rather than rsqrt's zero, so that a sample that is not finite shows in the similarity.
+    inverse_norm = squared_norm.sqrt().div_(squared_norm).masked_fill_(zero, 0.0)
     flat = (x if x.is_contiguous() else x.permute(0, 2, 3, 1)).reshape(x.shape[0], -1)
-    nonzero = (squared_norm > 0).sum().to(m.dtype)
-    return torch.mv(flat.to(m.dtype).t(), inverse_norm), nonzero
+    return torch.mv(flat.to(m.dtype).t(), inverse_norm), x.shape[0] - zero.sum()
 
 
 def scale_shift(
@@ -80,22 +99,13 @@ def scale_shift(
     shift: Float[Tensor, "N C"],
 ) -> Float[Tensor, "N C H W"]:
     """(x - pivot) * scale + shift, in the type and layout of x."""
-    if has_rows(x):
+    if has_rows(x) and x.shape[2] * x.shape[3] > FEW:
         N, C, H, W = x.shape
-        rows = x.view(1, N * C, H, W)
-        one = scale.new_ones(N * C)
-        y = torch.native_batch_norm(
-            rows,
-            scale.reshape(-1),
-            shift.reshape(-1),
-            pivot.reshape(-1),
-            one,
-            False,
-            0.0,
-            0.0,
-        )[0]
-        return y.view(N, C, H, W)
+        constants = (scale.reshape(-1), shift.reshape(-1), pivot.reshape(-1), scale.new_ones(N * C))
+        return torch.native_batch_norm(x.view(1, N * C, H, W), *constants, False, 0.0, 0.0)[0].view_as(x)
     shift = torch.addcmul(shift, pivot, scale, value=-1)
+    if has_rows(x):
+        return torch.mul(x, spatial(scale)).add_(spatial(shift))
     if x.dtype == shift.dtype or torch.compiler.is_compiling():
         return torch.addcmul(spatial(shift), x, spatial(scale)).to(x.dtype)
     return torch.addcmul(spatial(shift), x, spatial(scale), out=torch.empty_like(x))
@@ -107,23 +117,22 @@ def row_sums(
     """sum_hw(g) and sum_hw(g * (x - m))."""
     if has_rows(x) and has_rows(g):
         N, C, H, W = x.shape
-        one = m.new_ones(N * C)
-        _, product, total = aten.native_batch_norm_backward(
-            g.view(1, N * C, H, W),
-            x.view(1, N * C, H, W),
-            one,
-            m.reshape(-1),
-            one,
-            None,
-            None,
-            False,
-            0.0,
-            [False, True, True],
-        )
+        mean, one = m.reshape(-1), m.new_ones(N * C)
+        if H * W <= FEW:
+            rows = (g.view(1, N * C, -1), x.view(1, N * C, -1), mean.view(1, -1), one.view(1, -1), None)
+            _, product, total = aten.native_group_norm_backward(
+                *rows, 1, N * C, H * W, N * C, [False, True, True]
+            )
+        else:
+            images = (g.view(1, N * C, H, W), x.view(1, N * C, H, W))
+            _, product, total = aten.native_batch_norm_backward(
+                *images, one, mean, one, None, None, False, 0.0, [False, True, True]
+            )
         return total.view(N, C), product.view(N, C)
     dtype = accumulation_dtype(x)
     total = g.sum((2, 3), dtype=dtype)
-    return total, ((x - spatial(m)) * g).sum((2, 3), dtype=dtype)
+    parts = [((x[b] - spatial(m[b])) * g[b]).sum((2, 3), dtype=dtype) for b in blocks(x)]
+    return total, parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def combine(
@@ -139,9 +148,14 @@ def combine(
     shift = torch.addcmul(shift, x_pivot, x_scale, value=-1)
     if has_rows(x) and has_rows(g):
         return scale_shift(g, g_pivot, g_scale, shift).addcmul_(x, spatial(x_scale))
-    shift = torch.addcmul(shift, g_pivot, g_scale, value=-1)
-    first = torch.addcmul(spatial(shift), g, spatial(g_scale))
-    return torch.addcmul(first, x, spatial(x_scale)).to(x.dtype)
+    shift = spatial(torch.addcmul(shift, g_pivot, g_scale, value=-1))
+    g_scale, x_scale = spatial(g_scale), spatial(x_scale)
+    if x.dtype in HALF or torch.compiler.is_compiling():
+        return torch.addcmul(torch.addcmul(shift, g, g_scale), x, x_scale).to(x.dtype)
+    gx = torch.empty_like(x)
+    for b in blocks(x):
+        torch.addcmul(shift[b], g[b], g_scale[b], out=gx[b]).addcmul_(x[b], x_scale)
+    return gx
 
 
 def like(g: Tensor, x: Float[Tensor, "N C H W"]) -> Tensor:
