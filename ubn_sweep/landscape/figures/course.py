@@ -1,0 +1,78 @@
+"""Draws the sweep's course: all learning curves, and the best so far against what it cost."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ubn_sweep.landscape.course import CourseView
+from ubn_sweep.landscape.figures.style import (
+    BLUE,
+    INK,
+    STATUS_COLORS,
+    metric_name,
+    new_figure,
+    note,
+    score_axis,
+)
+from ubn_sweep.landscape.ranking import ranked
+from ubn_sweep.landscape.trials import SweepView
+
+
+def draw_course(sweep: SweepView, view: CourseView) -> Figure:
+    """Left the trials' curves by how they ended, right the best finished trial so far."""
+    figure, panels = new_figure(2, width=9.2, height=3.7)
+    _curves(panels[0], sweep, view)
+    _best(panels[1], view)
+    for axes in panels:
+        score_axis(axes.yaxis, sweep)
+    panels[0].set_ylabel(metric_name(sweep))
+    return figure
+
+
+def _curves(axes: Axes, sweep: SweepView, view: CourseView) -> None:
+    axes.set_xlabel("epoch")
+    axes.set_xlim(0.5, sweep.max_epochs + 0.5)
+    scored = [trial for trial in sweep.trials if trial.curve]
+    if not scored:
+        note(axes, "no trial has reported an epoch")
+        return
+    best = ranked(sweep)[:1]
+    for trial in scored:
+        epochs = sorted(trial.curve)
+        color = STATUS_COLORS[trial.status]
+        alpha = 0.35 if trial.status == "stopped" else 0.7
+        axes.plot(epochs, [trial.curve[e] for e in epochs], color=color, alpha=alpha, linewidth=1.0)
+        axes.plot(epochs[-1], trial.curve[epochs[-1]], "o", color=color, markersize=2.6, alpha=alpha)
+    for trial in best:
+        epochs = sorted(trial.curve)
+        axes.plot(epochs, [trial.curve[e] for e in epochs], color=INK, linewidth=1.8)
+    place = 0.05
+    for status in ("running", "failed", "diverged", "stopped", "completed"):
+        if view.counts[status]:
+            text, color = f"{view.counts[status]} {status}", STATUS_COLORS[status]
+            axes.text(0.97, place, text, transform=axes.transAxes, ha="right", color=color, fontsize=8.5)
+            place += 0.075
+    if best:
+        axes.text(
+            0.97, place, f"best: trial {best[0].number}", transform=axes.transAxes, ha="right", fontsize=8.5
+        )
+
+
+def _best(axes: Axes, view: CourseView) -> None:
+    axes.set_xlabel("epochs spent, over all trials")
+    if not view.best_so_far:
+        note(axes, "no trial has finished yet")
+        return
+    steps = [*view.best_so_far]
+    x = [step.epochs_spent for step in steps] + [view.epochs_spent]
+    y = [step.score for step in steps] + [steps[-1].score]
+    axes.step(x, y, where="post", color=BLUE, linewidth=1.8)
+    axes.plot(x[:-1], y[:-1], "o", color=BLUE, markersize=4)
+    axes.annotate(
+        f"trial {steps[-1].trial}", (x[-2], y[-2]), xytext=(0, 6), textcoords="offset points",
+        ha="center", color=BLUE, fontsize=8.5,
+    )  # fmt: skip
+    axes.set_title("best finished trial so far")
+    axes.margins(y=0.15)
+    axes.set_xlim(left=0)

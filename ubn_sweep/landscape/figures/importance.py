@@ -1,0 +1,32 @@
+"""Draws which parameters mattered."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from ubn_sweep.landscape.figures.style import BLUE, INK, MUTED, PAPER, new_figure, note
+from ubn_sweep.landscape.importance import ImportanceView
+
+
+def draw_importance(view: ImportanceView) -> Figure:
+    """A line for each parameter: importance, its bootstrap interval, and the level that chance reaches."""
+    figure, (axes,) = new_figure(1, width=8.6, height=0.9 + 0.36 * max(len(view.parameters), 4))
+    if view.reason is not None:
+        note(axes, f"too little to say: {view.reason}")
+        axes.set_axis_off()
+        return figure
+    for place, row in enumerate(reversed(view.parameters)):
+        color = BLUE if row.is_shown else MUTED
+        axes.barh(place, row.chance, height=0.62, color=MUTED, alpha=0.16, linewidth=0)
+        axes.plot([row.low, row.high], [place, place], color=color, linewidth=1.6, solid_capstyle="round")
+        axes.plot([row.importance], [place], "o", color=color, markersize=7, markeredgecolor=PAPER)
+    names = [f"{row.key}   n = {row.n}" for row in reversed(view.parameters)]
+    axes.set_yticks(range(len(names)), names)
+    for label, row in zip(axes.get_yticklabels(), reversed(view.parameters), strict=True):
+        label.set_color(INK if row.is_shown else MUTED)
+        label.set_fontweight("bold" if row.is_shown else "normal")
+    axes.set_xlim(left=0)
+    axes.grid(axis="y", alpha=0)
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel("importance for being among the best quarter; grey: the reach of chance")
+    return figure

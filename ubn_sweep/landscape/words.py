@@ -1,0 +1,121 @@
+"""The landscape in sentences: each states what was found, how sure that is, and from how many trials."""
+
+from __future__ import annotations
+
+from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.curve_fit import CurveFit
+from ubn_sweep.landscape.ranking import RankedTrial
+from ubn_sweep.landscape.threshold import ThresholdCurve
+from ubn_sweep.landscape.trials import SweepView
+
+
+def summary(landscape: Landscape) -> tuple[str, ...]:
+    """What to take home: the counts, the best, the threshold, what mattered."""
+    sentences = [counts(landscape), best(landscape), threshold(landscape), importance(landscape)]
+    return tuple(sentence for sentence in sentences if sentence)
+
+
+def counts(landscape: Landscape) -> str:
+    """`32 trials: 9 completed, 23 stopped early. 121 epochs spent; ...`"""
+    course = landscape.course
+    words = {"stopped": "stopped early", "running": "still running"}
+    parts = [f"{n} {words.get(name, name)}" for name, n in course.counts.items() if n]
+    total = len(landscape.sweep.trials)
+    begin = f"{plural(total, 'trial')}: {', '.join(parts)}." if parts else "No trial has started yet."
+    if course.epochs_unstopped > course.epochs_spent:
+        saved = 1 - course.epochs_spent / course.epochs_unstopped
+        begin += (
+            f" {course.epochs_spent} epochs spent, {saved:.0%} fewer than the "
+            f"{course.epochs_unstopped} without early stopping."
+        )
+    return begin
+
+
+def best(landscape: Landscape) -> str:
+    """The best trial, its error, and how many cannot be told from it."""
+    sweep, ranking = landscape.sweep, landscape.ranking
+    if not ranking.trials:
+        return "No trial has a score yet." if sweep.trials else ""
+    first = ranking.trials[0]
+    score = f"{score_text(sweep, first)} after epoch {max(first.trial.curve)}"
+    if not ranking.full_budget:
+        return (
+            f"No trial has finished yet; the furthest is {first.trial.label}: {score} of {sweep.max_epochs}."
+        )
+    sentence = f"Best of {plural(len(ranking.trials), 'finished trial')}: trial {first.trial.number}, {score}"
+    if ranking.tied is None:
+        return f"{sentence}; {ranking.error_from}, so nothing says how far it is from the next."
+    if ranking.tied > 1:
+        return (
+            f"{sentence}; {ranking.tied - 1} of the other {len(ranking.trials) - 1} cannot be told from it, "
+            f"given {ranking.error_from}."
+        )
+    return (
+        f"{sentence}; {ranking.error_from} tells it from all others."
+        if len(ranking.trials) > 1
+        else f"{sentence}."
+    )
+
+
+def threshold(landscape: Landscape) -> str:
+    """The recommendation: which thresholds, from which trials, and whether the gate pays at all."""
+    view = landscape.threshold
+    if not view.varied:
+        return ""
+    for curve, what in ((view.full, "finished trials"), (view.early, "all trials")):
+        if curve is not None and isinstance(curve.fit, CurveFit) and curve.fit.shape_is_shown:
+            early = "" if curve is view.full else f" after epoch {curve.epoch}; the full budget may differ"
+            return (
+                f"Threshold between {curve.fit.optimum_low:.2g} and {curve.fit.optimum_high:.2g} "
+                f"(80% of the optima; {what}{early}, n = {curve.fit.n}); {gate_off(landscape.sweep, curve)}."
+            )
+    n = view.full.fit.n
+    if not isinstance(view.full.fit, CurveFit) and view.early is None:
+        return f"Too few trials to recommend a threshold: {plural(n, 'finished trial')} with the gate on."
+    curve = view.full if isinstance(view.full.fit, CurveFit) or view.early is None else view.early
+    return (
+        f"No threshold between {view.low:.2g} and {view.high:.2g} can be told from another "
+        f"(epoch {curve.epoch}, n = {curve.fit.n}); {gate_off(landscape.sweep, curve)}."
+    )
+
+
+def gate_off(sweep: SweepView, curve: ThresholdCurve) -> str:
+    """How the gate's trials compare with those without a gate, at the same epoch."""
+    if not curve.gate_off:
+        return "no trial with the gate off came that far"
+    if curve.gain is None:
+        return f"too few trials to compare with the gate off (n = {len(curve.gate_off)})"
+    difference, half = curve.gain
+    side = "better" if sweep.better(difference) > 0 else "worse"
+    size = f"{amount(sweep, abs(difference))} ± {amount(sweep, half)}, n = {len(curve.gate_off)}"
+    if abs(difference) <= half:
+        return f"the gate off is not distinguishable from that (difference {size})"
+    return f"that is {side} than the gate off by {size}"
+
+
+def importance(landscape: Landscape) -> str:
+    """Which parameters mattered beyond chance."""
+    view = landscape.importance
+    if view.reason is not None:
+        return f"Which parameters mattered cannot be said: {view.reason}."
+    shown = [row.key for row in view.parameters if row.is_shown]
+    where = f"(n = {view.n} trials at epoch {view.epoch})"
+    if not shown:
+        return f"No parameter's influence stands out from chance {where}."
+    return f"What mattered beyond chance: {', '.join(shown)} {where}."
+
+
+def score_text(sweep: SweepView, row: RankedTrial) -> str:
+    """`93.2% ± 1.3%`, or the loss."""
+    value = row.trial.curve[max(row.trial.curve)]
+    text = f"{value:.2%}" if sweep.is_share else f"{value:.4g}"
+    return text if row.error is None else f"{text} ± {100 * row.error:.2f}"
+
+
+def amount(sweep: SweepView, value: float) -> str:
+    """A difference: in points where scores are shares."""
+    return f"{100 * value:.2f} points" if sweep.is_share else f"{value:.3g}"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
