@@ -10,7 +10,7 @@ from ubn_sweep.sweep.stores import put_onto_parent_run
 from ubn_sweep.sweep.launch import recorded_spec
 from ubn_sweep.sweep.spec import SweepSpec
 from ubn_sweep.tracking.journal import read_journal
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.tracking.store import SweepFolder, default_home
 
 if TYPE_CHECKING:
     from ubn_sweep.landscape import LandscapeReport

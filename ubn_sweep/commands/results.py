@@ -11,6 +11,9 @@ from ubn_sweep.sweep.follow import tracking_uri as uri_of
 from ubn_sweep.sweep.stores import deliver_all, trial_run_ids
 from ubn_sweep.tracking.store import SweepFolder, existing_sweeps, find_sweep
 
+CANDIDATES_PER_CONFIG = 4
+"""Several trials may be one config, with other seeds."""
+
 
 def map_landscape(sweep: str, *, home: Path | None, as_json: bool) -> None:
     """Maps a sweep, running or finished, and puts the report onto its parent run."""
@@ -30,13 +33,12 @@ def export_best(sweep: str, *, top: int, out: Path, home: Path | None, as_json: 
 
     folder = find_sweep(sweep, home_folder(home))
     spec = spec_of(folder)
-    uri = uri_of(spec, folder)
     paths = export_configs(
         folder,
         top=top,
         out=out,
-        tracking_uri=uri,
-        run_ids=trial_run_ids(uri, folder, spec.tracking.experiment),
+        tracking_uri=uri_of(spec, folder),
+        run_ids=trial_run_ids(folder, spec, most=CANDIDATES_PER_CONFIG * max(top, 0)),
     )
     if as_json:
         print_json({"configs": [str(path) for path in paths]})

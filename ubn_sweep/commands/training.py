@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from ubn_sweep.commands.common import home_folder
 from ubn_sweep.errors import DivergedError, InterruptedSweepError
 from ubn_sweep.export.final import FinalResult, load_config, prepare_folder, train_for_good
+from ubn_sweep.export.verdict import Verdict, verdict
 from ubn_sweep.live import console, duration, print_json
 from ubn_sweep.schema import to_plain
 from ubn_sweep.sweep.environment import describe_environment
 from ubn_sweep.tracking.client import check_uri
 from ubn_sweep.tracking.final import FinalRun
 from ubn_sweep.tracking.store import SweepFolder
-from ubn_sweep.training.config import TrialConfig
+from ubn_sweep.training.config import Provenance, TrialConfig
 from ubn_sweep.training.dataset_check import check_dataset
 
 if TYPE_CHECKING:
@@ -122,6 +123,17 @@ def _tell(
         return
     console.print(f"\ntest top-1 [bold]{result.test['test_top1']:.2%}[/bold] after {duration(took_s)}")
     if config.provenance is not None:
-        console.print(verdict_of(config.provenance, result).sentence)
+        console.print(_verdict(config.provenance, result).sentence)
     console.print(f"checkpoint {result.checkpoint}", soft_wrap=True)
     console.print(f"MLflow run {recording.run_id}; look at it with [bold]ubn-sweep ui[/bold]", soft_wrap=True)
+
+
+def _verdict(provenance: Provenance, result: FinalResult) -> Verdict:
+    return verdict(
+        test_top1=result.test["test_top1"],
+        promised_val_top1=provenance.promised_val_top1,
+        validation_examples=provenance.validation_examples,
+        test_examples=result.test_examples,
+        candidates=provenance.candidates,
+        repeats_std=provenance.val_top1_spread,
+    )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
 
 from ubn_sweep.errors import UserError
+
+KNOCK_S = 5.0
 
 
 @contextmanager
@@ -24,6 +27,7 @@ def ray_cluster(address: str | None, *, cpus: int | None = None, gpus: int | Non
     if address is None:
         _start_local(cpus, gpus)
     else:
+        check_address(address)
         try:
             ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
         except (ConnectionError, ValueError) as error:
@@ -35,6 +39,23 @@ def ray_cluster(address: str | None, *, cpus: int | None = None, gpus: int | Non
         yield
     finally:
         ray.shutdown()
+
+
+def check_address(address: str) -> None:
+    """Knocks at HOST:PORT, since Ray itself keeps trying for minutes; `auto` and others are left to Ray.
+
+    Raises:
+        UserError: nobody listens there.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=KNOCK_S).close()
+    except OSError as error:
+        raise UserError(
+            f"--ray-address: no cluster at `{address}` ({error.strerror or error}): start one with `ray start --head`"
+        ) from error
 
 
 def _start_local(cpus: int | None, gpus: int | None) -> None:

@@ -184,7 +184,7 @@ def value_at(content: dict[str, Any], key: str) -> Scalar:
         if not isinstance(value, dict):
             raise KeyError(key)
         value = value[part]
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def set_at(content: dict[str, Any], key: str, value: Scalar) -> None:

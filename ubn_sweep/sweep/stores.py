@@ -8,6 +8,7 @@ from pathlib import Path
 from ubn_sweep.sweep.follow import study_storage, tracking_uri
 from ubn_sweep.sweep.space import Space
 from ubn_sweep.sweep.spec import SweepSpec
+from ubn_sweep.sweep.state import SweepState
 from ubn_sweep.sweep.study_mirror import StudyMirror
 from ubn_sweep.tracking.events import SweepStarted
 from ubn_sweep.tracking.journal import read_journal
@@ -40,16 +41,21 @@ def put_onto_parent_run(folder: SweepFolder, spec: SweepSpec, paths: Iterable[Pa
     )
 
 
-def trial_run_ids(folder: SweepFolder, spec: SweepSpec, trials: Iterable[int]) -> dict[int, str]:
-    """The MLflow runs of some trials, as far as the store answers."""
-    started = read_journal(folder.path)[0]
+def trial_run_ids(folder: SweepFolder, spec: SweepSpec, *, most: int) -> dict[int, str]:
+    """The MLflow runs of the best finished trials, as far as the store answers."""
+    events = read_journal(folder.path)
+    started = events[0]
     assert isinstance(started, SweepStarted)
+    state = SweepState(spec, record=lambda event: None)
+    state.replay(events)
+    completed = [trial for trial in state.trials.values() if trial.status == "completed"]
+    best = sorted(completed, key=lambda trial: trial.score, reverse=True)[:most]
     uri, found = tracking_uri(spec, folder), {}
-    for trial in trials:
+    for trial in best:
         try:
-            run_id = trial_run_id(uri, started.sweep_id, trial, experiment=spec.tracking.experiment)
+            run_id = trial_run_id(uri, started.sweep_id, trial.number, experiment=spec.tracking.experiment)
         except Exception:  # whatever a store that is out of reach makes its client raise: the configs matter more
             break
         if run_id is not None:
-            found[trial] = run_id
+            found[trial.number] = run_id
     return found

@@ -223,6 +223,8 @@ class Provenance:
     val_top1_spread: float | None = None
     """Standard deviation over the repeats; null for a single one."""
     validation_examples: int | None = None
+    candidates: int | None = None
+    """How many finished trials it was chosen from: the best of many looks better than it is."""
     run_id: str | None = None
     tracking_uri: str | None = None
     git_revision: str | None = None

@@ -43,7 +43,7 @@ class AutoSampler(BaseSampler):
         rung_levels: Sequence[int],
         n_startup: int = 10,
         random_every: int = 12,
-        margin: float = 0.0,
+        margin: float = 0.05,
         max_rows: int = 500,
         max_rows_fit: int = 150,
     ):
