@@ -22,8 +22,8 @@ def create_if_missing(tracking_uri: str) -> None:
     if path is None or (path.exists() and path.stat().st_size > 0):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    _clear_up(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    beside.unlink(missing_ok=True)
     try:
         with _unsynced(beside):
             _make_tables(f"{PREFIX}{beside}")
@@ -64,6 +64,24 @@ def _unsynced(path: Path) -> Iterator[None]:
         yield
     finally:
         sqlalchemy.event.remove(Engine, "connect", relax)
+
+
+def _clear_up(path: Path) -> None:
+    """Removes what killed processes left half made."""
+    for left in path.parent.glob(f".{path.name}.*.tmp*"):
+        pid = left.name.removeprefix(f".{path.name}.").split(".")[0]
+        if pid.isdigit() and int(pid) != os.getpid() and not _alive(int(pid)):
+            left.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _flush(path: Path) -> None:
