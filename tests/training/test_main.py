@@ -62,6 +62,7 @@ def test_divergence_is_told_as_json(config_path, tmp_path, capsys):
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["diverged"] is True
     assert result["metrics"]["val_top1"] is None
+    assert result["checkpoint"] is None
     assert not (out / CHECKPOINT_FILE).exists()
 
 

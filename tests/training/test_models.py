@@ -93,14 +93,17 @@ def test_switched_off_parts_are_off():
     assert (layer.threshold, layer.centering, layer.scaling, layer.affine) == (None, False, None, "pointwise")
 
 
-@pytest.mark.parametrize("name", ["bn", "in", "gn", "rbn", "bnet", "iebn"])
-def test_relatives_by_their_names(name):
+@pytest.mark.parametrize("model_name", ["resnet8", "resnet18"])  # torchvision's change activations in place
+@pytest.mark.parametrize("name", ["bn", "in", "gn", "rbn", "bnet", "iebn", "ubn"])
+def test_relatives_by_their_names(name, model_name):
     momentum = None if name in ("in", "gn") else 0.3
     config = tiny_config(norm={"name": name, "momentum": momentum}).norm
-    model = apply_norm(build("resnet8"), config)
+    model = build(model_name)
+    count = len(norms(model, nn.BatchNorm2d))
+    apply_norm(model, config)
     kinds = {"bn": nn.BatchNorm2d, "in": nn.InstanceNorm2d, "gn": nn.GroupNorm}
     layers = norms(model, kinds.get(name, UnifiedBatchNorm2d))
-    assert len(layers) == 7
+    assert len(layers) == count
     if momentum is not None:
         assert {layer.momentum for layer in layers} == {momentum}
     loss = model(torch.rand(4, 3, 32, 32)).sum()

@@ -56,6 +56,21 @@ def test_resume_is_bit_for_bit(tmp_path, norm, optimizer, training, repeats):
     assert same(weights(whole), weights(second))
 
 
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("norm", ["bn", "ubn"])
+def test_resume_is_bit_for_bit_on_cuda(tmp_path, norm):
+    config = tiny_config(norm={"name": norm}, device="cuda", dataset={"augmentation": "crop_flip"})
+    whole, first, second = (TrainingRun(config) for _ in range(3))
+    expected = [untimed(whole.train_epoch()) for _ in range(4)]
+    metrics = [untimed(first.train_epoch()) for _ in range(2)]
+    first.save(tmp_path)
+    second.load(tmp_path)
+    metrics += [untimed(second.train_epoch()) for _ in range(2)]
+    assert metrics == expected
+    assert same(weights(whole), weights(second))
+
+
 def test_resume_of_image_folders(tmp_path, image_folder_root):
     dataset = {
         "name": "imagefolder",

@@ -93,6 +93,9 @@ def test_repeats_are_the_single_runs_and_metrics_their_means():
     a, b = (one["val_top1"] for one in single_metrics)
     assert metrics["val_top1"] == pytest.approx((a + b) / 2)
     assert metrics["val_top1_std"] == pytest.approx(abs(a - b) / math.sqrt(2))
+    tests = [run.evaluate_test() for run in (both, *singles)]
+    assert tests[0]["test_loss"] == pytest.approx((tests[1]["test_loss"] + tests[2]["test_loss"]) / 2)
+    assert set(tests[0]) - set(tests[1]) == {"test_top1_std"}
     for key in ("similarity", "gate_open", "val_loss", "train_top1"):
         assert metrics[key] == pytest.approx(sum(one[key] for one in single_metrics) / 2)
 

@@ -126,7 +126,7 @@ def _train(config: TrialConfig, folder: Path, *, threads: int | None, resume: bo
         "epoch": run.epoch,
         "diverged": run.diverged,
         "metrics": _without_nan(metrics if metrics else run.evaluate_validation()),
-        "checkpoint": str(folder),
+        "checkpoint": str(folder) if (folder / CHECKPOINT_FILE).exists() else None,
     }
 
 

@@ -23,7 +23,7 @@ def save_checkpoint(
 ) -> None:
     """Writes beside and renames: a kill leaves the checkpoint before."""
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f"{CHECKPOINT_FILE}.{os.getpid()}"
+    beside = folder / f"{CHECKPOINT_FILE}.partial"
     content = {"config": _identity(config), "hold_out": hold_out, "epoch": epoch, "replicas": replicas}
     with beside.open("wb") as file:
         torch.save(content, file)

@@ -90,7 +90,7 @@ class TrainingRun:
         return _mean_over_repeats([self._validate(replica) for replica in self._replicas])
 
     def evaluate_test(self) -> dict[str, float]:
-        """test_loss, test_top1 and test_top5 on the test set, which is read for the first time now."""
+        """test_loss, test_top1, test_top5 (and test_top1_std) on the test set, which nothing else reads."""
         test = self._dataset.load_test()
         self.test_examples = len(test)
         return _mean_over_repeats([replica.evaluate(test, "test") for replica in self._replicas])
@@ -129,8 +129,8 @@ def _mean_over_repeats(metrics: list[dict[str, float]]) -> dict[str, float]:
     if len(metrics) == 1:
         return metrics[0]
     means = {key: statistics.fmean(one[key] for one in metrics) for key in metrics[0]}
-    if "val_top1" in means:
-        values = [one["val_top1"] for one in metrics]
+    for key in {"val_top1", "test_top1"} & means.keys():
+        values = [one[key] for one in metrics]
         known = all(math.isfinite(value) for value in values)
-        means["val_top1_std"] = statistics.stdev(values) if known else math.nan
+        means[f"{key}_std"] = statistics.stdev(values) if known else math.nan
     return means

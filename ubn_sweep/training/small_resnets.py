@@ -25,14 +25,14 @@ class BasicBlock(nn.Module):
         self.norm2 = nn.BatchNorm2d(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.norm1(self.conv1(x)), inplace=True)
+        y = F.relu(self.norm1(self.conv1(x)))
         y = self.norm2(self.conv2(y))
         if self.stride != 1:
             x = x[:, :, :: self.stride, :: self.stride]
         if self.new_channels:
             before = self.new_channels // 2
             x = F.pad(x, (0, 0, 0, 0, before, self.new_channels - before))
-        return F.relu(y + x, inplace=True)
+        return F.relu(y + x)
 
 
 class SmallResNet(nn.Module):
@@ -64,7 +64,7 @@ def _cifar_stem(in_channels: int, width: int) -> nn.Sequential:
     stem = nn.Sequential()
     stem.add_module("conv", nn.Conv2d(in_channels, width, 3, padding=1, bias=False))
     stem.add_module("norm", nn.BatchNorm2d(width))
-    stem.add_module("relu", nn.ReLU(inplace=True))
+    stem.add_module("relu", nn.ReLU())
     return stem
 
 
