@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -92,6 +91,7 @@ def _provenance(
         promised_val_top1=promised,
         val_top1_spread=trial.repeat_std if trial.repeat_std is not None else _spread(trial),
         validation_examples=sweep.validation_examples,
+        candidates=len(sweep.finished),
         run_id=run_id,
         tracking_uri=tracking_uri,
         git_revision=str(revision) if revision is not None else None,
@@ -126,7 +126,7 @@ def _write(out: Path, files: dict[str, str]) -> list[Path]:
             for name, text in files.items():
                 (Path(beside) / name).write_text(text, encoding="utf-8")
             for name in files:
-                os.replace(Path(beside) / name, out / name)
+                (Path(beside) / name).replace(out / name)
     except OSError as error:
         raise UserError(
             f"--out: {out} cannot be written ({error.strerror}): choose a folder that you may write to"

@@ -53,8 +53,8 @@ def _threshold(landscape: Landscape) -> str:
     parts = [_curve(view.full, f"Finished trials at the full budget of {view.full.epoch} epochs")]
     if view.stopped:
         parts.append(
-            f"Hollow marks are {words.plural(len(view.stopped), 'trial')} that ended earlier, each at the epoch "
-            "written beside it: they take no part in the curve."
+            f"Hollow marks beneath are {words.plural(len(view.stopped), 'trial')} that ended earlier, at the epoch "
+            "where they ended: they take no part in the curve above."
         )
     if view.early is not None:
         parts.append(
@@ -97,7 +97,8 @@ def _importance(landscape: Landscape) -> str:
         f"the n trials in which the parameter was active; lines: 80% of {RESAMPLES} bootstraps, grey bars: what 95% "
         f"of {SHUFFLES} sweeps with shuffled scores stay below. Bold: beyond chance at 5%, corrected for having "
         f"looked at {words.plural(len(view.parameters), 'parameter')}. "
-        f"Shuffling takes the trials for independent, which an adaptive sampler's are not quite.{left_out}"
+        "Shuffling takes the trials for independent, which an adaptive sampler's are not quite; and a value that only "
+        f"spoils trials, without making any of the best, shows less here than in the figures by value.{left_out}"
     )
 
 

@@ -121,9 +121,9 @@ class _Model:
 
 def _too_few(x: list[float], low: float, high: float) -> str | None:
     if len(x) < MIN_POINTS:
-        return f"{len(x)} trials are too few for a curve; it takes {MIN_POINTS}"
+        return f"{len(x)} of {MIN_POINTS} trials that it takes"
     if not low < high or len(set(x)) < 4:
-        return f"{len(set(x))} different values are too few for a curve; it takes 4"
+        return f"{len(set(x))} of 4 different values that it takes"
     return None
 
 

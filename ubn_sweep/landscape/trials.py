@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import pyarrow as pa
 
@@ -117,7 +117,7 @@ def read_sweep(table: pa.Table) -> SweepView:
 def _trial(rows: list[dict[str, Any]], objective: str) -> TrialView:
     last = rows[-1]
     epochs = [row for row in rows if row["epoch"] > 0]
-    scores = {row["epoch"]: row.get(f"metrics.{objective}") for row in epochs}
+    scores: dict[int, Any] = {row["epoch"]: row.get(f"metrics.{objective}") for row in epochs}
     std = last.get("metrics.val_top1_std") if objective == "val_top1" else None
     return TrialView(
         number=last["trial"],
@@ -136,7 +136,7 @@ def _trial(rows: list[dict[str, Any]], objective: str) -> TrialView:
 
 def _gate_metrics(row: dict[str, Any]) -> dict[str, float]:
     found = {name: row.get(f"metrics.{name}") for name in ("similarity", "gate_open")}
-    return {name: value for name, value in found.items() if value is not None and _finite(value)}
+    return {name: value for name, value in found.items() if _finite(value)}
 
 
 def _named(row: dict[str, Any], prefix: str) -> dict[str, Any]:
@@ -147,5 +147,5 @@ def _named(row: dict[str, Any], prefix: str) -> dict[str, Any]:
     }
 
 
-def _finite(value: Any) -> bool:
+def _finite(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and math.isfinite(value)

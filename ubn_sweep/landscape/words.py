@@ -45,16 +45,17 @@ def best(landscape: Landscape) -> str:
     sentence = f"Best of {plural(len(ranking.trials), 'finished trial')}: trial {first.trial.number}, {score}"
     if ranking.tied is None:
         return f"{sentence}; {ranking.error_from}, so nothing says how far it is from the next."
-    if ranking.tied > 1:
-        return (
-            f"{sentence}; {ranking.tied - 1} of the other {len(ranking.trials) - 1} cannot be told from it, "
-            f"given {ranking.error_from}."
-        )
-    return (
-        f"{sentence}; {ranking.error_from} tells it from all others."
-        if len(ranking.trials) > 1
-        else f"{sentence}."
+    others = len(ranking.trials) - 1
+    if others == 0:
+        return f"{sentence}."
+    if ranking.tied == 1:
+        return f"{sentence}; {ranking.error_from} tells it from all others."
+    which = (
+        f"none of the other {others}"
+        if ranking.tied > others
+        else f"{others + 1 - ranking.tied} of the other {others}"
     )
+    return f"{sentence}; {which} can be told from it, given {ranking.error_from}."
 
 
 def threshold(landscape: Landscape) -> str:
@@ -62,12 +63,17 @@ def threshold(landscape: Landscape) -> str:
     view = landscape.threshold
     if not view.varied:
         return ""
-    for curve, what in ((view.full, "finished trials"), (view.early, "all trials")):
+    for curve in (view.full, view.early):
         if curve is not None and isinstance(curve.fit, CurveFit) and curve.fit.shape_is_shown:
-            early = "" if curve is view.full else f" after epoch {curve.epoch}; the full budget may differ"
+            fit = curve.fit
+            where = (
+                ""
+                if curve is view.full
+                else f" after epoch {curve.epoch}, of all trials; the full budget may differ"
+            )
             return (
-                f"Threshold between {curve.fit.optimum_low:.2g} and {curve.fit.optimum_high:.2g} "
-                f"(80% of the optima; {what}{early}, n = {curve.fit.n}); {gate_off(landscape.sweep, curve)}."
+                f"Threshold between {fit.optimum_low:.2g} and {fit.optimum_high:.2g} (80% of the optimum's "
+                f"probability, n = {fit.n}{where}); {gate_off(landscape.sweep, curve)}."
             )
     n = view.full.fit.n
     if not isinstance(view.full.fit, CurveFit) and view.early is None:
@@ -87,7 +93,7 @@ def gate_off(sweep: SweepView, curve: ThresholdCurve) -> str:
         return f"too few trials to compare with the gate off (n = {len(curve.gate_off)})"
     difference, half = curve.gain
     side = "better" if sweep.better(difference) > 0 else "worse"
-    size = f"{amount(sweep, abs(difference))} ± {amount(sweep, half)}, n = {len(curve.gate_off)}"
+    size = f"{_bare(sweep, abs(difference))} ± {amount(sweep, half)}, n = {len(curve.gate_off)}"
     if abs(difference) <= half:
         return f"the gate off is not distinguishable from that (difference {size})"
     return f"that is {side} than the gate off by {size}"
@@ -115,6 +121,10 @@ def score_text(sweep: SweepView, row: RankedTrial) -> str:
 def amount(sweep: SweepView, value: float) -> str:
     """A difference: in points where scores are shares."""
     return f"{100 * value:.2f} points" if sweep.is_share else f"{value:.3g}"
+
+
+def _bare(sweep: SweepView, value: float) -> str:
+    return amount(sweep, value).removesuffix(" points")
 
 
 def plural(count: int, noun: str) -> str:

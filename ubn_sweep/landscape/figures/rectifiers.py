@@ -40,7 +40,17 @@ def draw_rectifiers(sweep: SweepView, view: RectifierView) -> Figure:
         epoch = sweep.max_epochs if row == 0 else view.early_epoch
         panels[row * columns].set_ylabel(f"{metric_name(sweep)}\nafter epoch {epoch}")
         score_axis(panels[row * columns].yaxis, sweep)
+        _limits(panels[row * columns], view, early=row == 1)
     return figure
+
+
+def _limits(axes: Axes, view: RectifierView, *, early: bool) -> None:
+    """By the trials' scores: the interval of a group of three may reach beyond anything possible."""
+    groups = [group for choice in view.choices for group in choice.groups]
+    scores = [score for group in groups for score in (group.early if early else group.finished)]
+    if scores and min(scores) < max(scores):
+        margin = 0.1 * (max(scores) - min(scores))
+        axes.set_ylim(min(scores) - margin, max(scores) + margin)
 
 
 def _panel(axes: Axes, choice: Choice, *, early: bool) -> None:

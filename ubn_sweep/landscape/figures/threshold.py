@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ubn_sweep.landscape.curve_fit import CurveFit
 from ubn_sweep.landscape.figures.style import (
     BLUE,
-    INK,
     MUTED,
     ORANGE,
     PAPER,
     metric_name,
-    new_figure,
     note,
     score_axis,
 )
@@ -25,27 +24,29 @@ OFF_BAND = "#f3d3bd"
 
 
 def draw_threshold(sweep: SweepView, view: ThresholdView) -> Figure:
-    """One panel for each epoch that there is a curve for."""
-    figure, panels = new_figure(1 if view.early is None else 2, sharey=False, width=9.2, height=4.0)
-    _panel(panels[0], sweep, view, view.full)
-    panels[0].set_title(f"Full budget, epoch {view.full.epoch}")
-    _stopped(panels[0], view)
+    """Finished trials, beneath them those that ended earlier, and beside them all trials at the common epoch."""
+    figure = Figure(figsize=(9.2, 4.6 if view.stopped else 3.8), layout="constrained")
+    left = ["full", "stopped"] if view.stopped else ["full"]
+    rows = [[name, "early"] if view.early is not None else [name] for name in left]
+    panels: dict[str, Axes] = figure.subplot_mosaic(rows, height_ratios=[2.6, 1][: len(rows)])
+    _panel(panels["full"], view, view.full)
+    panels["full"].set_title(f"Finished trials, epoch {view.full.epoch}")
+    panels["full"].set_ylabel(metric_name(sweep))
+    score_axis(panels["full"].yaxis, sweep)
     if view.early is not None:
-        _panel(panels[1], sweep, view, view.early)
-        panels[1].set_title(f"All trials after epoch {view.early.epoch}")
-    for axes in panels:
-        axes.set_xlabel("feature condensation threshold")
-        score_axis(axes.yaxis, sweep)
-    panels[0].set_ylabel(metric_name(sweep))
+        _panel(panels["early"], view, view.early)
+        panels["early"].set_title(f"All trials after epoch {view.early.epoch}")
+        score_axis(panels["early"].yaxis, sweep)
+    if view.stopped:
+        _stopped(panels["stopped"], view, sweep.max_epochs)
+        panels["full"].tick_params(labelbottom=False)
+    for name in {"early", left[-1]} & set(panels):
+        panels[name].set_xlabel("feature condensation threshold")
     return figure
 
 
-def _panel(axes: Axes, sweep: SweepView, view: ThresholdView, curve: ThresholdCurve) -> None:
-    if view.log:
-        axes.set_xscale("log")
-    else:
-        pad = 0.03 * (view.high - view.low)
-        axes.set_xlim(view.low - pad, view.high + pad)
+def _panel(axes: Axes, view: ThresholdView, curve: ThresholdCurve) -> None:
+    _threshold_axis(axes, view)
     _gate_off(axes, curve)
     points = curve.points
     axes.scatter(
@@ -55,11 +56,10 @@ def _panel(axes: Axes, sweep: SweepView, view: ThresholdView, curve: ThresholdCu
     if isinstance(curve.fit, CurveFit):
         _fit(axes, curve.fit)
     elif points or curve.gate_off:
-        axes.text(
-            0.02, 0.03, f"no curve: {curve.fit.reason}", transform=axes.transAxes,
-            color=MUTED, fontsize=8, va="bottom",
-        )  # fmt: skip
-    if not points and not curve.gate_off and not view.stopped:
+        axes.set_title(
+            f"no curve: {curve.fit.reason}", loc="right", fontsize=7.5, color=MUTED, fontweight="normal"
+        )
+    if not points and not curve.gate_off:
         note(axes, "no trial has come here yet")
 
 
@@ -85,20 +85,21 @@ def _gate_off(axes: Axes, curve: ThresholdCurve) -> None:
     )  # fmt: skip
 
 
-def _stopped(axes: Axes, view: ThresholdView) -> None:
-    """Hollow, with the epoch of their score; never part of the curve."""
-    if not view.stopped:
-        return
+def _stopped(axes: Axes, view: ThresholdView, max_epochs: int) -> None:
+    """Hollow, at the epoch where they ended: their scores belong to different epochs, and to no curve."""
+    _threshold_axis(axes, view)
     axes.scatter(
-        [p.threshold for p in view.stopped], [p.score for p in view.stopped],
+        [p.threshold for p in view.stopped], [p.epoch for p in view.stopped],
         s=22, facecolor="none", edgecolor=MUTED, linewidth=0.9, zorder=2,
     )  # fmt: skip
-    for point in view.stopped:
-        axes.annotate(
-            str(point.epoch), (point.threshold, point.score), xytext=(4, 2), textcoords="offset points",
-            fontsize=7, color=MUTED, zorder=2,
-        )  # fmt: skip
-    axes.text(
-        0.02, 0.97, "● finished   ○ ended earlier, at the epoch written", transform=axes.transAxes,
-        va="top", fontsize=8, color=INK,
-    )  # fmt: skip
+    axes.set_ylim(0, max_epochs + 0.5)
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axes.set_ylabel("ended earlier,\nafter epoch")
+
+
+def _threshold_axis(axes: Axes, view: ThresholdView) -> None:
+    if view.log:
+        axes.set_xscale("log")
+        return
+    pad = 0.03 * (view.high - view.low)
+    axes.set_xlim(view.low - pad, view.high + pad)

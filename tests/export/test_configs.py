@@ -1,0 +1,86 @@
+"""Exported configs: the best, each once, ready for training."""
+
+import dataclasses
+
+import pytest
+import yaml
+
+from tests.support.journals import SPACE, sweep_events, write_sweep
+from ubn_sweep import schema
+from ubn_sweep.errors import UserError
+from ubn_sweep.export import export_configs
+from ubn_sweep.tracking.events import TrialCreated
+from ubn_sweep.training.config import TrialConfig
+
+
+def read(path):
+    return schema.parse(TrialConfig, yaml.safe_load(path.read_text()), source=str(path))
+
+
+def test_the_best_come_first(tmp_path):
+    events = sweep_events(40)
+    paths = export_configs(
+        write_sweep(tmp_path, events),
+        top=3,
+        out=tmp_path / "out",
+        tracking_uri="sqlite:///x.db",
+        run_ids={26: "abc"},
+    )
+    configs = [read(path) for path in paths]
+    promises = [config.provenance.promised_val_top1 for config in configs]
+    assert promises == sorted(promises, reverse=True)
+    created = {event.trial: event for event in events if isinstance(event, TrialCreated)}
+    for place, (path, config) in enumerate(zip(paths, configs, strict=True), start=1):
+        origin = config.provenance
+        assert path.name == f"made-up-{place}-trial-{origin.trial:04d}.yaml"
+        assert schema.to_plain(dataclasses.replace(config, provenance=None)) == created[origin.trial].config
+        assert origin.status == "completed"
+        assert origin.epoch == 9
+        assert origin.validation_examples == 359
+        assert origin.git_revision == "a" * 40
+        assert origin.tracking_uri == "sqlite:///x.db"
+        assert origin.run_id == ("abc" if origin.trial == 26 else None)
+        assert f"ubn-sweep train {path}" in path.read_text()
+
+
+def test_stopped_ones_only_where_finished_ones_are_too_few(tmp_path):
+    folder = write_sweep(tmp_path, sweep_events(12))
+    paths = export_configs(folder, top=12, out=tmp_path / "out")
+    statuses = [read(path).provenance.status for path in paths]
+    assert statuses == sorted(statuses)  # completed before stopped
+    assert set(statuses) == {"completed", "stopped"}
+    assert "Not finished (stopped)" in paths[-1].read_text()
+
+
+def test_one_config_is_exported_once(tmp_path):
+    space = {"norm.centering": SPACE["norm.centering"]}
+    paths = export_configs(
+        write_sweep(tmp_path, sweep_events(10, space=space, stops=())), top=5, out=tmp_path / "out"
+    )
+    assert sorted(read(path).norm.centering for path in paths) == [False, True]
+
+
+def test_top_is_positive(tmp_path):
+    with pytest.raises(UserError, match="top >= 1.*0"):
+        export_configs(write_sweep(tmp_path, sweep_events(3)), top=0, out=tmp_path / "out")
+
+
+def test_no_finished_trial(tmp_path):
+    folder = write_sweep(tmp_path, sweep_events(3, statuses=dict.fromkeys(range(3), "running"), ended=False))
+    with pytest.raises(UserError, match="no trial has finished"):
+        export_configs(folder, top=1, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_out_cannot_be_written(tmp_path):
+    folder = write_sweep(tmp_path, sweep_events(3))
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="--out"):
+        export_configs(folder, top=1, out=tmp_path / "file")
+
+
+def test_a_loss_promises_accuracy_too(tmp_path):
+    paths = export_configs(
+        write_sweep(tmp_path, sweep_events(20, metric="val_loss")), top=1, out=tmp_path / "out"
+    )
+    assert 0.5 < read(paths[0]).provenance.promised_val_top1 <= 1

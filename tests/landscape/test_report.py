@@ -1,0 +1,125 @@
+"""The report stands alone, whatever became of the sweep."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.journals import SPACE, hill, sweep_events, write_sweep
+from ubn_sweep.errors import UserError
+from ubn_sweep.landscape import build_report
+from ubn_sweep.tracking.store import SweepFolder
+
+PNG = b"\x89PNG\r\n\x1a\n"
+THRESHOLD = {"norm.threshold": SPACE["norm.threshold"] | {"when": {}}}
+
+
+class Links(HTMLParser):
+    """What a browser would fetch."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in ("src", "href", "srcset", "data") and value]
+        assert tag != "script"
+
+
+def check(report):
+    text = report.html.read_text()
+    root = ET.fromstring(text.replace("<!DOCTYPE html>", ""))
+    links = Links()
+    links.feed(text)
+    assert all(link.startswith("#") for link in links.found)
+    assert not re.search(r"https?://|@import|url\((?!#)", text)
+    ids = [element.get("id") for element in root.iter() if element.get("id")]
+    assert len(ids) == len(set(ids))
+    named = {element.get("href") for element in root.iter() if element.get("href")}
+    assert {name.removeprefix("#") for name in named} <= set(ids)
+    for svg in root.iter("svg"):
+        assert svg.get("role") == "img"
+        assert len(svg.get("aria-label")) > 40
+    for path in report.figures:
+        content = path.read_bytes()
+        assert content.startswith(PNG)
+        assert len(content) > 4000
+    json.loads(report.numbers.read_text())
+    assert not list(report.html.parent.rglob("*.tmp"))
+    assert all(path.is_file() for path in report.artifacts)
+    return text
+
+
+def test_a_whole_sweep(tmp_path):
+    folder = write_sweep(tmp_path, sweep_events(60, truth=hill))
+    report = build_report(folder)
+    text = check(report)
+    assert {path.stem for path in report.figures} == {
+        "threshold", "importance", "rectifiers", "condensation", "layers", "course",
+    }  # fmt: skip
+    assert report.html == folder.report
+    assert pq.read_table(report.observations).num_rows > 60
+    assert any("Threshold between" in sentence for sentence in report.summary)
+    assert text.count("<tr") > 10
+    assert json.loads(report.numbers.read_text())["ranking"]["full_budget"]
+
+
+CASES = {
+    "no trial": {"trials": 0, "ended": False},
+    "one finished": {"trials": 1},
+    "two finished": {"trials": 2, "stops": ()},
+    "all failed": {"trials": 4, "statuses": dict.fromkeys(range(4), "failed")},
+    "all diverged": {"trials": 4, "statuses": dict.fromkeys(range(4), "diverged")},
+    "still running": {"trials": 12, "statuses": dict.fromkeys(range(3, 12), "running"), "ended": False},
+    "one parameter": {"trials": 20, "space": {"norm.momentum": SPACE["norm.momentum"]}},
+    "threshold alone": {"trials": 20, "space": THRESHOLD, "stops": ()},
+    "constants": {"trials": 20, "space": {"norm.centering": {"type": "choice", "values": [True]}}},
+    "one epoch": {"trials": 20, "epochs": 1},
+    "loss": {"trials": 20, "metric": "val_loss"},
+    "same scores": {"trials": 20, "noise": 0.0, "truth": lambda params: 1.0, "stops": ()},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_any_sweep(tmp_path, case):
+    check(build_report(write_sweep(tmp_path, sweep_events(**CASES[case]))))
+
+
+def test_what_users_write_is_escaped(tmp_path):
+    events = sweep_events(2)
+    evil = "<script>alert(1)</script> & \"quotes\" 'too'"
+    events[0].spec["description"] = evil
+    text = check(build_report(write_sweep(tmp_path, events)))
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_it_is_written_again(tmp_path):
+    folder = write_sweep(tmp_path, sweep_events(3))
+    first = build_report(folder).html.read_bytes()
+    assert build_report(folder).html.read_bytes() == first
+
+
+def test_no_journal(tmp_path):
+    with pytest.raises(UserError, match="journal"):
+        build_report(SweepFolder(home=tmp_path, name="none"))
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    trials=st.integers(0, 14),
+    seed=st.integers(0, 1000),
+    epochs=st.integers(1, 5),
+    keys=st.sets(st.sampled_from(sorted(SPACE)), min_size=1),
+    statuses=st.dictionaries(st.integers(0, 13), st.sampled_from(["failed", "diverged", "running"])),
+)
+def test_odd_sweeps(tmp_path_factory, trials, seed, epochs, keys, statuses):
+    space = {key: SPACE[key] | {"when": {}} for key in keys if key not in ("norm.gate", "norm.affine")}
+    space = space or {"norm.momentum": SPACE["norm.momentum"]}
+    events = sweep_events(trials, seed=seed, epochs=epochs, space=space, statuses=statuses)
+    check(build_report(write_sweep(tmp_path_factory.mktemp("odd"), events)))
