@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import sqlalchemy
+
 from tests.support.processes import kill_all, wait_until
 from ubn_sweep.privacy import OPT_OUTS
 from ubn_sweep.tracking.ui import LEAN, server_command
+from ubn_sweep.tracking.uri import with_driver
 
 POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
@@ -95,7 +98,8 @@ class PostgresServer:
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
-        self.uri = f"postgresql://sweeps@127.0.0.1:{self.port}/postgres"
+        self._server = f"postgresql://sweeps@127.0.0.1:{self.port}"
+        self.uri = f"{self._server}/postgres"
         self._data = folder / "data"
         self._log = folder / "log"
         self._bin = POSTGRES_FOLDERS[-1]
@@ -107,6 +111,14 @@ class PostgresServer:
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
         self._run("pg_ctl", "-D", self._data, "-l", self._log, "-w", "-o", options, "start")
+
+    def new_database(self, name: str) -> str:
+        """The address of another database in the server: MLflow and Optuna do not share one."""
+        engine = sqlalchemy.create_engine(with_driver(self.uri), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return f"{self._server}/{name}"
 
     def stop(self) -> None:
         """As a crash would: clients are cut off."""

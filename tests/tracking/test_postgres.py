@@ -1,0 +1,75 @@
+"""PostgreSQL for real, as MLflow's store and as Optuna's."""
+
+import contextlib
+
+import optuna
+import pytest
+
+from tests.support.processes import wait_until
+from tests.tracking.builders import started, sweep_events, write_journal
+from tests.tracking.reading import check
+from tests.tracking.servers import POSTGRES_FOLDERS, PostgresServer
+from ubn_sweep.sweep.study_mirror import StudyMirror, study_name
+from ubn_sweep.tracking.follower import Follower, Pace
+from ubn_sweep.tracking.journal import Journal
+from ubn_sweep.tracking.mlflow_sink import MlflowSink
+from ubn_sweep.tracking.sync import sync
+from ubn_sweep.tracking.uri import with_driver
+
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.skipif(not POSTGRES_FOLDERS, reason="PostgreSQL's programs are not in /usr/lib/postgresql"),
+]
+QUICK = Pace(poll_s=0.05, first_retry_s=0.1, longest_retry_s=0.5)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("postgres")
+    for parent in (folder, *folder.parents[:2]):  # its user is another one than that of the tests
+        parent.chmod(parent.stat().st_mode | 0o011)
+    found = PostgresServer(folder / "server")
+    found.start()
+    yield found
+    found.stop()
+
+
+@contextlib.contextmanager
+def following(folder, sink):
+    follower = Follower(folder, sink, sink.cursor, pace=QUICK, batch_events=6)
+    follower.start()
+    try:
+        yield follower
+    finally:
+        follower.stop(10)
+
+
+def test_mlflow_on_postgres_that_crashes_and_comes_back(folder, server):
+    events = sweep_events(12)
+    half = len(events) // 2
+    with Journal(folder.path) as journal, following(folder, MlflowSink(folder, server.uri)) as follower:
+        for event in events[:half]:
+            journal.append(event)
+        wait_until(lambda: follower.lag < half // 2, timeout_s=120)
+        server.stop()
+        for event in events[half:]:
+            journal.append(event)
+        assert not follower.wait_until_caught_up(1)
+        assert follower.last_error is not None
+        server.start()
+        assert follower.wait_until_caught_up(60)
+    check(server.uri, events)
+    assert sync(folder, tracking_uri=server.uri, from_start=True).trials == 12
+    check(server.uri, events)
+
+
+def test_optuna_on_postgres(folder, server):
+    events = sweep_events(8)
+    write_journal(folder.path, events)
+    uri = server.new_database("optuna")
+    with following(folder, StudyMirror(folder, uri, lambda params: ({}, {}))) as follower:
+        assert follower.wait_until_caught_up(60), follower.last_error
+    study = optuna.load_study(study_name=study_name(started()), storage=with_driver(uri))
+    states = [trial.state.name for trial in study.trials]
+    assert states == ["COMPLETE", "PRUNED", "FAIL", "FAIL"] * 2
+    assert list(study.trials[1].intermediate_values) == [1, 2]
