@@ -7,7 +7,7 @@ from ubn_sweep.tracking.client import connect
 from ubn_sweep.tracking.cursor import delivering_alone
 from ubn_sweep.tracking.mlflow_sink import MlflowSink
 from ubn_sweep.tracking.sync import log_sweep_artifacts, sync
-from ubn_sweep.tracking.uri import masked, with_driver
+from ubn_sweep.tracking.uri import check_apart, masked, with_driver
 
 EVENTS = sweep_events(6)
 
@@ -78,6 +78,12 @@ def test_artifacts_wait_for_the_run(swept):
     assert "MlflowException" in log_sweep_artifacts(swept, [swept.report], tracking_uri="http://127.0.0.1:9")
     sync(swept)
     assert log_sweep_artifacts(swept, [swept.report, swept.home / "absent"]) is None
+
+
+def test_mlflow_and_optuna_do_not_share_a_database():
+    check_apart("sqlite:///a.db", "sqlite:///b.db")
+    with pytest.raises(UserError, match="must differ"):
+        check_apart("sqlite:///a.db", "sqlite:///a.db")
 
 
 def test_addresses(monkeypatch):

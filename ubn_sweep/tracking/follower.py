@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +46,8 @@ class Follower:
         self._pace = pace
         self._last_error: str | None = None
         self._lines = _LineCount(folder.journal)
-        self._delivered = threading.Condition()
+        self._news = threading.Condition()
+        self._failures = 0
         self._wanted = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -65,16 +65,21 @@ class Follower:
     def start(self) -> None:
         self._thread.start()
 
-    def wait_until_caught_up(self, timeout_s: float) -> bool:
-        """Waits until all that is in the journal by now has been delivered; whether it was."""
-        deadline = time.monotonic() + timeout_s
+    def wait_until_caught_up(self, timeout_s: float, *, attempts: int = 4) -> bool:
+        """Waits until all that is in the journal by now has been delivered; whether it was.
+
+        Tries at once, whatever the pause after earlier failures, and gives up when so many attempts have failed.
+        """
         target = self._lines.up_to_end()
+        most_failures = self._failures + attempts
         self._wanted.set()
-        with self._delivered:
-            self._delivered.wait_for(
-                lambda: self._delivery.delivered >= target or not self._thread.is_alive(),
-                timeout=max(deadline - time.monotonic(), 0),
-            )
+
+        def over() -> bool:
+            given_up = self._failures >= most_failures or not self._thread.is_alive()
+            return self._delivery.delivered >= target or given_up
+
+        with self._news:
+            self._news.wait_for(over, timeout_s)
         return self._delivery.delivered >= target
 
     def stop(self, timeout_s: float) -> bool:
@@ -103,17 +108,23 @@ class Follower:
                 Exception
             ) as error:  # whatever a store's client raises, the sweep goes on and this tries again
                 self._last_error = describe(error)
-                self._rest(retry_s)
-                retry_s = min(retry_s * 2, self._pace.longest_retry_s)
+                self._failures += 1
+                self._tell_waiting()
+                hurried = self._rest(retry_s)
+                retry_s = (
+                    self._pace.first_retry_s if hurried else min(retry_s * 2, self._pace.longest_retry_s)
+                )
         self._tell_waiting()
 
-    def _rest(self, seconds: float) -> None:
-        self._wanted.wait(seconds)
+    def _rest(self, seconds: float) -> bool:
+        """Whether someone cut the rest short."""
+        hurried = self._wanted.wait(seconds)
         self._wanted.clear()
+        return hurried
 
     def _tell_waiting(self) -> None:
-        with self._delivered:
-            self._delivered.notify_all()
+        with self._news:
+            self._news.notify_all()
 
 
 class _LineCount:

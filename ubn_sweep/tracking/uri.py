@@ -26,6 +26,19 @@ def check_uri(tracking_uri: str) -> None:
     with_driver(tracking_uri)
 
 
+def check_apart(tracking_uri: str, study_storage: str) -> None:
+    """Refuses one database for both: MLflow and Optuna take each other's tables for their own, of another version.
+
+    Raises:
+        UserError: they are the same.
+    """
+    if with_driver(tracking_uri) == with_driver(study_storage):
+        raise UserError(
+            f"`tracking.uri` and `tracking.study_storage` must differ, but both are `{masked(tracking_uri)}`: "
+            "create a second database for one of them"
+        )
+
+
 def with_driver(uri: str) -> str:
     """A PostgreSQL address with the driver that is installed: SQLAlchemy settles on one whether it is there or not.
 
