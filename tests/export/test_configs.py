@@ -61,7 +61,7 @@ def test_one_config_is_exported_once(tmp_path):
 
 
 def test_top_is_positive(tmp_path):
-    with pytest.raises(UserError, match="top >= 1.*0"):
+    with pytest.raises(UserError, match=r"top >= 1.*0"):
         export_configs(write_sweep(tmp_path, sweep_events(3)), top=0, out=tmp_path / "out")
 
 

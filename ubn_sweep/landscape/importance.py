@@ -17,6 +17,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.importance import PedAnovaImportanceEvaluator
+from optuna.trial import FrozenTrial
 
 from ubn_sweep.landscape.threshold import common_epoch, reached
 from ubn_sweep.landscape.trials import SweepView, TrialView
@@ -27,7 +28,7 @@ MIN_TRIALS = 16
 MIN_ACTIVE = 8
 TOP_SHARE = 0.25
 SHUFFLES = 200
-RESAMPLES = 60
+RESAMPLES = 40
 SIGNIFICANCE = 0.05
 
 
@@ -119,13 +120,13 @@ def _keys(sweep: SweepView, trials: list[TrialView]) -> tuple[list[str], tuple[s
 def _measured(
     sweep: SweepView, trials: list[TrialView], scores: Array, keys: list[str], generator: np.random.Generator
 ) -> tuple[ParameterImportance, ...]:
-    coded = [_coded(sweep, trial, keys) for trial in trials]
-    study = _study(coded)
+    frozen = [_frozen(sweep, trial, keys) for trial in trials]
+    study = _study(frozen)
     seen = _importances(study, scores, keys)
     shuffled = np.array([_importances(study, generator.permutation(scores), keys) for _ in range(SHUFFLES)])
     chosen = [generator.integers(0, len(trials), len(trials)) for _ in range(RESAMPLES)]
     resampled = np.array(
-        [_importances(_study([coded[pick] for pick in picks]), scores[picks], keys) for picks in chosen]
+        [_importances(_study([frozen[pick] for pick in picks]), scores[picks], keys) for picks in chosen]
     )
     centre, scale = shuffled.mean(axis=0), shuffled.std(axis=0) + 1e-12
     largest = ((shuffled - centre) / scale).max(axis=1)
@@ -147,9 +148,6 @@ def _measured(
     return tuple(sorted(rows, key=lambda row: (row.p_value, -row.importance / (row.chance + 1e-12))))
 
 
-Coded = tuple[dict[str, Any], dict[str, BaseDistribution]]
-
-
 def _importances(study: optuna.Study, scores: Array, keys: list[str]) -> Array:
     """(keys,); scores in the order of the study's trials, higher is better; a key that no trial has counts 0."""
     with warnings.catch_warnings():
@@ -159,8 +157,7 @@ def _importances(study: optuna.Study, scores: Array, keys: list[str]) -> Array:
     return np.array([found.get(key, 0.0) for key in keys])
 
 
-def _study(coded: list[Coded]) -> optuna.Study:
-    trials = [optuna.trial.create_trial(params=p, distributions=d, value=0.0) for p, d in coded]
+def _study(trials: list[FrozenTrial]) -> optuna.Study:
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -171,13 +168,13 @@ def _study(coded: list[Coded]) -> optuna.Study:
     return study
 
 
-def _coded(sweep: SweepView, trial: TrialView, keys: list[str]) -> Coded:
+def _frozen(sweep: SweepView, trial: TrialView, keys: list[str]) -> FrozenTrial:
     params: dict[str, Any] = {}
     distributions: dict[str, BaseDistribution] = {}
     for key in keys:
         if key in trial.params:
             params[key], distributions[key] = _code(sweep.space[key], trial.params[key])
-    return params, distributions
+    return optuna.trial.create_trial(params=params, distributions=distributions, value=0.0)
 
 
 def _code(parameter: dict[str, Any], value: Any) -> tuple[Any, BaseDistribution]:
