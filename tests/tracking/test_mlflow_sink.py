@@ -22,7 +22,7 @@ from ubn_sweep.tracking.client import connect
 from ubn_sweep.tracking.delivery import Delivery
 from ubn_sweep.tracking.events import EpochReported, TrialEnded
 from ubn_sweep.tracking.mlflow_sink import MlflowSink
-from ubn_sweep.tracking.runs import parent_run_id, trial_run_id
+from ubn_sweep.tracking.runs import parent_run_id, trial_run_id, trial_run_ids
 
 
 def deliver_all(folder, batch_events=500, uri=None):
@@ -110,6 +110,7 @@ def test_the_filter_for_the_ui(folder):
     assert trial_run_id(uri, SWEEP_ID, 3) == trial_runs(uri)[3].info.run_id
     assert parent_run_id(uri, SWEEP_ID) == parent_run(uri).info.run_id
     assert trial_run_id(uri, SWEEP_ID, 99) is None
+    assert trial_run_ids(uri, SWEEP_ID) == {trial: run.info.run_id for trial, run in trial_runs(uri).items()}
 
 
 @pytest.mark.parametrize("batch_events", [3, 500])

@@ -93,6 +93,21 @@ def trial_run_id(
     return _run_id(tracking_uri, sweep_id, trial, experiment)
 
 
+def trial_run_ids(
+    tracking_uri: str, sweep_id: str, *, experiment: str = DEFAULT_EXPERIMENT
+) -> dict[int, str]:
+    """Trial -> its run, of those that have arrived in a store. Raises when the store is out of reach."""
+    client = connect(tracking_uri)
+    found = client.get_experiment_by_name(experiment)
+    runs = [] if found is None else find_runs(client, found.experiment_id, id_filter(sweep_id))
+    by_trial: dict[int, list[Any]] = {}
+    for run in runs:
+        trial = _trial_of(run)
+        if trial is not None and trial != PARENT:
+            by_trial.setdefault(trial, []).append(run)
+    return {trial: str(fullest(same).info.run_id) for trial, same in by_trial.items()}
+
+
 def fullest(runs: list[Any]) -> Any:
     """The run that is not deleted and holds most; by id where that does not decide."""
     return max(
