@@ -1,6 +1,7 @@
 """Layers: unified batch normalization and its relatives. Needs torch alone."""
 
 from ubn_sweep.nn.families import NORM_NAMES, make_norm
+from ubn_sweep.nn.folding import FoldingReport, fold_batchnorm
 from ubn_sweep.nn.functional import mean_cosine_similarity, unified_batch_norm
 from ubn_sweep.nn.layers import SynchronizedUnifiedBatchNorm2d, UnifiedBatchNorm2d, condensation
 from ubn_sweep.nn.surgery import ConversionReport, Replacement, convert_batchnorm, revert
@@ -8,11 +9,13 @@ from ubn_sweep.nn.surgery import ConversionReport, Replacement, convert_batchnor
 __all__ = [
     "NORM_NAMES",
     "ConversionReport",
+    "FoldingReport",
     "Replacement",
     "SynchronizedUnifiedBatchNorm2d",
     "UnifiedBatchNorm2d",
     "condensation",
     "convert_batchnorm",
+    "fold_batchnorm",
     "make_norm",
     "mean_cosine_similarity",
     "revert",

@@ -6,6 +6,7 @@ step's input is computed again rather than kept. Second derivatives are not impl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -62,8 +63,10 @@ def _times(left: Tensor, right: Tensor | None) -> Tensor:
     return left if right is None else left * right
 
 
-def _forward(x: Tensor, R: Rectification, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Any]:
-    """y = weight * x_cs + bias, and r for the backward pass."""
+def _coefficients(
+    R: Rectification, weight: Tensor | None, bias: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """scale and shift (N, C) of y = (x - m) * scale + shift = weight * x_cs + bias, and r."""
     z = R.normalized_mean()
     ratio = R.ratio(z)
     gain = weight if ratio is None else _times(ratio, weight)
@@ -71,7 +74,17 @@ def _forward(x: Tensor, R: Rectification, weight: Tensor | None, bias: Tensor | 
     shift = _times(z, gain)
     if bias is not None:
         shift = shift + bias
-    return primitives.scale_shift(x, R.m, scale.expand_as(R.m), shift), ratio
+    return scale.expand_as(R.m), shift, ratio
+
+
+def _normalizer(R: Rectification) -> tuple[Callable[[Tensor, slice], Tensor], Tensor | None]:
+    """The map from samples of x, and where they are in the batch, to those of x_cs; and r."""
+    scale, shift, ratio = _coefficients(R, None, None)
+
+    def normalize(x: Tensor, samples: slice) -> Tensor:
+        return primitives.scale_shift(x, R.m[samples], scale[samples], shift[samples])
+
+    return normalize, ratio
 
 
 def _backward(
@@ -113,6 +126,7 @@ def _backward(
             sum_T = torch.addcmul(sum_T, grad_scale_bias, R.scale)
             sum_E = torch.addcmul(sum_E, grad_scale, R.scale)
     scale = R.rstd if gain is None else gain * R.rstd
+    own_sum_T = sum_T
     if isinstance(flow, float) and flow == 0.0:
         slope = torch.zeros_like(R.rstd)
         Q = (T if through_k is None else T + through_k) * R.rstd
@@ -123,7 +137,15 @@ def _backward(
         slope = -(B2 * R.rstd * R.rstd)
         Q = T if through_k is None else T + through_k
         Q = torch.addcmul(Q, z, B2, value=-M).sub_(M * B1).mul_(R.rstd)
-    grad_center = None if R.center is None else (Q * R.m).sum(0)
+    grad_center = None
+    if R.center is not None and group is not None:
+        grad_center = (Q * R.m).sum(0)
+    elif R.center is not None:
+        # The sum of Q over n is 0 where the statistics flow: about the mean of m, its rounding is not magnified.
+        mean_m = R.m.mean(0)
+        grad_center = (Q * (R.m - mean_m)).sum(0)
+        if not (isinstance(flow, float) and flow == 1.0):
+            grad_center = torch.addcmul(grad_center, mean_m * (1 - flow), own_sum_T * R.rstd)
     shift = Q if R.gain is None else Q * R.gain
     if direct is not None:
         shift = shift + direct
@@ -150,9 +172,9 @@ class _Normalize(torch.autograd.Function):
     def forward(ctx: Any, *inputs: Any) -> Tensor:
         x, m, mean, rstd, _flow, _elements, _group, center, scale, scale_bias, weight, bias, instance = inputs
         R = Rectification(m, mean, rstd, center, scale, scale_bias, instance)
-        y, ratio = _forward(x, R, weight, bias)
+        scale, shift, ratio = _coefficients(R, weight, bias)
         _save(ctx, inputs, ratio)
-        return y
+        return primitives.scale_shift(x, m, scale, shift)
 
     @staticmethod
     @once_differentiable
@@ -171,9 +193,9 @@ class _NormalizeAndConvolve(torch.autograd.Function):
     def forward(ctx: Any, *inputs: Any) -> Tensor:
         x, m, mean, rstd, _flow, _elements, _group, center, scale, scale_bias, weight, bias, instance = inputs
         R = Rectification(m, mean, rstd, center, scale, scale_bias, instance)
-        x_cs, ratio = _forward(x, R, None, None)
+        normalizer, ratio = _normalizer(R)
         _save(ctx, inputs, ratio)
-        return primitives.depthwise(x_cs, weight, bias)
+        return primitives.depthwise(x, normalizer, weight, bias)
 
     @staticmethod
     @once_differentiable
@@ -182,8 +204,7 @@ class _NormalizeAndConvolve(torch.autograd.Function):
         x, m, mean, rstd, flow, elements, group, center, scale, scale_bias, weight, bias, instance = inputs
         R = Rectification(m, mean, rstd, center, scale, scale_bias, instance)
         gy = primitives.like(gy, x)
-        x_cs, _ = _forward(x, R, None, None)
-        g_x_cs, grad_weight = primitives.depthwise_backward(gy, x_cs, weight)
+        g_x_cs, grad_weight = primitives.depthwise_backward(gy, x, _normalizer(R)[0], weight)
         grad_bias = None if bias is None else primitives.channel_sum(gy).to(bias.dtype)
         g = _backward(g_x_cs, x, R, ratio, None, None, flow, elements, group)
         return (g.x, *(None,) * 6, g.center, g.scale, g.scale_bias, grad_weight, grad_bias, None)

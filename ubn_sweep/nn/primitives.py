@@ -8,6 +8,8 @@ elementwise operations and reductions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -44,13 +46,14 @@ def spatial(values: Tensor) -> Tensor:
     return values[..., None, None]
 
 
-def blocks(x: Float[Tensor, "N C H W"]) -> list[slice]:
+def blocks(
+    x: Float[Tensor, "N C H W"], whole_bytes: int = WHOLE_BYTES, block_bytes: int = BLOCK_BYTES
+) -> list[slice]:
     """Ranges of samples whose data stay in the cache from one operation to the next; one where that is moot."""
     N = x.shape[0]
-    if x.device.type != "cpu" or torch.compiler.is_compiling() or x.numel() * x.element_size() <= WHOLE_BYTES:
+    if x.device.type != "cpu" or torch.compiler.is_compiling() or x.numel() * x.element_size() <= whole_bytes:
         return [slice(0, N)]
-    per_sample = x.numel() * x.element_size() // N
-    size = max(1, BLOCK_BYTES * torch.get_num_threads() // per_sample)
+    size = max(1, block_bytes * torch.get_num_threads() * N // (x.numel() * x.element_size()))
     return [slice(start, min(start + size, N)) for start in range(0, N, size)]
 
 
@@ -102,7 +105,9 @@ def scale_shift(
     if has_rows(x) and x.shape[2] * x.shape[3] > FEW:
         N, C, H, W = x.shape
         constants = (scale.reshape(-1), shift.reshape(-1), pivot.reshape(-1), scale.new_ones(N * C))
-        return torch.native_batch_norm(x.view(1, N * C, H, W), *constants, False, 0.0, 0.0)[0].view_as(x)
+        y = torch.native_batch_norm(x.view(1, N * C, H, W), *constants, False, 0.0, 0.0)[0]
+        # A plain view may not be modified in place by what follows the layer, as nn.ReLU(inplace=True) does.
+        return aten._unsafe_view(y, x.shape)
     shift = torch.addcmul(shift, pivot, scale, value=-1)
     if has_rows(x):
         return torch.mul(x, spatial(scale)).add_(spatial(shift))
@@ -171,19 +176,52 @@ def channel_sum(x: Float[Tensor, "N C H W"]) -> Float[Tensor, " C"]:
 
 
 def depthwise(
-    x: Float[Tensor, "N C H W"], weight: Float[Tensor, "C 1 k k"], bias: Float[Tensor, " C"] | None
+    x: Float[Tensor, "N C H W"],
+    normalize: Callable[[Tensor, slice], Tensor],
+    weight: Float[Tensor, "C 1 k k"],
+    bias: Float[Tensor, " C"] | None,
 ) -> Float[Tensor, "N C H W"]:
-    """Depthwise convolution, zero padding, in the type of x, whatever autocast says."""
-    cast_bias = None if bias is None else bias.to(x.dtype)
-    with torch.autocast(x.device.type, enabled=False):
-        return torch.conv2d(
-            x, weight.to(x.dtype), cast_bias, padding=weight.shape[-1] // 2, groups=x.shape[1]
-        )
+    """Depthwise convolution of normalize(x), zero padding, in the type of x, whatever autocast says.
+
+    Block by block of samples, so that normalize(x) never leaves the cache, nor do oneDNN's reordered copies: at
+    (64, 64, 32, 32) that is six times as fast as in one go.
+    """
+    parts = blocks(x, whole_bytes=4 * WHOLE_BYTES, block_bytes=2 * BLOCK_BYTES)
+    if len(parts) == 1:
+        return _convolve(normalize(x, parts[0]), weight, bias)
+    y = torch.empty_like(x)
+    for block in parts:
+        y[block].copy_(_convolve(normalize(x[block], block), weight, bias))
+    return y
 
 
 def depthwise_backward(
-    gy: Float[Tensor, "N C H W"], x: Float[Tensor, "N C H W"], weight: Float[Tensor, "C 1 k k"]
+    gy: Float[Tensor, "N C H W"],
+    x: Float[Tensor, "N C H W"],
+    normalize: Callable[[Tensor, slice], Tensor],
+    weight: Float[Tensor, "C 1 k k"],
 ) -> tuple[Float[Tensor, "N C H W"], Float[Tensor, "C 1 k k"]]:
+    """Gradients by normalize(x), which is computed again, and by weight."""
+    parts = blocks(x, whole_bytes=4 * WHOLE_BYTES, block_bytes=2 * BLOCK_BYTES)
+    if len(parts) == 1:
+        return _convolve_backward(gy, normalize(x, parts[0]), weight)
+    gx = torch.empty_like(x)
+    gw = torch.zeros_like(weight)
+    for block in parts:
+        gx_block, gw_block = _convolve_backward(gy[block], normalize(x[block], block), weight)
+        gx[block].copy_(gx_block)
+        gw += gw_block
+    return gx, gw
+
+
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    bias = None if bias is None else bias.to(x.dtype)
+    without_autocast = nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+    with without_autocast:
+        return torch.conv2d(x, weight.to(x.dtype), bias, padding=weight.shape[-1] // 2, groups=x.shape[1])
+
+
+def _convolve_backward(gy: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     padding = [weight.shape[-1] // 2] * 2
     arguments = (gy, x, weight.to(x.dtype), None, [1, 1], padding, [1, 1], False, [0, 0], x.shape[1])
     gx, gw, _ = aten.convolution_backward(*arguments, [True, True, False])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -104,6 +106,7 @@ def convert_batchnorm(
             pairs[id(module)] = Replacement(name=name, old=module, new=new)
         elif reason:
             kept[name] = reason
+    _warn_about_optimizers(model)
     before = {id(p) for p in model.parameters()}
     old_names = {id(p): n for n, p in model.named_parameters()}
     _exchange(model, {key: pair.new for key, pair in pairs.items()})
@@ -141,6 +144,20 @@ def _check_conversion(model: nn.Module, norm: str, synchronized: bool) -> None:
         )
     if synchronized and norm in ("bn", "in", "gn"):
         raise ValueError(f"`synchronized` needs a form of UBN, but got norm={norm!r}")
+
+
+def _warn_about_optimizers(model: nn.Module) -> None:
+    ours = {id(parameter) for parameter in model.parameters()}
+    for candidate in gc.get_objects():
+        # type(), not isinstance(): a lazy proxy may do anything when asked for its class
+        if issubclass(type(candidate), torch.optim.Optimizer):
+            held = {id(p) for group in getattr(candidate, "param_groups", ()) for p in group["params"]}
+            if ours & held:
+                warnings.warn(
+                    f"a {type(candidate).__name__} was made before the conversion and does not know the new "
+                    "parameters: make it after the conversion",
+                    stacklevel=3,
+                )
 
 
 def _predicate(chosen: Filter | None) -> Callable[[str, nn.Module], bool]:
