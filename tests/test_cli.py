@@ -76,7 +76,12 @@ def test_bad_overrides(assignment, expected, tmp_path):
 @pytest.mark.parametrize("command", ["run", "validate"])
 def test_missing_data(command, tmp_path):
     fails([command, str(SMALL)], tmp_path, "dataset.root", "parquet")
-    fails([command, str(SMALL), "--set", f"dataset.root={tmp_path}/absent"], tmp_path, "dataset.root", "does not exist")
+    fails(
+        [command, str(SMALL), "--set", f"dataset.root={tmp_path}/absent"],
+        tmp_path,
+        "dataset.root",
+        "does not exist",
+    )
 
 
 @pytest.mark.parametrize("command", [["resume"], ["landscape"], ["export"], ["sync"], ["ui"]])

@@ -42,9 +42,11 @@ def first_trials(spec: SweepSpec) -> list[tuple[str, dict[str, Any]]]:
 
 
 def show(value: Scalar) -> str:
-    """A value as YAML writes it."""
+    """A value as YAML writes it; numbers to four digits."""
     if value is None:
         return "null"
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
