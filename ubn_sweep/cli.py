@@ -141,13 +141,14 @@ def train(config_path: Path, **options: Any) -> None:
 @cli.command()
 @click.argument("sweep")
 @click.option("--to", "tracking_uri", metavar="URI", help="Another MLflow store.  [default: the sweep's]")
+@click.option("--from-start", is_flag=True, help="Offer all records again: repairs a store that lost some.")
 @home_option
 @as_json
-def sync(sweep: str, tracking_uri: str | None, home: Path | None, as_json: bool) -> None:
+def sync(sweep: str, **options: Any) -> None:
     """Deliver to MLflow and the Optuna storage what has not arrived there yet."""
     from ubn_sweep.commands.results import sync_sweep
 
-    sync_sweep(sweep, tracking_uri=tracking_uri, home=home, as_json=as_json)
+    sync_sweep(sweep, **options)
 
 
 @cli.command()

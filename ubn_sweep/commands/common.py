@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ubn_sweep.live import console
-from ubn_sweep.sweep.stores import put_onto_parent_run
 from ubn_sweep.sweep.launch import recorded_spec
 from ubn_sweep.sweep.spec import SweepSpec
+from ubn_sweep.sweep.stores import put_onto_parent_run
 from ubn_sweep.tracking.journal import read_journal
 from ubn_sweep.tracking.store import SweepFolder, default_home
 
@@ -28,9 +28,13 @@ def map_sweep(folder: SweepFolder, spec: SweepSpec) -> LandscapeReport:
     from ubn_sweep.landscape import build_report
 
     report = build_report(folder)
-    why_not = put_onto_parent_run(folder, spec, report.artifacts)
+    why_not = put_onto_parent_run(
+        folder, spec, [report.html, report.observations, report.numbers, folder.figures]
+    )
     if why_not is not None:
-        console.print(f"[yellow]the report is not on the sweep's MLflow run ({why_not})[/yellow]", soft_wrap=True)
+        console.print(
+            f"[yellow]the report is not on the sweep's MLflow run ({why_not})[/yellow]", soft_wrap=True
+        )
     return report
 
 

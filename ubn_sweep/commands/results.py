@@ -8,11 +8,8 @@ from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_land
 from ubn_sweep.errors import UserError
 from ubn_sweep.live import console, print_json
 from ubn_sweep.sweep.follow import tracking_uri as uri_of
-from ubn_sweep.sweep.stores import deliver_all, trial_run_ids
+from ubn_sweep.sweep.stores import deliver_all, run_ids
 from ubn_sweep.tracking.store import SweepFolder, existing_sweeps, find_sweep
-
-CANDIDATES_PER_CONFIG = 4
-"""Several trials may be one config, with other seeds."""
 
 
 def map_landscape(sweep: str, *, home: Path | None, as_json: bool) -> None:
@@ -38,7 +35,7 @@ def export_best(sweep: str, *, top: int, out: Path, home: Path | None, as_json: 
         top=top,
         out=out,
         tracking_uri=uri_of(spec, folder),
-        run_ids=trial_run_ids(folder, spec, most=CANDIDATES_PER_CONFIG * max(top, 0)),
+        run_ids=run_ids(folder, spec),
     )
     if as_json:
         print_json({"configs": [str(path) for path in paths]})
@@ -48,10 +45,12 @@ def export_best(sweep: str, *, top: int, out: Path, home: Path | None, as_json: 
     console.print(f"next: [bold]ubn-sweep train {paths[0]}[/bold]", soft_wrap=True)
 
 
-def sync_sweep(sweep: str, *, tracking_uri: str | None, home: Path | None, as_json: bool) -> None:
+def sync_sweep(
+    sweep: str, *, tracking_uri: str | None, from_start: bool, home: Path | None, as_json: bool
+) -> None:
     """Delivers what has not arrived."""
     folder = find_sweep(sweep, home_folder(home))
-    delivered = deliver_all(folder, spec_of(folder), to=tracking_uri)
+    delivered = deliver_all(folder, spec_of(folder), to=tracking_uri, from_start=from_start)
     if as_json:
         print_json({"sweep": folder.name, "delivered": delivered})
         return

@@ -76,7 +76,9 @@ def train_final(
     recording.result(result.test, step=result.epochs)
     recording.artifacts([out / "config.yaml", result.checkpoint])
     if not recording.end():
-        console.print(f"[yellow]MLflow has not taken the run ({recording.last_error}); the same command tries again[/yellow]")
+        console.print(
+            f"[yellow]MLflow has not taken the run ({recording.last_error}); the same command tries again[/yellow]"
+        )
     _tell(config, result, recording, took_s=time.monotonic() - begun_s, as_json=as_json)
 
 

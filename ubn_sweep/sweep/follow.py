@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from ubn_sweep.sweep.spec import SweepSpec
 from ubn_sweep.sweep.state import SweepState
 from ubn_sweep.sweep.study_mirror import StudyMirror
-from ubn_sweep.tracking.client import check_uri
 from ubn_sweep.tracking.follower import Follower
 from ubn_sweep.tracking.mlflow_sink import MlflowSink
 from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.tracking.uri import check_apart, check_uri
 
 PATIENCE_S = 60.0
 """How long the end of a sweep waits for a store that lags; `ubn-sweep sync` delivers the rest."""
@@ -36,10 +36,12 @@ def check_tracking(spec: SweepSpec) -> None:
     """Refuses a tracking store that can never work, before the sweep starts.
 
     Raises:
-        UserError: the URI is of no kind that keeps runs.
+        UserError: the URI is of no kind that keeps runs, or MLflow and Optuna would share one database.
     """
     if spec.tracking.uri is not None:
         check_uri(spec.tracking.uri)
+    if spec.tracking.uri is not None and spec.tracking.study_storage is not None:
+        check_apart(spec.tracking.uri, spec.tracking.study_storage)
 
 
 class Following:
