@@ -131,9 +131,9 @@ def _condensation_finding(landscape: Landscape) -> str:
     shown = [item for item in landscape.condensation.correlations if item.is_shown]
     if not shown:
         return "No correlation between condensation and score stands out from chance."
-    names = {"similarity": "running similarity", "gate_open": "the share of open gates"}
+    names = {"similarity": "a higher running similarity", "gate_open": "a larger share of open gates"}
     parts = [
-        f"more of {names[i.measure]} goes with {'better' if i.rho > 0 else 'worse'} scores (epoch {i.epoch}, n = {i.n})"
+        f"{names[i.measure]} goes with {'better' if i.rho > 0 else 'worse'} scores (epoch {i.epoch}, n = {i.n})"
         for i in shown
     ]
     return f"{'; '.join(parts)}.".capitalize()

@@ -40,7 +40,7 @@ def draw_threshold(sweep: SweepView, view: ThresholdView) -> Figure:
     if view.stopped:
         _stopped(panels["stopped"], view, sweep.max_epochs)
         panels["full"].tick_params(labelbottom=False)
-    for name in {"early", left[-1]} & set(panels):
+    for name in [name for name in ("early", left[-1]) if name in panels]:
         panels[name].set_xlabel("feature condensation threshold")
     return figure
 
