@@ -10,10 +10,9 @@ from ubn_sweep.landscape.importance import ImportanceView
 
 def draw_importance(view: ImportanceView) -> Figure:
     """A line for each parameter: importance, its bootstrap interval, and the level that chance reaches."""
-    figure, (axes,) = new_figure(1, width=8.6, height=0.9 + 0.36 * max(len(view.parameters), 4))
+    figure, (axes,) = new_figure(1, width=8.6, height=0.9 + 0.36 * max(len(view.parameters), 1))
     if view.reason is not None:
         note(axes, f"too little to say: {view.reason}")
-        axes.set_axis_off()
         return figure
     for place, row in enumerate(reversed(view.parameters)):
         color = BLUE if row.is_shown else MUTED

@@ -86,5 +86,6 @@ def metric_name(sweep: SweepView) -> str:
 
 
 def note(axes: Axes, text: str) -> None:
-    """Says in the figure's middle why something is not drawn."""
+    """Says, in place of axes that would be empty, why nothing is drawn."""
+    axes.set_axis_off()
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=MUTED, wrap=True)
