@@ -29,7 +29,7 @@ def log_expected_improvement(mean: Floats, deviation: Floats, best: float) -> Fl
     return np.where(z > -1, log_near, log_far) + np.log(deviation)
 
 
-def candidates(
+def best_candidate(
     *,
     score: Callable[[Floats], Floats],
     space: Space,
@@ -39,7 +39,7 @@ def candidates(
     n_random: int = 800,
     n_rounds: int = 4,
 ) -> Floats:
-    """Codes of good candidates, best first: random ones and moves from `starts`, then ever finer moves."""
+    """The code with the best score among random ones and moves from `starts`, then among ever finer moves."""
     moved = space.moved(np.repeat(starts, 60, axis=0), 0.1, rng)
     codes = activity.apply(np.concatenate([space.random(n_random, rng), moved]))
     scores = score(codes)
@@ -48,4 +48,4 @@ def candidates(
         finer = activity.apply(space.moved(np.repeat(codes[best[:6]], 30, axis=0), 0.1 * 0.5**k, rng))
         codes = np.concatenate([codes[best], finer])
         scores = np.concatenate([scores[best], score(finer)])
-    return codes[np.argsort(-scores, kind="stable")]
+    return codes[np.argmax(scores)]

@@ -16,10 +16,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from ubn_sweep.sweep.samplers.acquisition import candidates, log_expected_improvement
+from ubn_sweep.sweep.samplers.acquisition import best_candidate, log_expected_improvement
 from ubn_sweep.sweep.samplers.process import Posterior, Rows, fit_kernel
 from ubn_sweep.sweep.samplers.records import Point, kept, points_of, standardised
-from ubn_sweep.sweep.samplers.space import Activity, Space
+from ubn_sweep.sweep.samplers.space import Activity, Space, keys_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,8 +29,8 @@ class AutoSampler(BaseSampler):
 
     1. The first `n_startup` trials cover every parameter's range evenly (a Latin hypercube).
     2. Then each suggestion maximises the expected improvement of the value at the last epoch over the best
-       value that the model expects of any configuration tried. Running trials count as done with their
-       expected value, so that parallel workers spread.
+       value that the model expects of any configuration tried. Running and stopped trials count as ended
+       with their expected value: parallel workers spread, and what was stopped is not asked for again.
     3. Every `random_every`-th trial is random: insurance against a model that has settled on a wrong region.
 
     Works on define-by-run spaces with conditions. If the model fails, the suggestion is random.
@@ -89,7 +89,6 @@ class AutoSampler(BaseSampler):
     def _modelled(
         self, space: Space, codes: Floats, trials: Sequence[FrozenTrial], rng: np.random.Generator
     ) -> Floats:
-        activity = Activity(codes)
         x = space.features(codes)
         points, end = points_of(trials, self._rung_levels)
         target = math.log(end)
@@ -98,26 +97,27 @@ class AutoSampler(BaseSampler):
         known = Posterior(kernel, rows)
         tried = np.unique(rows.trial)
         expected = known.mean(x[tried], target)
-        is_running = np.array([t.state == TrialState.RUNNING for t in trials])
-        posterior = _believing(known, x[is_running], target)
-
+        posterior = _believing(known, x[_unended(trials)], target)
         best = float(expected.max()) + self._margin
+        taken = set(keys_of(codes))
 
         def score(asked: Floats) -> Floats:
             mean, deviation = posterior.mean_and_deviation(space.features(asked), target)
-            return log_expected_improvement(mean, deviation, best)
+            is_new = np.array([key not in taken for key in keys_of(asked)])
+            return np.where(is_new, log_expected_improvement(mean, deviation, best), -np.inf)
 
         starts = codes[tried[np.argsort(-expected, kind="stable")[:5]]]
-        return _first_new(
-            candidates(score=score, space=space, activity=activity, starts=starts, rng=rng), codes
-        )
+        return best_candidate(score=score, space=space, activity=Activity(codes), starts=starts, rng=rng)
 
     def _unmodelled(self, space: Space, codes: Floats, number: int) -> Floats:
         """Random; where that was tried already (small spaces), drawn again a few times."""
-        positions = np.array(
-            [[self._position(number, name, attempt) for name in space.names] for attempt in range(20)]
-        )
-        return _first_new(space.at(positions), codes)
+        activity, taken = Activity(codes), set(keys_of(codes))
+        for attempt in range(20):
+            drawn = np.array([[self._position(number, name, attempt) for name in space.names]])
+            code = activity.apply(space.at(drawn))
+            if keys_of(code)[0] not in taken:
+                break
+        return code[0]
 
     def _position(self, number: int, name: str, attempt: int) -> float:
         """In [0, 1): for the first trials stratified by parameter, then random."""
@@ -148,15 +148,6 @@ def _one_thread() -> AbstractContextManager[object]:
     return _thread_pools().limit(limits=1, user_api="blas")
 
 
-def _first_new(asked: Floats, codes: Floats) -> Floats:
-    """The first of the asked codes that no trial has (in the parameters that it has); else the first."""
-    for code in asked:
-        is_same = np.isnan(codes) | (np.abs(codes - code) < 1e-9)
-        if not np.any(is_same.all(axis=1)):
-            return code
-    return asked[0]
-
-
 def _rows(points: Sequence[Point], x: Floats) -> Rows:
     trial = np.array([point.trial for point in points])
     return Rows(
@@ -176,8 +167,18 @@ def _subset(rows: Rows, limit: int, rng: np.random.Generator) -> Rows:
     return rows.take(np.sort(np.concatenate([order[: limit // 2], rest])))
 
 
+def _unended(trials: Sequence[FrozenTrial], limit: int = 200) -> npt.NDArray[np.int64]:
+    """The places of the newest trials that have not reached the end: running ones, and stopped ones.
+
+    A stopped configuration would be stopped again, and its end never seen: what is not known about it is no
+    reason to ask for it once more.
+    """
+    open_states = (TrialState.RUNNING, TrialState.PRUNED)
+    return np.array([i for i, t in enumerate(trials) if t.state in open_states], dtype=np.int64)[-limit:]
+
+
 def _believing(known: Posterior, x: Floats, target: float) -> Posterior:
-    """The posterior as it will be if the running configurations end as expected: surer near them."""
+    """The posterior as it would be if these configurations ended as expected: surer near them."""
     if len(x) == 0:
         return known
     believed = Rows(

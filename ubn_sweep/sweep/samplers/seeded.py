@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 
 def trial_seed(seed: int, number: int) -> int:
@@ -70,7 +71,8 @@ class StoppedAsCompleteSampler(BaseSampler):
         shown = _with_stopped_as_complete(study)
         # GPSampler writes the suggestion into its own trial, so the copy needs one.
         copy = shown.ask()
-        return self._sampler.sample_relative(shown, shown.trials[copy.number], search_space)
+        with threadpool_limits(limits=1):  # as in AutoSampler: waiting threads cost seconds
+            return self._sampler.sample_relative(shown, shown.trials[copy.number], search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

@@ -63,7 +63,7 @@ class Space:
         self.parameter_of_column = np.repeat(np.arange(len(self.names)), widths)
 
     def codes(self, configs: Sequence[Mapping[str, Any]]) -> Floats:
-        """(n, parameters); a value outside its range (the space was changed) counts as absent."""
+        """(n, parameters); where the space was changed: positions outside [0, 1], categories gone as NaN."""
         rows = [[self._code(j, config) for j in range(len(self.names))] for config in configs]
         return np.array(rows, dtype=float).reshape(len(configs), len(self.names))
 
@@ -78,9 +78,7 @@ class Space:
                 if config[name] in distribution.choices
                 else math.nan
             )
-        value = distribution.to_internal_repr(config[name])
-        is_inside = distribution.low <= value <= distribution.high
-        return float(self._axes[parameter].position(value)) if is_inside else math.nan
+        return float(self._axes[parameter].position(distribution.to_internal_repr(config[name])))
 
     def params(self, code: Floats) -> dict[str, Any]:
         """One row of codes as a configuration, without the parameters that are NaN."""
@@ -144,6 +142,11 @@ class Space:
         for j, choices in self._n_choices.items():
             target[:, j] = rng.integers(0, choices, n)
         return self.snapped(np.where(is_moved, target, filled))
+
+
+def keys_of(codes: Floats) -> list[bytes]:
+    """A key for each row of codes, the same for the same configuration."""
+    return [row.tobytes() for row in np.round(codes, 9) + 0.0]
 
 
 class Activity:

@@ -1,0 +1,172 @@
+"""The search benchmark: its simulated workers, its tables, its report, and what it says of the default."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+
+from benchmarks import search_efficiency
+from benchmarks.search import problems, report, synthetic
+from benchmarks.search.methods import check, make_engine
+from benchmarks.search.simulation import Schedule, StudyEngine, simulate
+
+SHARED = Path(os.environ.get("UBN_SWEEP_SHARED_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.setattr(search_efficiency, "_PROBLEMS", {})
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    yield
+    optuna.logging.set_verbosity(before)
+
+
+@pytest.fixture
+def gated() -> problems.Problem:
+    return synthetic.problem("gated")
+
+
+@pytest.mark.parametrize("family", sorted(synthetic.FAMILIES))
+def test_a_table_answers_with_its_own_rows(tmp_path, family):
+    made = synthetic.make_table(family, rows=60, seed=1)
+    file = tmp_path / "table.json"
+    file.write_text(json.dumps(made))
+    table = problems.table(file)
+    rows = made["rows"]
+    curves = table.curves([row["params"] for row in rows])
+    np.testing.assert_allclose(curves, [row["curve"] for row in rows])
+    assert table.best > table.median
+    assert table.regret(table.best) == 0
+    assert table.regret(table.median) == 1
+
+
+def test_the_families_are_what_they_claim():
+    for family, least, most in (("gated", 0.7, 1.0), ("crossing", 0.0, 0.6)):
+        problem = synthetic.problem(family)
+        curves = problem.curves(problems.sample(problem.space, 400, seed=2))
+        early, final = (np.argsort(np.argsort(curves[:, epoch])) for epoch in (1, -1))
+        assert least < np.corrcoef(early, final)[0, 1] < most  # rank correlation of epoch 2 with the end
+    gated = synthetic.problem("gated")
+    for config in problems.sample(gated.space, 50, seed=3):
+        assert ("kernel_size" in config) == (config["gate"] == "kernel")
+
+
+@pytest.mark.parametrize("method", ["random", "stock", "optuna:TPESampler"])
+def test_workers_spend_the_budget_and_follow_the_best_seen(gated, method):
+    engine = make_engine(method, gated, seed=0, schedule=Schedule())
+    run = simulate(gated, engine, budget_epochs=400, workers=8)
+    assert len(run.regrets) == 400
+    assert 8 < len(run.suggestion_cpu_s) < 100
+    again = simulate(
+        gated, make_engine(method, gated, seed=0, schedule=Schedule()), budget_epochs=400, workers=8
+    )
+    if method != "optuna:TPESampler":
+        assert run.regrets == again.regrets
+
+
+def test_the_study_knows_what_stopped(gated):
+    engine = make_engine("random", gated, seed=0, schedule=Schedule())
+    assert isinstance(engine, StudyEngine)
+    simulate(gated, engine, budget_epochs=520, workers=8)
+    trials = engine.study.trials
+    stopped = [trial for trial in trials if trial.state == optuna.trial.TrialState.PRUNED]
+    assert {trial.number for trial in stopped} == engine.rungs.stopped
+    assert sum(len(trial.intermediate_values) for trial in trials) == 520
+    assert all(max(trial.intermediate_values) in engine.rungs.levels for trial in stopped)
+
+
+def test_unknown_methods_list_the_known_ones():
+    assert check("optuna:QMCSampler") == "optuna:QMCSampler"
+    for name in ("nothing", "optuna:Nothing"):
+        with pytest.raises(ValueError, match="stock, auto, gp, random, tpe"):
+            check(name)
+
+
+def record(method: str, seed: int, end: float, problem: str = "p") -> report.Record:
+    return report.Record(
+        problem=problem,
+        method=method,
+        seed=seed,
+        every=26,
+        regrets=[1.0, 0.5, end, end],
+        n_trials=10,
+        n_complete=1,
+        median_suggestion_cpu_s=0.01,
+    )
+
+
+def test_goals_and_comparisons():
+    records = [record("random", seed, 0.3 + 0.01 * seed) for seed in range(3)]
+    records += [record("auto", seed, 0.1 + 0.01 * seed) for seed in range(3)]
+    records += [record("bad", seed, 0.9 + 0.01 * seed) for seed in range(3)]
+    found = report.goals(records, [26, 52, 78, 104])
+    assert found["final_regret"] == pytest.approx(0.11)
+    assert found["random_final_regret"] == pytest.approx(0.31)
+    assert found["epochs_to_pass_random"] == 78
+    assert found["problems_worse_than_random_by_2_errors"] == []
+    is_worse = {c.method: c.is_worse for c in report.comparisons(records, 104)}
+    assert is_worse == {"auto": False, "bad": True}
+    mean, error = report.mean_and_error(records[:3], 104)
+    assert (mean, error) == (pytest.approx(0.31), pytest.approx(0.01 / np.sqrt(3)))
+
+
+def test_the_command_prints_records_and_draws(tmp_path, capsys):
+    table = tmp_path / "crossing.json"
+    table.write_text(json.dumps(synthetic.make_table("crossing", rows=80, seed=0)))
+    recorded, drawn, text = tmp_path / "r.json", tmp_path / "f.png", tmp_path / "r.md"
+    common = f"--curves {table} --seeds 2 --budget 104 --processes 1 --timing-trials 12 --json {recorded}"
+    search_efficiency.main([*common.split(), "--methods", "random"])
+    search_efficiency.main(
+        [
+            *common.split(),
+            "--methods",
+            "auto",
+            "--add-to",
+            str(recorded),
+            "--figure",
+            str(drawn),
+            "--markdown",
+            str(text),
+        ]
+    )
+    result = json.loads(recorded.read_text())
+    assert {entry["method"] for entry in result["records"]} == {"auto", "random"}
+    assert {row["method"] for row in result["timing"]} == {"auto", "random"}
+    assert result["checkpoints"] == [10, 26, 52, 104]
+    assert drawn.stat().st_size > 5000
+    for said in (capsys.readouterr().out, text.read_text()):
+        assert "final_regret" in said
+    assert str(tmp_path) not in text.read_text() + recorded.read_text()
+
+
+def test_nothing_to_search_is_an_error():
+    with pytest.raises(SystemExit, match="--families"):
+        search_efficiency.main([])
+
+
+@pytest.mark.shared_data
+@pytest.mark.skipif(
+    not (SHARED / "lcbench").exists(), reason="LCBench's surrogate is not beside the repository"
+)
+def test_the_default_beats_random_on_lcbench():
+    tasks = problems.lcbench(SHARED / "lcbench", ["168331"])
+    finals = {
+        method: [
+            simulate(
+                task,
+                make_engine(method, task, seed=seed, schedule=Schedule()),
+                budget_epochs=312,
+                workers=8,
+            ).regrets[-1]
+            for task in tasks
+            for seed in range(2)
+        ]
+        for method in ("auto", "random")
+    }
+    assert np.mean(finals["auto"]) < np.mean(finals["random"])
+    with pytest.raises(ValueError, match="no such tasks"):
+        problems.lcbench(SHARED / "lcbench", ["1"])
