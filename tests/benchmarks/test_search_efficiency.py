@@ -120,19 +120,8 @@ def test_the_command_prints_records_and_draws(tmp_path, capsys):
     recorded, drawn, text = tmp_path / "r.json", tmp_path / "f.png", tmp_path / "r.md"
     common = f"--curves {table} --seeds 2 --budget 104 --processes 1 --timing-trials 12 --json {recorded}"
     search_efficiency.main([*common.split(), "--methods", "random"])
-    search_efficiency.main(
-        [
-            *common.split(),
-            "--methods",
-            "auto",
-            "--add-to",
-            str(recorded),
-            "--figure",
-            str(drawn),
-            "--markdown",
-            str(text),
-        ]
-    )
+    outputs = f"--add-to {recorded} --figure {drawn} --markdown {text}"
+    search_efficiency.main([*common.split(), *outputs.split(), "--methods", "auto"])
     result = json.loads(recorded.read_text())
     assert {entry["method"] for entry in result["records"]} == {"auto", "random"}
     assert {row["method"] for row in result["timing"]} == {"auto", "random"}

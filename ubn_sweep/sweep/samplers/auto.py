@@ -18,7 +18,7 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from ubn_sweep.sweep.samplers.acquisition import best_candidate, log_expected_improvement
 from ubn_sweep.sweep.samplers.process import Posterior, Rows, fit_kernel
-from ubn_sweep.sweep.samplers.records import Point, kept, points_of, standardised
+from ubn_sweep.sweep.samplers.records import Point, considered, kept, points_of, standardised
 from ubn_sweep.sweep.samplers.space import Activity, Space, keys_of
 
 Floats = npt.NDArray[np.float64]
@@ -44,6 +44,7 @@ class AutoSampler(BaseSampler):
         n_startup: int = 10,
         random_every: int = 12,
         margin: float = 0.05,
+        max_trials: int = 1000,
         max_rows: int = 500,
         max_rows_fit: int = 150,
     ):
@@ -52,6 +53,7 @@ class AutoSampler(BaseSampler):
         self._n_startup = n_startup
         self._random_every = random_every
         self._margin = margin
+        self._max_trials = max_trials
         self._max_rows = max_rows
         self._max_rows_fit = max_rows_fit
         self._has_warned = False
@@ -73,7 +75,8 @@ class AutoSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         space = Space(search_space)
-        trials = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number and t.params]
+        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number and t.params]
+        trials = considered(others, self._max_trials)
         if not space.names:
             return {}
         codes = space.codes([t.params for t in trials])

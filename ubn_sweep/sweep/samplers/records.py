@@ -21,6 +21,24 @@ class Point:
     value: float
 
 
+def considered(trials: Sequence[FrozenTrial], limit: int) -> list[FrozenTrial]:
+    """All trials up to a limit; beyond it the running ones, the best half of the limit, and the newest."""
+    if len(trials) <= limit:
+        return list(trials)
+    order = sorted(trials, key=lambda t: (t.state != TrialState.RUNNING, -_standing(t), t.number))
+    chosen = {t.number for t in order[: limit // 2]}
+    for trial in reversed(trials):
+        if len(chosen) < limit:
+            chosen.add(trial.number)
+    return [trial for trial in trials if trial.number in chosen]
+
+
+def _standing(trial: FrozenTrial) -> float:
+    """The value of a complete trial, the last one of a stopped trial."""
+    is_known = trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.value is not None
+    return trial.value if is_known and math.isfinite(trial.value) else -math.inf
+
+
 def last_epoch(trials: Sequence[FrozenTrial], rung_levels: Sequence[int]) -> float:
     """The epoch that a full trial ends with: as seen, and before any did, the rung that would come next."""
     complete = [max(t.intermediate_values, default=0) for t in trials if t.state == TrialState.COMPLETE]
