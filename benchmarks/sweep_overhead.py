@@ -64,7 +64,7 @@ def train(trial: Any) -> None:
 
 def run_ours(folder: Path, trials: int, sampler: str, stopping: bool) -> dict[str, Any]:
     from ubn_sweep import schema
-    from ubn_sweep.sweep.follow import follow_sweep
+    from ubn_sweep.sweep.follow import Following
     from ubn_sweep.sweep.launch import Surroundings, start_sweep
     from ubn_sweep.sweep.spec import SweepSpec
     from ubn_sweep.tracking.events import TrialEnded
@@ -81,7 +81,7 @@ def run_ours(folder: Path, trials: int, sampler: str, stopping: bool) -> dict[st
     spec = schema.parse(SweepSpec, content, source="the benchmark")
     begin = time.perf_counter()
     result = start_sweep(
-        spec, home=folder, name=None, surroundings=Surroundings(cpus=WORKERS, follow=follow_sweep)
+        spec, home=folder, name=None, surroundings=Surroundings(cpus=WORKERS, follow=Following().follow)
     )
     wall_s = time.perf_counter() - begin
     assert sum(result.counts.values()) == trials
