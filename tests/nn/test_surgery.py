@@ -173,7 +173,7 @@ def test_synchronized() -> None:
 def test_mistakes_change_nothing() -> None:
     for arguments in ({"norm": "ln"}, {"norm": "sabn"}, {"norm": "gn", "synchronized": True}):
         model = small_model()
-        with pytest.raises(ValueError, match="norm|sabn"):
+        with pytest.raises(ValueError, match=r"norm|sabn"):
             convert_batchnorm(model, **arguments)
         assert counts(model) == {"BatchNorm2d": 2, "UnifiedBatchNorm2d": 0}
     with pytest.raises(TypeError, match="treshold"):

@@ -92,7 +92,7 @@ def sum_of_directions(
     # inf / inf, rather than rsqrt's zero, so that a sample that is not finite shows in the similarity.
     inverse_norm = squared_norm.sqrt().div_(squared_norm).masked_fill_(zero, 0.0)
     flat = (x if x.is_contiguous() else x.permute(0, 2, 3, 1)).reshape(x.shape[0], -1)
-    return torch.mv(flat.to(m.dtype).t(), inverse_norm), x.shape[0] - zero.sum()
+    return torch.mv(flat.to(m.dtype).t(), inverse_norm), (x.shape[0] - zero.sum()).to(m.dtype)
 
 
 def scale_shift(
@@ -186,7 +186,7 @@ def depthwise(
     Block by block of samples, so that normalize(x) never leaves the cache, nor do oneDNN's reordered copies: at
     (64, 64, 32, 32) that is six times as fast as in one go.
     """
-    parts = blocks(x, whole_bytes=4 * WHOLE_BYTES, block_bytes=2 * BLOCK_BYTES)
+    parts = blocks(x, whole_bytes=2 * WHOLE_BYTES, block_bytes=2 * BLOCK_BYTES)
     if len(parts) == 1:
         return _convolve(normalize(x, parts[0]), weight, bias)
     y = torch.empty_like(x)
@@ -202,7 +202,7 @@ def depthwise_backward(
     weight: Float[Tensor, "C 1 k k"],
 ) -> tuple[Float[Tensor, "N C H W"], Float[Tensor, "C 1 k k"]]:
     """Gradients by normalize(x), which is computed again, and by weight."""
-    parts = blocks(x, whole_bytes=4 * WHOLE_BYTES, block_bytes=2 * BLOCK_BYTES)
+    parts = blocks(x, whole_bytes=2 * WHOLE_BYTES, block_bytes=2 * BLOCK_BYTES)
     if len(parts) == 1:
         return _convolve_backward(gy, normalize(x, parts[0]), weight)
     gx = torch.empty_like(x)
