@@ -89,6 +89,7 @@ def _normalizer(R: Rectification) -> tuple[Callable[[Tensor, slice], Tensor], Te
 
 def _backward(
     gy: Tensor,
+    sums: tuple[Tensor, Tensor],
     x: Tensor,
     R: Rectification,
     ratio: Tensor | None,
@@ -98,10 +99,13 @@ def _backward(
     elements: Tensor | float,
     group: Any,
 ) -> RectificationGradients:
-    """Gradients of y = weight * x_cs + bias; docs/layer.md, "Backward", has the names used here."""
+    """Gradients of y = weight * x_cs + bias, from sums = row_sums(gy, x, m).
+
+    docs/layer.md, "Backward", has the names used here.
+    """
     M = x.shape[2] * x.shape[3]
     z = R.normalized_mean()
-    S, centered = primitives.row_sums(gy, x, R.m)
+    S, centered = sums
     P = torch.addcmul(S * z, centered, R.rstd)
     AP = _times(P, ratio)
     E = _times(AP, weight)
@@ -182,7 +186,9 @@ class _Normalize(torch.autograd.Function):
         ratio, inputs = _saved(ctx)
         x, m, mean, rstd, flow, elements, group, center, scale, scale_bias, weight, bias, instance = inputs
         R = Rectification(m, mean, rstd, center, scale, scale_bias, instance)
-        g = _backward(primitives.like(gy, x), x, R, ratio, weight, bias, flow, elements, group)
+        gy = primitives.like(gy, x)
+        sums = primitives.row_sums(gy, x, m)
+        g = _backward(gy, sums, x, R, ratio, weight, bias, flow, elements, group)
         return (g.x, *(None,) * 6, g.center, g.scale, g.scale_bias, g.weight, g.bias, None)
 
 
@@ -204,9 +210,9 @@ class _NormalizeAndConvolve(torch.autograd.Function):
         x, m, mean, rstd, flow, elements, group, center, scale, scale_bias, weight, bias, instance = inputs
         R = Rectification(m, mean, rstd, center, scale, scale_bias, instance)
         gy = primitives.like(gy, x)
-        g_x_cs, grad_weight = primitives.depthwise_backward(gy, x, _normalizer(R)[0], weight)
+        g_x_cs, grad_weight, sums = primitives.depthwise_backward(gy, x, _normalizer(R)[0], weight, m)
         grad_bias = None if bias is None else primitives.channel_sum(gy).to(bias.dtype)
-        g = _backward(g_x_cs, x, R, ratio, None, None, flow, elements, group)
+        g = _backward(g_x_cs, sums, x, R, ratio, None, None, flow, elements, group)
         return (g.x, *(None,) * 6, g.center, g.scale, g.scale_bias, grad_weight, grad_bias, None)
 
 

@@ -200,18 +200,28 @@ def depthwise_backward(
     x: Float[Tensor, "N C H W"],
     normalize: Callable[[Tensor, slice], Tensor],
     weight: Float[Tensor, "C 1 k k"],
-) -> tuple[Float[Tensor, "N C H W"], Float[Tensor, "C 1 k k"]]:
-    """Gradients by normalize(x), which is computed again, and by weight."""
+    m: Float[Tensor, "N C"],
+) -> tuple[
+    Float[Tensor, "N C H W"], Float[Tensor, "C 1 k k"], tuple[Float[Tensor, "N C"], Float[Tensor, "N C"]]
+]:
+    """Gradients g by normalize(x), which is computed again, and by weight; and row_sums(g, x, m)."""
     parts = blocks(x, whole_bytes=2 * WHOLE_BYTES, block_bytes=2 * BLOCK_BYTES)
     if len(parts) == 1:
-        return _convolve_backward(gy, normalize(x, parts[0]), weight)
+        gx, gw = _convolve_backward(gy, normalize(x, parts[0]), weight)
+        gx = like(gx, x)
+        return gx, gw, row_sums(gx, x, m)
     gx = torch.empty_like(x)
     gw = torch.zeros_like(weight)
+    totals, products = [], []
     for block in parts:
         gx_block, gw_block = _convolve_backward(gy[block], normalize(x[block], block), weight)
-        gx[block].copy_(gx_block)
         gw += gw_block
-    return gx, gw
+        # While the block is in the cache.
+        total, product = row_sums(like(gx_block, x), x[block], m[block])
+        totals.append(total)
+        products.append(product)
+        gx[block].copy_(gx_block)
+    return gx, gw, (torch.cat(totals), torch.cat(products))
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
