@@ -64,21 +64,14 @@ class Space:
 
     def codes(self, configs: Sequence[Mapping[str, Any]]) -> Floats:
         """(n, parameters); where the space was changed: positions outside [0, 1], categories gone as NaN."""
-        rows = [[self._code(j, config) for j in range(len(self.names))] for config in configs]
-        return np.array(rows, dtype=float).reshape(len(configs), len(self.names))
-
-    def _code(self, parameter: int, config: Mapping[str, Any]) -> float:
-        name = self.names[parameter]
-        distribution = self.distributions[name]
-        if name not in config:
-            return math.nan
-        if isinstance(distribution, CategoricalDistribution):
-            return (
-                distribution.to_internal_repr(config[name])
-                if config[name] in distribution.choices
-                else math.nan
-            )
-        return float(self._axes[parameter].position(distribution.to_internal_repr(config[name])))
+        out = np.full((len(configs), len(self.names)), np.nan)
+        for j, (name, distribution) in enumerate(self.distributions.items()):
+            rows = [i for i, config in enumerate(configs) if name in config]
+            if isinstance(distribution, CategoricalDistribution):
+                rows = [i for i in rows if configs[i][name] in distribution.choices]
+            values = [distribution.to_internal_repr(configs[i][name]) for i in rows]
+            out[rows, j] = values if j in self._n_choices else self._axes[j].position(values)
+        return out
 
     def params(self, code: Floats) -> dict[str, Any]:
         """One row of codes as a configuration, without the parameters that are NaN."""
