@@ -82,3 +82,22 @@ def wait_until(holds: Callable[[], bool], *, timeout_s: float, poll_s: float = 0
         if time.monotonic() > deadline:
             raise TimeoutError(f"still not so after {timeout_s} s")
         time.sleep(poll_s)
+
+
+def listening_addresses(pids: Sequence[int]) -> set[str]:
+    """The addresses, in hexadecimal as the kernel writes them, on which any of the processes listens for TCP."""
+    inodes = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    target = os.readlink(link)
+                    if target.startswith("socket:["):
+                        inodes.add(target[len("socket:[") : -1])
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:  # 0A: LISTEN
+                found.add(fields[1].split(":")[0])
+    return found
