@@ -12,6 +12,7 @@ space by TPE on the same processors, each in a process and a Ray cluster of its 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -183,7 +184,7 @@ def many_trials(trials: int) -> dict[str, Any]:
     result = measure("ours", trials, sampler="random")
     ends, tenth = result["ends_s"], max(trials // 10, 1)
     marks = [ends[min(i * tenth, len(ends) - 1)] for i in range(11)]
-    rates = [tenth / (b - a) for a, b in zip(marks, marks[1:], strict=False) if b > a]
+    rates = [tenth / (b - a) for a, b in itertools.pairwise(marks) if b > a]
     print(f"{trials} trivial trials in {result['wall_s']:.0f} s; trials per second, tenth by tenth:")
     print("  " + "  ".join(f"{rate:.1f}" for rate in rates))
     return {"trials": trials, "wall_s": result["wall_s"], "trials_per_s_by_tenth": rates}

@@ -91,7 +91,7 @@ def listening_addresses(pids: Sequence[int]) -> set[str]:
         with contextlib.suppress(OSError):
             for link in Path(f"/proc/{pid}/fd").iterdir():
                 with contextlib.suppress(OSError):
-                    target = os.readlink(link)
+                    target = str(link.readlink())
                     if target.startswith("socket:["):
                         inodes.add(target[len("socket:[") : -1])
     found = set()

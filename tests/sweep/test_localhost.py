@@ -12,9 +12,7 @@ def test_nothing_listens_beyond_localhost(write_spec, tmp_path):
     # An empty home, as of a user who never ran Ray: no secret may be written there either.
     home = tmp_path / "home"
     home.mkdir()
-    process = start_cli(
-        ["run", str(spec), "--cpus", "2"], cwd=tmp_path, TEST_EPOCH_S="0.3", HOME=str(home)
-    )
+    process = start_cli(["run", str(spec), "--cpus", "2"], cwd=tmp_path, TEST_EPOCH_S="0.3", HOME=str(home))
     journal = SweepFolder(home=tmp_path / "sweeps", name="small").journal
     try:
         wait_until(lambda: journal.exists() and '"epoch"' in journal.read_text(), timeout_s=120)

@@ -75,7 +75,9 @@ def read_from(folder: Path, offset: int) -> Iterator[tuple[Event, int]]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}): is this the folder of a sweep?") from error
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}): is this the folder of a sweep?"
+        ) from error
     with file:
         file.seek(offset)
         for line in file:
