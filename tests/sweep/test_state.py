@@ -186,3 +186,12 @@ def test_trial_seeds_differ_or_are_the_same_as_wished(make):
 def test_repeats_do_not_share_seeds_between_trials(make):
     state = make(base={"training": {"epochs": 9}, "repeats": 3})
     assert [state.next_trial().config["seed"] for _ in range(3)] == [0, 3, 6]
+
+
+def test_a_sweep_whose_trials_all_fail_ends_without_a_word_from_the_sampler(make, recwarn):
+    state = make(search={"trials": 30, "sampler": "auto"})
+    while (trial := state.next_trial()) is not None:
+        state.end(trial.number, "failed" if trial.number % 2 else "diverged")
+    assert state.finished
+    assert state.best is None
+    assert [str(warning.message) for warning in recwarn if "sampler" in str(warning.message)] == []

@@ -80,7 +80,8 @@ class AutoSampler(BaseSampler):
         if not space.names:
             return {}
         codes = space.codes([t.params for t in trials])
-        if trial.number >= self._n_startup and trial.number % self._random_every != 0:
+        is_due = trial.number >= self._n_startup and trial.number % self._random_every != 0
+        if is_due and points_of(trials, self._rung_levels)[0]:  # where all have failed there is nothing to learn
             try:
                 rng = np.random.default_rng([self._seed, trial.number])
                 with _one_thread():
