@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ubn_sweep import __version__
-from ubn_sweep.errors import InterruptedSweepError, UserError
+from ubn_sweep.errors import InterruptedSweepError, NothingFoundError, UserError
 from ubn_sweep.privacy import opt_out_of_usage_reports
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
@@ -170,6 +170,8 @@ def main() -> None:
         cli.main(standalone_mode=False)
     except UserError as error:
         _fail(str(error), 2)
+    except NothingFoundError as error:
+        _fail(str(error), 1)
     except InterruptedSweepError as notice:
         _fail(str(notice), 130)
     except click.exceptions.Exit as done:

@@ -9,6 +9,10 @@ class DivergedError(UserError):
     """A training whose loss or weights are not finite any more."""
 
 
+class NothingFoundError(Exception):
+    """A sweep that ended without one result: its process ends with 1, so that whoever started it notices."""
+
+
 class InterruptedSweepError(Exception):
     """The user stopped long work; its text says how to go on with it."""
 

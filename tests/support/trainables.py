@@ -71,3 +71,7 @@ def train_with_faults(trial: Trial) -> None:
         if trial.number == 6:
             return
         go_on = trial.report(counter.epoch, metrics, save=counter.save)
+
+
+def raise_at_once(trial: Trial) -> None:
+    raise RuntimeError(f"no such [thing] for trial {trial.number}")

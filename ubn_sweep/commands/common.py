@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from ubn_sweep.live import console
 from ubn_sweep.sweep.launch import recorded_spec
 from ubn_sweep.sweep.spec import SweepSpec
@@ -33,13 +35,14 @@ def map_sweep(folder: SweepFolder, spec: SweepSpec) -> LandscapeReport:
     )
     if why_not is not None:
         console.print(
-            f"[yellow]the report is not on the sweep's MLflow run ({why_not})[/yellow]", soft_wrap=True
+            f"[yellow]the report is not on the sweep's MLflow run ({escape(why_not)})[/yellow]",
+            soft_wrap=True,
         )
     return report
 
 
 def tell_landscape(report: LandscapeReport) -> None:
     for sentence in report.summary:
-        console.print(sentence)
+        console.print(escape(sentence))
     console.print(f"report    {report.html}", soft_wrap=True)
     console.print(f"table     {report.observations}", soft_wrap=True)

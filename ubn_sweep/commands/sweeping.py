@@ -6,17 +6,24 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
 
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
-from ubn_sweep.errors import InterruptedSweepError
+from ubn_sweep.errors import InterruptedSweepError, NothingFoundError
 from ubn_sweep.live import console, print_json, score, watch_sweep
 from ubn_sweep.sweep import launch
 from ubn_sweep.sweep.describe import show
 from ubn_sweep.sweep.follow import Following, check_tracking, tracking_uri
 from ubn_sweep.sweep.launch import Surroundings, SweepResult
 from ubn_sweep.sweep.spec import SweepSpec, load_spec
+from ubn_sweep.tracking.events import TrialEnded
+from ubn_sweep.tracking.journal import read_journal
 from ubn_sweep.tracking.store import SweepFolder, find_sweep
+
+if TYPE_CHECKING:
+    from ubn_sweep.landscape import LandscapeReport
 
 
 def run_sweep(
@@ -82,7 +89,18 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
                 "observations": str(report.observations),
             }
         )
-        return
+    else:
+        _tell(result, spec, report, uri)
+    failure = _first_failure(folder)
+    if result.best is None:
+        raise NothingFoundError(
+            f"no trial of {result.sweep} has a result; {failure or 'all of them diverged'}"
+        )
+    if failure is not None:
+        console.print(f"[yellow]{escape(failure)}[/yellow]", soft_wrap=True)
+
+
+def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: str) -> None:
     counts = ", ".join(f"{n} {status}" for status, n in result.counts.items())
     console.print(f"\n[bold]{result.sweep}[/bold]: {counts}")
     if result.exhausted:
@@ -92,17 +110,27 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
         console.print(f"best: {score(result.best, spec)} in trial {result.best.number} ({params})")
     tell_landscape(report)
     console.print(f"MLflow    {uri}", soft_wrap=True)
-    console.print(
-        f"next: [bold]ubn-sweep export {result.sweep} --top 3 --out configs[/bold], "
-        f"[bold]ubn-sweep ui {result.sweep}[/bold]",
-        soft_wrap=True,
-    )
+    if result.best is not None:
+        console.print(
+            f"next: [bold]ubn-sweep export {result.sweep} --top 3 --out configs[/bold], "
+            f"[bold]ubn-sweep ui {result.sweep}[/bold]",
+            soft_wrap=True,
+        )
+
+
+def _first_failure(folder: SweepFolder) -> str | None:
+    """The first line of the first failed trial's reason, and where to read on."""
+    for event in read_journal(folder.path):
+        if isinstance(event, TrialEnded) and event.status == "failed":
+            reason = event.reason.splitlines()[0] if event.reason else "no reason is known"
+            return f"trial {event.trial} failed: {reason} (the whole of it is in {folder.journal})"
+    return None
 
 
 def _tell_undelivered(following: Following, folder: SweepFolder) -> None:
     for store, why in following.undelivered.items():
         console.print(
-            f"[yellow]not all records arrived at {store} ({why}); none is lost: "
+            f"[yellow]not all records arrived at {store} ({escape(why)}); none is lost: "
             f"`ubn-sweep sync {folder.name}` delivers them[/yellow]",
             soft_wrap=True,
         )

@@ -81,7 +81,9 @@ class AutoSampler(BaseSampler):
             return {}
         codes = space.codes([t.params for t in trials])
         is_due = trial.number >= self._n_startup and trial.number % self._random_every != 0
-        if is_due and points_of(trials, self._rung_levels)[0]:  # where all have failed there is nothing to learn
+        if (
+            is_due and points_of(trials, self._rung_levels)[0]
+        ):  # where all have failed there is nothing to learn
             try:
                 rng = np.random.default_rng([self._seed, trial.number])
                 with _one_thread():
