@@ -148,8 +148,10 @@ def measure(
         root = str(Path(__file__).resolve().parents[1])
         environment = {**os.environ, "BENCH_WORK_S": str(work_s), "PYTHONPATH": root}
         done = subprocess.run(
-            command, env=environment, stdout=subprocess.PIPE, text=True, check=True, cwd=root
+            command, env=environment, stdout=subprocess.PIPE, text=True, check=False, cwd=root
         )
+    if done.returncode != 0:
+        sys.exit(f"{side} ended with {done.returncode}:\n{done.stdout}")
     return json.loads(done.stdout.splitlines()[-1])
 
 

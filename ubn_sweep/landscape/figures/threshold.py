@@ -56,9 +56,10 @@ def _panel(axes: Axes, view: ThresholdView, curve: ThresholdCurve) -> None:
     if isinstance(curve.fit, CurveFit):
         _fit(axes, curve.fit)
     elif points or curve.gate_off:
-        axes.set_title(
-            f"no curve: {curve.fit.reason}", loc="right", fontsize=7.5, color=MUTED, fontweight="normal"
-        )
+        axes.text(
+            0.985, 0.97, f"no curve: {curve.fit.reason}",
+            transform=axes.transAxes, ha="right", va="top", fontsize=7.5, color=MUTED,
+        )  # fmt: skip
     if not points and not curve.gate_off:
         note(axes, "no trial has come here yet")
 
