@@ -177,7 +177,7 @@ def _train(state: SweepState, folder: SweepFolder, attempt: int, surroundings: S
     watch = surroundings.watch(state, folder) if surroundings.watch is not None else nullcontext()
     cluster = ray_cluster(surroundings.ray_address, cpus=surroundings.cpus, gpus=surroundings.gpus)
     with watch, cluster:
-        run_with_tune(state, folder=folder.path, attempt=attempt, callbacks=[])
+        run_with_tune(state, folder=folder.path, attempt=attempt)
 
 
 def _result(state: SweepState, folder: SweepFolder) -> SweepResult:

@@ -138,7 +138,7 @@ def _last_words(trial: Any) -> str:
     return text[-REASON_LENGTH:].strip()
 
 
-def run_with_tune(state: SweepState, *, folder: Path, attempt: int, callbacks: list[Any]) -> None:
+def run_with_tune(state: SweepState, *, folder: Path, attempt: int) -> None:
     """Runs what remains of a sweep on the Ray cluster that is connected. Returns when it ended or was interrupted."""
     # Tune looks for the files of its own loggers at the end, and complains of each that is not there.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.CRITICAL)
@@ -162,7 +162,6 @@ def run_with_tune(state: SweepState, *, folder: Path, attempt: int, callbacks: l
             name=f"attempt-{attempt:03d}",
             storage_path=str(folder / "ray"),
             verbose=0,
-            callbacks=callbacks,
             failure_config=ray.tune.FailureConfig(max_failures=spec.resources.worker_deaths),
         ),
     )
