@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from tests.nn.builders import ROWS, condition_for, images, shaken_layer
-from ubn_sweep.nn import functional, gate, primitives
+from ubn_sweep.nn import functional, gate
+from ubn_sweep.nn.kernels import plain
 
 NAMES = {"Float": jaxtyping.Float, "Bool": jaxtyping.Bool, "Tensor": torch.Tensor, "Callable": Callable}
 
@@ -57,14 +58,14 @@ def checked(function: FunctionType, calls: list[str]) -> Callable[..., Any]:
 @pytest.mark.parametrize("name", ROWS)
 def test_stated_shapes_hold(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
-    for module in (functional, gate, primitives):
+    for module in (functional, gate, plain):
         for function_name, function in annotated(module):
             monkeypatch.setattr(module, function_name, checked(function, calls))
     for layout in ("contiguous", "channels_last"):
         layer = shaken_layer(3, name=name, gate="open")
         x = images(5, 3, 4, 6, layout=layout, dtype=torch.float32).requires_grad_()
         layer(x, *condition_for(layer, 5)).square().sum().backward()
-    assert {"unified_batch_norm", "moments", "row_sums", "combine", "sum_of_directions"} <= set(calls)
+    assert {"unified_batch_norm", "moments", "reduce", "combine", "sum_of_directions"} <= set(calls)
 
 
 def test_a_wrong_shape_is_noticed() -> None:

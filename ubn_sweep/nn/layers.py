@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ubn_sweep.nn import functional, primitives
-from ubn_sweep.nn.functional import Statistics
-from ubn_sweep.nn.gate import Gate, decide, in_recomputation
+from ubn_sweep.nn import functional
+from ubn_sweep.nn.gate import in_recomputation
+from ubn_sweep.nn.kernels import kernels_for, plain
+from ubn_sweep.nn.kernels.interface import GateOptions, GateState, Statistics
 from ubn_sweep.nn.replicas import mean_similarity, replicas, sum_over_replicas
 
 if TYPE_CHECKING:
@@ -144,16 +145,15 @@ class UnifiedBatchNorm2d(nn.Module):
         self._check_input(x, condition)
         if not (x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)):
             x = x.contiguous()
-        statistics: Statistics
-        instance: tuple[Tensor, Tensor] | None = None
+        m: Tensor | None = None
         if self.training:
             functional.check_batch(x)
-            instance = functional.moments(x)
             with torch.no_grad():
-                statistics = self._training_statistics(x.detach(), *instance)
+                m, statistics = self._training_statistics(x.detach())
         else:
             # A clone: the graph may outlive the next training step.
-            statistics = Statistics(self.running_mean.clone(), self.running_var, 0.0, 1.0)
+            rstd = torch.rsqrt(self.running_var.to(plain.accumulation_dtype(x)) + self.eps)
+            statistics = Statistics(self.running_mean.to(rstd.dtype, copy=True), rstd, 0.0, 1.0)
         weight, bias = self._affine_parameters(condition)
         return functional.unified_batch_norm(
             x,
@@ -164,85 +164,46 @@ class UnifiedBatchNorm2d(nn.Module):
             weight=weight,
             bias=bias,
             instance_scaling=self.scaling == "instance",
-            eps=self.eps,
-            instance=instance,
+            m=m,
         )
 
-    def _training_statistics(self, x: Tensor, m: Tensor, v: Tensor) -> Statistics:
-        """The batch's statistics, or where the gate is closed the running ones; moves the state."""
-        mean, var = functional.batch_statistics(m, v, self.center_weight)
-        samples = x.shape[0]
+    def _training_statistics(self, x: Tensor) -> tuple[Tensor, Statistics]:
+        """m (N, C), and the batch's statistics, or where the gate is closed the running ones; moves the state."""
+        kernels = kernels_for(x, self.running_mean)
+        m, v = kernels.moments(x)
+        center = None if self.center_weight is None else self.center_weight.detach().to(m.dtype)
         elements = float(x.numel() // x.shape[1])
+        if in_recomputation():
+            return m, self._remembered(*plain.batch_statistics(m, v, center), elements)
         similarity = None
-        if self.threshold is not None and samples > 1:
-            similarity = functional.mean_cosine_similarity(x, m, v)
+        if self.threshold is not None and x.shape[0] > 1:
+            similarity = kernels.similarity(x, m, v)
         if self.threshold is not None and replicas(self._group()) > 1:
             similarity = mean_similarity(similarity, x, self._group())
-        return self._gated(mean, var, similarity, elements, None)
-
-    def _gated(
-        self,
-        mean: Tensor,
-        var: Tensor,
-        similarity: Tensor | None,
-        elements: Tensor | float,
-        group: ProcessGroup | None,
-    ) -> Statistics:
-        if in_recomputation():
-            return self._remembered(mean, var, elements, group)
-        if self.threshold is None:
-            self._accept(mean, var, elements, None)
-            return Statistics(mean, var, 1.0, elements, group)
-        gate: Gate = decide(
-            similarity,
-            var,
-            self.running_similarity,
-            self.num_batches_tracked,
-            self.threshold,
-            self.similarity_momentum,
+        statistics, is_open = kernels.settle(
+            m, v, similarity, center, self._gate_state(), self._gate_options(), elements
         )
-        flow = gate.open.to(mean.dtype)
-        used = Statistics(
-            torch.where(gate.open, mean, self.running_mean.to(mean.dtype)),
-            torch.where(gate.open, var, self.running_var.to(var.dtype)),
-            flow,
-            elements,
-            group,
-        )
-        self.running_similarity.copy_(gate.similarity)
-        self._accept(mean, var, elements, gate.accept)
-        if not torch.compiler.is_exporting():
-            self.gate_open = gate.open
-        return used
+        self._remember(is_open)
+        return m, statistics
 
-    def _remembered(
-        self, mean: Tensor, var: Tensor, elements: Tensor | float, group: ProcessGroup | None
-    ) -> Statistics:
+    def _remembered(self, mean: Tensor, var: Tensor, elements: Tensor | float) -> Statistics:
         """Activation checkpointing computes a forward pass again: the same statistics, and no state moves."""
         if self.threshold is None:
-            return Statistics(mean, var, 1.0, elements, group)
+            return Statistics(mean, torch.rsqrt(var + self.eps), 1.0, elements)
         is_open = self.gate_open.to(mean.device)
-        return Statistics(
-            torch.where(is_open, mean, self.running_mean.to(mean.dtype)),
-            torch.where(is_open, var, self.running_var.to(var.dtype)),
-            is_open.to(mean.dtype),
-            elements,
-            group,
+        return plain.selected(is_open, mean, var, self._gate_state(), self.eps, elements)
+
+    def _remember(self, is_open: Tensor) -> None:
+        if self.threshold is not None and not torch.compiler.is_exporting():
+            self.gate_open = is_open
+
+    def _gate_state(self) -> GateState:
+        return GateState(
+            self.running_mean, self.running_var, self.running_similarity, self.num_batches_tracked
         )
 
-    def _accept(self, mean: Tensor, var: Tensor, elements: Tensor | float, accept: Tensor | None) -> None:
-        """Moves the running statistics by the batch's, where it is accepted."""
-        self.num_batches_tracked.add_(1 if accept is None else accept)
-        unbiased = var * (elements / (elements - 1))
-        factor: Tensor | float
-        if self.momentum is None:
-            factor = self.num_batches_tracked.to(mean.dtype).clamp(min=1).reciprocal()
-        else:
-            factor = self.momentum
-        for running, observed in ((self.running_mean, mean), (self.running_var, unbiased)):
-            old = running.to(observed.dtype)
-            moved = torch.lerp(old, observed, factor)
-            running.copy_(moved if accept is None else torch.where(accept, moved, old))
+    def _gate_options(self) -> GateOptions:
+        return GateOptions(self.eps, self.momentum, self.threshold, self.similarity_momentum)
 
     def _affine_parameters(self, condition: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         if self.affine != "sandwich":
@@ -334,27 +295,35 @@ class SynchronizedUnifiedBatchNorm2d(UnifiedBatchNorm2d):
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "process_group": None}
 
-    def _training_statistics(self, x: Tensor, m: Tensor, v: Tensor) -> Statistics:
+    def _training_statistics(self, x: Tensor) -> tuple[Tensor, Statistics]:
         if replicas(self.process_group) == 1:
-            return super()._training_statistics(x, m, v)
+            return super()._training_statistics(x)
+        kernels = kernels_for(x, self.running_mean)
+        m, v = kernels.moments(x)
         # float64: E[m**2] - E[m]**2 then cancels harmlessly, and one sum over replicas is enough.
         wide = m.double()
         sums = [wide.sum(0), wide.square().sum(0), v.double().sum(0)]
         sums.append(wide.new_tensor([m.shape[0]]) if not m.is_cuda else wide.new_full((1,), m.shape[0]))
         if self.threshold is not None:
-            direction, nonzero = primitives.sum_of_directions(x, m, v)
+            direction, nonzero = kernels.sum_of_directions(x, m, v)
             sums += [nonzero.double().view(1), direction.double()]
         group = self.process_group if self.process_group is not None else torch.distributed.group.WORLD
         total, squares, within, samples, *rest = sum_over_replicas(*sums, group=group)
         mean = total / samples
         gain = 1.0 if self.center_weight is None else self.center_weight.double() + 1.0
         between = (squares / samples - mean.square()).clamp_(min=0)
-        var = within / samples + gain * gain * between
+        mean, var = (gain * mean).to(m.dtype), (within / samples + gain * gain * between).to(m.dtype)
+        elements = (samples[0] * (x.shape[2] * x.shape[3])).to(m.dtype)
+        if in_recomputation():
+            return m, self._remembered(mean, var, elements)._replace(group=group)
         similarity = None
         if rest:
-            similarity = functional.similarity_of(rest[1], rest[0][0], samples[0]).to(m.dtype)
-        elements = (samples[0] * (x.shape[2] * x.shape[3])).to(m.dtype)
-        return self._gated((gain * mean).to(m.dtype), var.to(m.dtype), similarity, elements, group)
+            similarity = plain.similarity_of(rest[1], rest[0][0], samples[0]).to(m.dtype)
+        statistics, is_open = plain.settle_with(
+            mean, var, similarity, self._gate_state(), self._gate_options(), elements
+        )
+        self._remember(is_open)
+        return m, statistics._replace(group=group)
 
 
 UNSEEN = -0.0
