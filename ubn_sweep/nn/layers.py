@@ -173,25 +173,21 @@ class UnifiedBatchNorm2d(nn.Module):
         m, v = kernels.moments(x)
         center = None if self.center_weight is None else self.center_weight.detach().to(m.dtype)
         elements = float(x.numel() // x.shape[1])
-        if in_recomputation():
-            return m, self._remembered(*plain.batch_statistics(m, v, center), elements)
-        similarity = None
-        if self.threshold is not None and x.shape[0] > 1:
-            similarity = kernels.similarity(x, m, v)
-        if self.threshold is not None and replicas(self._group()) > 1:
-            similarity = mean_similarity(similarity, x, self._group())
+        similarity, decided = None, self._decided()
+        if self.threshold is not None and decided is None:
+            if x.shape[0] > 1:
+                similarity = kernels.similarity(x, m, v)
+            if replicas(self._group()) > 1:
+                similarity = mean_similarity(similarity, x, self._group())
         statistics, is_open = kernels.settle(
-            m, v, similarity, center, self._gate_state(), self._gate_options(), elements
+            m, v, similarity, center, self._gate_state(), self._gate_options(), elements, decided
         )
         self._remember(is_open)
         return m, statistics
 
-    def _remembered(self, mean: Tensor, var: Tensor, elements: Tensor | float) -> Statistics:
-        """Activation checkpointing computes a forward pass again: the same statistics, and no state moves."""
-        if self.threshold is None:
-            return Statistics(mean, torch.rsqrt(var + self.eps), 1.0, elements)
-        is_open = self.gate_open.to(mean.device)
-        return plain.selected(is_open, mean, var, self._gate_state(), self.eps, elements)
+    def _decided(self) -> Tensor | None:
+        """Activation checkpointing computes a forward pass again: with the same decision, and no state moves."""
+        return self.gate_open.to(self.running_mean.device) if in_recomputation() else None
 
     def _remember(self, is_open: Tensor) -> None:
         if self.threshold is not None and not torch.compiler.is_exporting():
@@ -314,13 +310,11 @@ class SynchronizedUnifiedBatchNorm2d(UnifiedBatchNorm2d):
         between = (squares / samples - mean.square()).clamp_(min=0)
         mean, var = (gain * mean).to(m.dtype), (within / samples + gain * gain * between).to(m.dtype)
         elements = (samples[0] * (x.shape[2] * x.shape[3])).to(m.dtype)
-        if in_recomputation():
-            return m, self._remembered(mean, var, elements)._replace(group=group)
         similarity = None
         if rest:
             similarity = plain.similarity_of(rest[1], rest[0][0], samples[0]).to(m.dtype)
         statistics, is_open = plain.settle_with(
-            mean, var, similarity, self._gate_state(), self._gate_options(), elements
+            mean, var, similarity, self._gate_state(), self._gate_options(), elements, self._decided()
         )
         self._remember(is_open)
         return m, statistics._replace(group=group)

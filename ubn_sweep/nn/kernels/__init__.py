@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import ModuleType
 
+import torch
 from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from ubn_sweep.nn.kernels import plain
 
 
 def kernels_for(*tensors: Tensor) -> ModuleType:
-    """The fastest set of kernels that can take these tensors: `plain` can take any."""
+    """The fastest set of kernels that can take these tensors; `plain` can take any."""
+    if _observed() or any(type(t) not in (Tensor, torch.nn.Parameter) for t in tensors):
+        return plain
+    if tensors[0].device.type == "cpu":
+        cpu = _cpu()
+        if cpu is not None and cpu.takes(*tensors):
+            return cpu
     return plain
+
+
+def _observed() -> bool:
+    """Whether somebody wants to see the operations: a compiler, a tracer, a dispatch mode."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing() or is_in_torch_dispatch_mode()
+
+
+@lru_cache(maxsize=1)
+def _cpu() -> ModuleType | None:
+    """None where numba is not installed: the layers need torch alone."""
+    try:
+        from ubn_sweep.nn.kernels import cpu
+    except ImportError:
+        return None
+    return cpu

@@ -102,12 +102,14 @@ def settle(
     state: GateState,
     options: GateOptions,
     elements: float,
+    decided: Bool[Tensor, ""] | None = None,
 ) -> tuple[Statistics, Bool[Tensor, ""]]:
     """The statistics to normalize with, and whether the gate is open; moves the state.
 
     similarity: None where the batch has no pair, or the gate is switched off.
+    decided: what the gate was, where a forward pass is computed again; then no state moves.
     """
-    return settle_with(*batch_statistics(m, v, center), similarity, state, options, elements)
+    return settle_with(*batch_statistics(m, v, center), similarity, state, options, elements, decided)
 
 
 def settle_with(
@@ -117,12 +119,16 @@ def settle_with(
     state: GateState,
     options: GateOptions,
     elements: Tensor | float,
+    decided: Bool[Tensor, ""] | None = None,
 ) -> tuple[Statistics, Bool[Tensor, ""]]:
     """As `settle`, from the batch's mean and biased variance."""
     if options.threshold is None:
+        if decided is None:
+            _accept(mean, var, elements, state, options.momentum, None)
         is_open = torch.ones_like(state.num_batches_tracked, dtype=torch.bool)
-        _accept(mean, var, elements, state, options.momentum, None)
         return Statistics(mean, torch.rsqrt(var + options.eps), 1.0, elements), is_open
+    if decided is not None:
+        return _selected(decided, mean, var, state, options.eps, elements), decided
     gate = decide(
         similarity,
         var,
@@ -131,19 +137,14 @@ def settle_with(
         options.threshold,
         options.similarity_momentum,
     )
-    statistics = selected(gate.open, mean, var, state, options.eps, elements)
+    statistics = _selected(gate.open, mean, var, state, options.eps, elements)
     state.running_similarity.copy_(gate.similarity)
     _accept(mean, var, elements, state, options.momentum, gate.accept)
     return statistics, gate.open
 
 
-def selected(
-    is_open: Bool[Tensor, ""],
-    mean: Float[Tensor, " C"],
-    var: Float[Tensor, " C"],
-    state: GateState,
-    eps: float,
-    elements: Tensor | float,
+def _selected(
+    is_open: Tensor, mean: Tensor, var: Tensor, state: GateState, eps: float, elements: Tensor | float
 ) -> Statistics:
     """The batch's statistics where the gate is open, else the running ones."""
     mean = torch.where(is_open, mean, state.running_mean.to(mean.dtype))
