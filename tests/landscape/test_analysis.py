@@ -13,6 +13,7 @@ from ubn_sweep.landscape.importance import importance_view
 from ubn_sweep.landscape.numbers import expected_maximum, group_mean, welch_difference
 from ubn_sweep.landscape.trials import read_sweep
 from ubn_sweep.landscape.words import summary
+from ubn_sweep.tracking.events import EpochReported
 from ubn_sweep.tracking.observations import observations
 
 
@@ -134,6 +135,21 @@ def test_few_trials(count):
 def test_all_of_it_is_data(hilly):
     content = dataclasses.asdict(hilly)
     assert content["threshold"]["full"]["points"]
+
+
+def test_the_validation_images_are_counted_or_else_estimated():
+    events = sweep_events(8, truth=hill)
+    told = [
+        dataclasses.replace(event, metrics={**event.metrics, "val_examples": 361.0})
+        if isinstance(event, EpochReported)
+        else event
+        for event in events
+    ]
+    estimated, counted = analyse(observations(events)), analyse(observations(told))
+    assert (estimated.sweep.validation_examples, estimated.sweep.validation_counted) == (359, False)
+    assert (counted.sweep.validation_examples, counted.sweep.validation_counted) == (361, True)
+    assert "of about 359 validation images" in estimated.ranking.error_from
+    assert "of 361 validation images" in counted.ranking.error_from
 
 
 def test_small_statistics():

@@ -9,7 +9,10 @@ from tests.training.builders import tiny_config
 from ubn_sweep.training.run import TrainingRun
 
 GATED = {"name": "ubn", "threshold": 0.3}
-COMMON = {"val_loss", "val_top1", "val_top5", "train_loss", "train_top1", "lr", "epoch_s", "images_per_s"}
+COMMON = {
+    *("train_loss", "train_top1", "lr", "epoch_s", "images_per_s"),
+    *("val_loss", "val_top1", "val_top5", "val_examples"),
+}
 
 
 def weights(run: TrainingRun) -> list[torch.Tensor]:
@@ -28,6 +31,7 @@ def test_metrics_of_an_epoch_without_a_gate():
     assert set(metrics) == COMMON
     assert all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
     assert 0 <= metrics["val_top1"] <= metrics["val_top5"] <= 1
+    assert metrics["val_examples"] == run.validation_examples
     # A share of the validation images.
     assert metrics["val_top1"] * run.validation_examples == pytest.approx(
         round(metrics["val_top1"] * run.validation_examples)

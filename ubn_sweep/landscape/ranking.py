@@ -108,7 +108,8 @@ def _error_from(sweep: SweepView) -> str:
         return "the error of a loss is not recorded"
     parts = []
     if sweep.validation_examples is not None:
-        parts.append(f"the binomial error of about {sweep.validation_examples:,} validation images")
+        number = f"{'' if sweep.validation_counted else 'about '}{sweep.validation_examples:,}"
+        parts.append(f"the binomial error of {number} validation images")
     if sweep.repeats > 1:
         parts.append(f"the spread over {sweep.repeats} repeats")
     return " and ".join(parts) if parts else "the number of validation images is not known"

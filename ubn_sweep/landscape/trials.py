@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 
 import pyarrow as pa
 
-from ubn_sweep.landscape.validation_size import validation_examples
+from ubn_sweep.landscape.validation_size import counted_examples, estimated_examples
 from ubn_sweep.tracking.observations import origin_of
 
 STATUSES = ("completed", "stopped", "diverged", "failed", "running")
@@ -61,6 +61,8 @@ class SweepView:
     model: str
     space: dict[str, dict[str, Any]]
     validation_examples: int | None
+    validation_counted: bool
+    """Whether the trials recorded that number; else it is estimated from the dataset's config."""
     trials: tuple[TrialView, ...]
 
     @property
@@ -93,6 +95,7 @@ def read_sweep(table: pa.Table) -> SweepView:
     """The view of a table made by `ubn_sweep.tracking.observations`."""
     origin = origin_of(table)
     base = origin.spec.get("base", {})
+    counted = counted_examples(table)
     rows_of: dict[int, list[dict[str, Any]]] = {}
     for row in table.to_pylist():
         rows_of.setdefault(row["trial"], []).append(row)
@@ -109,7 +112,8 @@ def read_sweep(table: pa.Table) -> SweepView:
         dataset=str(base.get("dataset", {}).get("name", "unknown data")),
         model=str(base.get("model", {}).get("name", "unknown model")),
         space={key: dict(item) for key, item in origin.spec.get("space", {}).items()},
-        validation_examples=validation_examples(base.get("dataset", {})),
+        validation_examples=estimated_examples(base.get("dataset", {})) if counted is None else counted,
+        validation_counted=counted is not None,
         trials=trials,
     )
 

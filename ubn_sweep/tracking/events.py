@@ -71,8 +71,8 @@ class EpochReported:
     epoch: int
     """From 1."""
     metrics: dict[str, float]
-    """val_top1 and val_top5 (0 to 1), val_loss, train_loss, train_top1, lr, epoch_s, similarity (mean over the
-    layers), gate_open (share of batches, mean over the layers), similarity/<layer>, gate_open/<layer>;
+    """val_top1 and val_top5 (0 to 1), val_loss, val_examples, train_loss, train_top1, lr, epoch_s, similarity (mean
+    over the layers), gate_open (share of batches, mean over the layers), similarity/<layer>, gate_open/<layer>;
     over several repeats their means, and val_top1_std."""
     checkpoint: str | None = None
     """Folder that the trial can continue from after this epoch."""

@@ -69,10 +69,11 @@ class TrainingRun:
         """Trains one epoch, validates, and returns the metrics; over several repeats their means.
 
         train_loss and train_top1 (during the epoch, on augmented images), lr (of its last step), val_loss,
-        val_top1 and val_top5 (shares; that only of six classes or more), epoch_s and images_per_s (training
-        alone, of all repeats), and where layers have a gate: similarity, gate_open (means over the layers),
-        similarity/<layer>, gate_open/<layer>. Over several repeats val_top1_std is their sample standard
-        deviation. A run that diverges holds NaN for what is unknown then.
+        val_top1 and val_top5 (shares; that only of six classes or more), val_examples (how many images those
+        are of), epoch_s and images_per_s (training alone, of all repeats), and where layers have a gate:
+        similarity, gate_open (means over the layers), similarity/<layer>, gate_open/<layer>. Over several
+        repeats val_top1_std is their sample standard deviation. A run that diverges holds NaN for what is
+        unknown then.
         """
         epoch = self.epoch + 1
         begin = time.perf_counter()
@@ -83,7 +84,9 @@ class TrainingRun:
         for replica, of_replica in zip(self._replicas, metrics, strict=True):
             of_replica |= self._validate(replica)
         images = self.train_examples * len(self._replicas)
-        return _mean_over_repeats(metrics) | {"epoch_s": duration_s, "images_per_s": images / duration_s}
+        counted = {"val_examples": float(self.validation_examples)} if self.hold_out else {}
+        timed = {"epoch_s": duration_s, "images_per_s": images / duration_s}
+        return _mean_over_repeats(metrics) | counted | timed
 
     def evaluate_validation(self) -> dict[str, float]:
         """The validation metrics of train_epoch, for the state as it is; none in the final training."""
