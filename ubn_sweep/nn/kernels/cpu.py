@@ -37,16 +37,24 @@ def _is_dense(t: Tensor) -> bool:
     return t.is_contiguous() or (t.dim() == 4 and t.is_contiguous(memory_format=torch.channels_last))
 
 
+def _array(value: Tensor | Array) -> Array:
+    """The same memory as an array; what this module computes for itself is one already."""
+    return value.detach().numpy() if isinstance(value, Tensor) else value
+
+
 def _volume(x: Tensor) -> Array:
     """(N, C, M) of contiguous data, (N, M, C) of channels_last data."""
-    x = x.detach()
-    return (x.flatten(2) if x.is_contiguous() else x.permute(0, 2, 3, 1).flatten(1, 2)).numpy()
+    N, C, H, W = x.shape
+    if x.is_contiguous():
+        return _array(x).reshape(N, C, H * W)
+    return _array(x).transpose(0, 2, 3, 1).reshape(N, H * W, C)
 
 
 def _rows(x: Tensor) -> Array:
     """(N * C, M) of contiguous data, (N, M, C) of channels_last data."""
-    volume = _volume(x)
-    return volume.reshape(-1, volume.shape[2]) if x.is_contiguous() else volume
+    if x.is_contiguous():
+        return _array(x).reshape(x.shape[0] * x.shape[1], -1)
+    return _volume(x)
 
 
 def _loops(x: Tensor) -> Any:
@@ -63,9 +71,10 @@ def _depthwise_units(x: Tensor) -> int:
     return x.shape[1] if x.is_contiguous() else x.shape[0]
 
 
-def _per_unit(values: Tensor, x: Tensor) -> Array:
+def _per_unit(values: Tensor | Array, x: Tensor) -> Array:
     """(N, C) -> (N * C,) where the loops run over rows."""
-    return values.numpy().reshape(-1) if x.is_contiguous() else values.numpy()
+    array = _array(values)
+    return array.reshape(-1) if x.is_contiguous() else array
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,21 +83,19 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     return m, v
 
 
-def _directions(x: Tensor, m: Tensor, v: Tensor) -> tuple[Tensor, float, int]:
+def _directions(x: Tensor, m: Tensor, v: Tensor) -> tuple[Array, float, int]:
     """u, |u|**2 and the number of samples that are not zero."""
-    N = x.shape[0]
-    inverse_norm, u = x.new_empty(N), x.new_empty(x.numel() // N)
-    nonzero = loops_small.inverse_norms(
-        m.numpy(), v.numpy(), float(x.shape[2] * x.shape[3]), inverse_norm.numpy()
-    )
-    arguments = (_volume(x).reshape(N, -1), inverse_norm.numpy(), u.numpy())
-    squares = spread(loops_contiguous.add_directions, u.numel(), x.numel(), *arguments)
+    samples = _volume(x).reshape(x.shape[0], -1)
+    inverse_norm, u = np.empty(len(samples), samples.dtype), np.empty(samples.shape[1], samples.dtype)
+    pixels = float(x.shape[2] * x.shape[3])
+    nonzero = loops_small.inverse_norms(m.numpy(), v.numpy(), pixels, inverse_norm)
+    squares = spread(loops_contiguous.add_directions, u.size, x.numel(), samples, inverse_norm, u)
     return u, sum(squares), nonzero
 
 
 def sum_of_directions(x: Tensor, m: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     u, _, nonzero = _directions(x, m, v)
-    return u, x.new_tensor(float(nonzero))
+    return torch.from_numpy(u), x.new_tensor(float(nonzero))
 
 
 def similarity(x: Tensor, m: Tensor, v: Tensor) -> Tensor:
@@ -113,7 +120,7 @@ def settle(
     is_open = loops_small.settle(
         m.numpy(),
         v.numpy(),
-        _small(center, C, m.dtype, 0.0),
+        _small(center, m.numpy(), 0.0),
         None if similarity is None else float(similarity),
         loops_small.UNDECIDED if decided is None else int(decided),
         (
@@ -135,102 +142,93 @@ def settle(
 
 
 @lru_cache
-def _constant(size: int, dtype: torch.dtype, value: float) -> Array:
-    return np.full(size, value, TYPES[dtype])
+def _constant(size: int, dtype: np.dtype[Any], value: float) -> Array:
+    return np.full(size, value, dtype)
 
 
-def _small(parameter: Tensor | None, C: int, dtype: torch.dtype, neutral: float) -> Array:
-    """A parameter as a flat array, or the constant that changes nothing."""
+def _small(parameter: Tensor | None, like: Array, neutral: float) -> Array:
+    """A parameter as a flat array, or the constant that changes nothing, one for each channel of `like` (N, C)."""
     if parameter is None:
-        return _constant(C, dtype, neutral)
-    return parameter.detach().contiguous().numpy().reshape(-1)
+        return _constant(like.shape[1], like.dtype, neutral)
+    return _array(parameter).reshape(-1)
 
 
-def _ratios(m: Tensor, statistics: Statistics, R: Rectifiers) -> tuple[Array, Array]:
-    """z and r, (N, C)."""
-    C = m.shape[1]
-    z, r = np.empty(m.shape, TYPES[m.dtype]), np.empty(m.shape, TYPES[m.dtype])
-    loops_small.ratios(
-        m.numpy(),
-        statistics.mean.numpy(),
-        statistics.rstd.numpy(),
-        _small(R.center, C, m.dtype, 0.0),
-        _small(R.scale, C, m.dtype, 0.0),
-        _small(R.scale_bias, C, m.dtype, math.inf),
+def _rectification(m: Array, statistics: Statistics, R: Rectifiers) -> tuple[Any, ...]:
+    """What the small loops begin with: m, mean, rstd, center, scale, scale_bias, instance, weight and its step."""
+    weight, _ = R.pointwise
+    return (
+        m,
+        _array(statistics.mean),
+        _array(statistics.rstd),
+        _small(R.center, m, 0.0),
+        _small(R.scale, m, 0.0),
+        _small(R.scale_bias, m, math.inf),
         R.instance_scaling,
-        z,
-        r,
+        _small(weight, m, 1.0),
+        m.shape[1] if R.per_sample else 0,
     )
-    return z, r
 
 
-def _affine(R: Rectifiers, C: int, dtype: torch.dtype) -> tuple[Array, int, Array, int]:
-    """weight, its step, bias, its step of the pointwise step."""
-    weight, bias = R.pointwise
-    steps = [C if p is not None and p.dim() == 2 else 0 for p in (weight, bias)]
-    return _small(weight, C, dtype, 1.0), steps[0], _small(bias, C, dtype, 0.0), steps[1]
-
-
-def _scale_and_shift(m: Tensor, statistics: Statistics, R: Rectifiers) -> tuple[Array, Array]:
+def _scale_and_shift(m: Array, statistics: Statistics, R: Rectifiers) -> tuple[Array, Array]:
     """(N, C) each, of weight * x_cs + bias = (x - m) * scale + shift."""
-    shift, scale = _ratios(m, statistics, R)
-    loops_small.coefficients(statistics.rstd.numpy(), *_affine(R, m.shape[1], m.dtype), shift, scale)
+    scale, shift = np.empty_like(m), np.empty_like(m)
+    _, bias = R.pointwise
+    step = m.shape[1] if bias is not None and bias.dim() == 2 else 0
+    rectification = _rectification(m, statistics, R)
+    loops_small.scale_and_shift(*rectification, _small(bias, m, 0.0), step, scale, shift)
     return scale, shift
 
 
 def _kernel(weight: Tensor, x: Tensor) -> tuple[tuple[int, ...], Array]:
     """K as the loops want it, a tuple of that length; the weight (C, 1, K, K) as (C, K * K), or its transpose."""
     C, _, K, _ = weight.shape
-    flat = weight.detach().reshape(C, K * K)
-    return tuple(range(K)), (flat if x.is_contiguous() else flat.t()).contiguous().numpy()
+    flat = _array(weight).reshape(C, K * K)
+    return tuple(range(K)), flat if x.is_contiguous() else np.ascontiguousarray(flat.T)
 
 
 def rectify(x: Tensor, m: Tensor, statistics: Statistics, R: Rectifiers) -> Tensor:
     y = torch.empty_like(x)
-    scale, shift = _scale_and_shift(m, statistics, R)
+    means = _array(m)
+    scale, shift = _scale_and_shift(means, statistics, R)
     if R.weight is None or not R.depthwise:
-        if x.is_contiguous():
-            scale, shift = scale.reshape(-1), shift.reshape(-1)
-        rows = (_rows(x), _per_unit(m, x), scale, shift, _rows(y))
+        rows = (_rows(x), *(_per_unit(values, x) for values in (means, scale, shift)), _rows(y))
         spread(_loops(x).scale_shift, _units(x), x.numel(), *rows)
         return y
     taps, weight = _kernel(R.weight, x)
-    K = len(taps)
-    bias = _small(R.bias, x.shape[1], m.dtype, 0.0)
-    arrays = (_volume(x), x.shape[3], taps, m.numpy(), scale, shift, weight, bias, _volume(y))
-    spread(_loops(x).depthwise_rectify, _depthwise_units(x), K * K * x.numel(), *arrays)
+    bias = _small(R.bias, means, 0.0)
+    arrays = (_volume(x), x.shape[3], taps, means, scale, shift, weight, bias, _volume(y))
+    work = weight.size // x.shape[1] * x.numel()
+    spread(_loops(x).depthwise_rectify, _depthwise_units(x), work, *arrays)
     return y
 
 
 def reduce(gy: Tensor, x: Tensor, m: Tensor, statistics: Statistics, R: Rectifiers) -> Sums:
     total, product = torch.empty_like(m), torch.empty_like(m)
-    if R.weight is None or not R.depthwise:
-        arrays = (_rows(gy), _rows(x), _per_unit(m, x), _per_unit(total, x), _per_unit(product, x))
-        spread(_loops(x).row_sums, _units(x), x.numel(), *arrays)
-        return Sums(gy, total, product, None, None)
-    C, g = x.shape[1], torch.empty_like(x)
+    if R.depthwise:
+        return _depthwise_reduce(gy, x, total, product, _array(m), statistics, R)
+    arrays = (_rows(gy), _rows(x), *(_per_unit(values, x) for values in (m, total, product)))
+    spread(_loops(x).row_sums, _units(x), x.numel(), *arrays)
+    return Sums(gy, total, product, None, None)
+
+
+def _depthwise_reduce(
+    gy: Tensor, x: Tensor, total: Tensor, product: Tensor, m: Array, statistics: Statistics, R: Rectifiers
+) -> Sums:
+    assert R.weight is not None
+    g = torch.empty_like(x)
     taps, weight = _kernel(R.weight, x)
-    K = len(taps)
+    C, K = x.shape[1], len(taps)
     by_weight, by_bias = np.zeros((C, K * K)), np.zeros(C)
-    inputs = (
-        _volume(gy),
-        _volume(x),
-        x.shape[3],
-        taps,
-        m.numpy(),
-        *_scale_and_shift(m, statistics, R),
-        weight,
-    )
-    outputs = (_volume(g), total.numpy(), product.numpy(), by_weight, by_bias)
-    parts = spread(_loops(x).depthwise_reduce, _depthwise_units(x), 2 * K * K * x.numel(), *inputs, *outputs)
+    scale, shift = _scale_and_shift(m, statistics, R)
+    inputs = (_volume(gy), _volume(x), x.shape[3], taps, m, scale, shift, weight)
+    outputs = (_volume(g), _array(total), _array(product), by_weight, by_bias)
+    work = 2 * K * K * x.numel()
+    parts = spread(_loops(x).depthwise_reduce, _depthwise_units(x), work, *inputs, *outputs)
     if not x.is_contiguous():
         by_weight[:] = sum(part[0] for part in parts).T
         by_bias[:] = sum(part[1] for part in parts)
-    gradients = (
-        torch.from_numpy(by_weight).view(C, 1, K, K).to(m.dtype),
-        torch.from_numpy(by_bias).to(m.dtype),
-    )
-    return Sums(g, total, product, *gradients)
+    gradients = (by_weight.astype(m.dtype).reshape(R.weight.shape), by_bias.astype(m.dtype))
+    return Sums(g, total, product, *map(torch.from_numpy, gradients))
 
 
 def finalize(
@@ -238,54 +236,51 @@ def finalize(
 ) -> tuple[Coefficients, Gradients]:
     if statistics.group is not None:
         return plain.finalize(sums, m, statistics, R, M)
-    C = m.shape[1]
-    z, r = _ratios(m, statistics, R)
-    weight, step, _, bias_step = _affine(R, C, m.dtype)
-    by_center, by_scale, by_scale_bias, by_bias, x_scale = (m.new_empty(C) for _ in range(5))
-    by_weight = torch.empty_like(m) if step else m.new_empty(C)
-    g_pivot, g_scale, shift = (torch.empty_like(m) for _ in range(3))
+    means = _array(m)
+    C, dtype = means.shape[1], means.dtype
+    by_center, by_scale, by_scale_bias, by_bias, x_scale = (np.empty(C, dtype) for _ in range(5))
+    by_weight = np.empty(means.shape if R.per_sample else C, dtype)
+    g_pivot, g_scale, shift = (np.empty_like(means) for _ in range(3))
     loops_small.finalize(
-        sums.total.numpy(),
-        sums.product.numpy(),
-        m.numpy(),
-        z,
-        r,
-        statistics.rstd.numpy(),
-        _small(R.center, C, m.dtype, 0.0),
-        _small(R.scale, C, m.dtype, 0.0),
-        weight,
-        step,
-        R.instance_scaling,
+        _array(sums.total),
+        _array(sums.product),
+        *_rectification(means, statistics, R),
         float(M),
         float(statistics.flow),
         float(statistics.elements),
-        by_center.numpy(),
-        by_scale.numpy(),
-        by_scale_bias.numpy(),
-        by_weight.view(-1).numpy(),
-        by_bias.numpy(),
-        g_pivot.numpy(),
-        g_scale.numpy(),
-        x_scale.numpy(),
-        shift.numpy(),
+        by_center,
+        by_scale,
+        by_scale_bias,
+        by_weight.reshape(-1),
+        by_bias,
+        g_pivot,
+        g_scale,
+        x_scale,
+        shift,
     )
+
+    def gradient(parameter: Tensor | None, by: Array) -> Tensor | None:
+        return None if parameter is None else torch.from_numpy(by)
+
+    weight, bias = R.pointwise
     gradients = Gradients(
-        None if R.center is None else by_center,
-        None if R.scale is None else by_scale,
-        None if R.scale_bias is None else by_scale_bias,
-        None if R.pointwise[0] is None else by_weight,
-        None if R.pointwise[1] is None else (sums.total if bias_step else by_bias),
+        gradient(R.center, by_center),
+        gradient(R.scale, by_scale),
+        gradient(R.scale_bias, by_scale_bias),
+        gradient(weight, by_weight),
+        sums.total if bias is not None and bias.dim() == 2 else gradient(bias, by_bias),
     )
     return Coefficients(g_pivot, g_scale, x_scale, shift), gradients
 
 
 def combine(sums: Sums, x: Tensor, m: Tensor, by: Coefficients, R: Rectifiers) -> Tensor:
-    loops = _loops(x)
-    g_pivot, g_scale, shift = (_per_unit(values, x) for values in (by.g_pivot, by.g_scale, by.shift))
-    arrays = (_rows(sums.g), _rows(x), _per_unit(m, x), g_pivot, g_scale, by.x_scale.numpy(), shift)
+    means, g_pivot, g_scale, shift = (
+        _per_unit(values, x) for values in (m, by.g_pivot, by.g_scale, by.shift)
+    )
+    arrays = (_rows(sums.g), _rows(x), means, g_pivot, g_scale, _array(by.x_scale), shift)
     if R.depthwise:  # the gradient by x_cs is ours to overwrite, that by y is not
-        spread(loops.combine_in_place, _units(x), x.numel(), *arrays)
+        spread(_loops(x).combine_in_place, _units(x), x.numel(), *arrays)
         return sums.g
     gx = torch.empty_like(x)
-    spread(loops.combine, _units(x), x.numel(), *arrays, _rows(gx))
+    spread(_loops(x).combine, _units(x), x.numel(), *arrays, _rows(gx))
     return gx

@@ -7,7 +7,7 @@ on (N, C) and smaller (`settle` forward, `finalize` backward).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
@@ -89,12 +89,15 @@ class Sums(NamedTuple):
 
 
 class Coefficients(NamedTuple):
-    """gx = (g - g_pivot) * g_scale + (x - m) * x_scale + shift. x_scale (C,), the others (N, C)."""
+    """gx = (g - g_pivot) * g_scale + (x - m) * x_scale + shift. x_scale (C,), the others (N, C).
 
-    g_pivot: Tensor
-    g_scale: Tensor
-    x_scale: Tensor
-    shift: Tensor
+    Tensors, or what the same set's `combine` understands.
+    """
+
+    g_pivot: Any
+    g_scale: Any
+    x_scale: Any
+    shift: Any
 
 
 class Gradients(NamedTuple):

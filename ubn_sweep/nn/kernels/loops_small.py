@@ -118,7 +118,7 @@ def settle(
 
 
 @compiled
-def ratios(m, mean, rstd, center, scale, scale_bias, instance, z, r):
+def _ratios(m, mean, rstd, center, scale, scale_bias, instance, z, r):
     """z = ((1 + w_m) * m - mean) * rstd and r = sigmoid(w_v * k + w_b), k = m (instance) or z."""
     one = m.dtype.type(1)
     for n in range(m.shape[0]):
@@ -129,13 +129,16 @@ def ratios(m, mean, rstd, center, scale, scale_bias, instance, z, r):
 
 
 @compiled
-def coefficients(rstd, weight, weight_step, bias, bias_step, z, r):
-    """z, r -> shift, scale of y = (x - m) * scale + shift = weight * x_cs + bias, in place."""
-    for n in range(z.shape[0]):
-        for c in range(z.shape[1]):
-            gain = r[n, c] * weight[n * weight_step + c]
-            z[n, c] = z[n, c] * gain + bias[n * bias_step + c]
-            r[n, c] = gain * rstd[c]
+def scale_and_shift(
+    m, mean, rstd, center, scale, scale_bias, instance, weight, weight_step, bias, bias_step, by, to
+):
+    """by, to (N, C): weight * x_cs + bias = (x - m) * by + to."""
+    _ratios(m, mean, rstd, center, scale, scale_bias, instance, to, by)
+    for n in range(m.shape[0]):
+        for c in range(m.shape[1]):
+            gain = by[n, c] * weight[n * weight_step + c]
+            to[n, c] = to[n, c] * gain + bias[n * bias_step + c]
+            by[n, c] = gain * rstd[c]
 
 
 @compiled
@@ -143,14 +146,14 @@ def finalize(
     total,
     product,
     m,
-    z,
-    r,
+    mean,
     rstd,
     center,
     scale,
+    scale_bias,
+    instance,
     weight,
     weight_step,
-    instance,
     M,
     flow,
     elements,
@@ -170,6 +173,9 @@ def finalize(
     """
     N, C = m.shape
     one = m.dtype.type(1)
+    z = np.empty_like(m)
+    r = np.empty_like(m)
+    _ratios(m, mean, rstd, center, scale, scale_bias, instance, z, r)
     mean_m = np.zeros(C)
     sum_T = np.zeros(C)
     sum_E = np.zeros(C)
