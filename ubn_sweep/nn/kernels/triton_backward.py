@@ -70,4 +70,6 @@ def combine_kernel(
         where = offsets(pixels, channels, C, HW, CL)
         gradient = tl.load(g + where, mask=mask, other=0.0).to(ACC)
         value = tl.load(x + where, mask=mask, other=0.0).to(ACC)
-        tl.store(gx + where, gradient * factor[None, :] + value * slope[None, :] + constant[None, :], mask=mask)
+        tl.store(
+            gx + where, gradient * factor[None, :] + value * slope[None, :] + constant[None, :], mask=mask
+        )

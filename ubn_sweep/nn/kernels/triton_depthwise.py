@@ -1,4 +1,5 @@
 # mypy: ignore-errors
+# ruff: noqa: RUF005 - Triton knows no starred tuples
 """Triton kernels of a layer with a depthwise k x k step, forward and backward.
 
 A program takes BX columns and BC channels, ROWS rows at a time. Each of the ROWS + k - 1 input rows is loaded once
@@ -26,7 +27,7 @@ def taps(weight, channels, inside, KERNEL: tl.constexpr, FLIP: tl.constexpr, ACC
     COUNT: tl.constexpr = KERNEL * KERNEL
     values = ()
     for i in tl.static_range(COUNT):
-        at: tl.constexpr = COUNT - 1 - i if FLIP else i
+        at = COUNT - 1 - i if FLIP else i
         values = values + (tl.load(weight + channels * COUNT + at, mask=inside, other=0.0).to(ACC)[None, :],)
     return values
 
@@ -263,9 +264,9 @@ def reduce_depthwise_kernel(
                     g = moved
                     summed = ()
                     for tap in tl.static_range(COUNT):
-                        J: tl.constexpr = q - tap // KERNEL
-                        if tap % KERNEL == dx and J >= 0 and J < ROWS:
-                            x_cs = tl.where(valid[J], values[J] * gain[None, :] + shift[None, :], 0.0)
+                        if tap % KERNEL == dx and (q >= tap // KERNEL and q - tap // KERNEL < ROWS):
+                            value = values[q - tap // KERNEL] * gain[None, :] + shift[None, :]
+                            x_cs = tl.where(valid[q - tap // KERNEL], value, 0.0)
                             summed = summed + (by_tap[tap] + x_cs * gradient,)
                         else:
                             summed = summed + (by_tap[tap],)
@@ -278,6 +279,6 @@ def reduce_depthwise_kernel(
         tl.store(own + (n * 0 + N) * C, tl.sum(product, 0), mask=inside)
     slot = partial + tl.program_id(0).to(tl.int64) * (COUNT + 1) * C + channels
     for tap in tl.static_range(COUNT):
-        at: tl.constexpr = COUNT - 1 - tap
+        at = COUNT - 1 - tap
         tl.store(slot + at * C, tl.sum(by_tap[tap], 0), mask=inside)
     tl.store(slot + COUNT * C, tl.sum(by_bias, 0), mask=inside)

@@ -1,10 +1,11 @@
 # mypy: ignore-errors
+# ruff: noqa: F821
 """The Triton kernel between the two passes of the backward pass: plain.finalize, a program per block of channels."""
 
 import triton
 import triton.language as tl
 
-from ubn_sweep.nn.kernels.triton_small import fp64, number, ratio_of
+from ubn_sweep.nn.kernels.triton_small import number, ratio_of
 
 
 @triton.jit
@@ -51,9 +52,7 @@ def sample_block(
     if weight is not None:
         w = vector(weight, channels, inside, ACC)
     if scale is not None:
-        ratio = ratio_of(
-            own_mean, z, scale, scale_bias, channels[None, :], inside[None, :], INSTANCE, ACC
-        )
+        ratio = ratio_of(own_mean, z, scale, scale_bias, channels[None, :], inside[None, :], INSTANCE, ACC)
         AP *= ratio
         gain = ratio
         h = AP * w * (1.0 - ratio)
@@ -84,8 +83,8 @@ def finalize_kernel(
     N,
     C,
     M,
-    elements: fp64,
-    constant_flow: fp64,
+    elements: "fp64",
+    constant_flow: "fp64",
     INSTANCE: tl.constexpr,
     BN: tl.constexpr,
     BC: tl.constexpr,
@@ -105,7 +104,22 @@ def finalize_kernel(
     sum_hk = tl.zeros([BC], ACC)
     for start in range(0, N, BN):
         mask, where, a, z, s, AP, h, gain = sample_block(
-            start, channels, inside, m, S, D, mean, rstd, center, scale, scale_bias, weight, N, C, INSTANCE, BN
+            start,
+            channels,
+            inside,
+            m,
+            S,
+            D,
+            mean,
+            rstd,
+            center,
+            scale,
+            scale_bias,
+            weight,
+            N,
+            C,
+            INSTANCE,
+            BN,
         )
         sum_m += tl.sum(a, 0)
         sum_S += tl.sum(s, 0)
@@ -140,7 +154,22 @@ def finalize_kernel(
     center_sum = tl.zeros([BC], ACC)
     for start in range(0, N, BN):
         mask, where, a, z, s, AP, h, gain = sample_block(
-            start, channels, inside, m, S, D, mean, rstd, center, scale, scale_bias, weight, N, C, INSTANCE, BN
+            start,
+            channels,
+            inside,
+            m,
+            S,
+            D,
+            mean,
+            rstd,
+            center,
+            scale,
+            scale_bias,
+            weight,
+            N,
+            C,
+            INSTANCE,
+            BN,
         )
         through = s * gain
         if (scale is not None) and (not INSTANCE):

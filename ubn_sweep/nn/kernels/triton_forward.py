@@ -14,11 +14,7 @@ from ubn_sweep.nn.kernels.triton_small import number, scale_and_shift
 @triton.jit
 def offsets(pixels, channels, C, HW, CL: tl.constexpr):
     """(P, C) offsets inside one image."""
-    if CL:
-        where = pixels[:, None] * C + channels[None, :]
-    else:
-        where = channels[None, :] * HW + pixels[:, None]
-    return where
+    return pixels[:, None] * C + channels[None, :] if CL else channels[None, :] * HW + pixels[:, None]
 
 
 @triton.jit(do_not_specialize=["N"])
@@ -51,9 +47,7 @@ def moments_kernel(x, m, v, N, C, HW, CL: tl.constexpr, BP: tl.constexpr, BC: tl
 
 
 @triton.jit(do_not_specialize=["N"])
-def directions_kernel(
-    x, inverse_norm, out, N, K, WHOLE: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr
-):
+def directions_kernel(x, inverse_norm, out, N, K, WHOLE: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
     """u = sum_n x_n * inverse_norm_n for BK positions of an image: u itself (WHOLE), or its sum of squares."""
     ACC: tl.constexpr = inverse_norm.dtype.element_ty
     where = tl.program_id(0) * BK + tl.arange(0, BK)

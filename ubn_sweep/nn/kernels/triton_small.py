@@ -1,11 +1,12 @@
 # mypy: ignore-errors
-"""Triton kernels that work on (N, C) and smaller. Names and formulas: docs/layer.md, and plain.py beside this."""
+# ruff: noqa: F821
+"""Triton kernels that work on (N, C) and smaller. Names and formulas: docs/layer.md, and plain.py beside this.
+
+Numbers of the host are "fp64": Triton would round them to float32, which float64 layers would show.
+"""
 
 import triton
 import triton.language as tl
-
-fp64 = "fp64"
-"""Annotates a number of the host: Triton would round it to float32, which float64 layers would show."""
 
 
 @triton.jit
@@ -24,9 +25,7 @@ def ratio_of(m, z, scale, scale_bias, channels, inside, INSTANCE: tl.constexpr, 
 
 
 @triton.jit
-def scale_and_shift(
-    n, channels, inside, m, mean, rstd, center, scale, scale_bias, C, INSTANCE: tl.constexpr
-):
+def scale_and_shift(n, channels, inside, m, mean, rstd, center, scale, scale_bias, C, INSTANCE: tl.constexpr):
     """(r * rstd, r * z, m) of one image (C,): x_cs = (x - m) * r * rstd + r * z."""
     ACC: tl.constexpr = m.dtype.element_ty
     own_mean = tl.load(m + n * C + channels, mask=inside, other=0.0)
@@ -84,9 +83,9 @@ def decide_kernel(
     tracked,
     flags,
     is_open,
-    threshold: fp64,
-    similarity_momentum: fp64,
-    momentum: fp64,
+    threshold: "fp64",
+    similarity_momentum: "fp64",
+    momentum: "fp64",
     GATED: tl.constexpr,
     CUMULATIVE: tl.constexpr,
 ):
@@ -133,8 +132,8 @@ def settle_kernel(
     rstd,
     N,
     C,
-    eps: fp64,
-    unbias: fp64,
+    eps: "fp64",
+    unbias: "fp64",
     BN: tl.constexpr,
     BC: tl.constexpr,
 ):
