@@ -81,7 +81,7 @@ def compile_for_hopper(kernel: Any, constants: dict[str, Any], data: str) -> Any
     aligned = {
         (i,): [["tt.divisibility", 16]]
         for i, (name, kind) in enumerate(signature.items())
-        if kind.startswith("*") or name in DIVISIBLE
+        if kind.startswith("*") or (kind == "i32" and name in DIVISIBLE)
     }
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=aligned)
     return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
