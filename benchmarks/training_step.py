@@ -6,12 +6,16 @@
 Needs torch alone. cpu: ResNet-18, CIFAR stem, 32 px, batch 64, float32. cuda: ResNet-50 at 224 px, batch 256, bf16
 autocast, channels_last, and ResNet-18 at 32 px; peak memory of a step, and one more step under
 torch.cuda.set_sync_debug_mode("error"), which fails if the host waits for the device.
+
+On cuda the kernels are first compared with the plain ones. `--graph` captures each step in a CUDA graph, which
+takes the host's time for launches out of the figures; `--kernels plain` measures PyTorch's own operations.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks import agreement
 from benchmarks.resnets import resnet
 from benchmarks.timing import CLOCKS, environment, interleaved, table, write_json
 from ubn_sweep.nn import convert_batchnorm
+from ubn_sweep.nn.kernels import plain
 
 VARIANTS: dict[str, dict[str, Any] | None] = {
     "bn": None,
@@ -91,7 +97,8 @@ def measure(work: Work, arguments: argparse.Namespace) -> dict[str, Any]:
         if arguments.compile:
             model.compile()
         steps[name] = training_step(model, images, targets, work, device)
-    timings = interleaved(steps, device=device, repeats=arguments.repeats, clock=arguments.clock)
+    timed = {name: captured(step) for name, step in steps.items()} if arguments.graph else steps
+    timings = interleaved(timed, device=device, repeats=arguments.repeats, clock=arguments.clock)
     result: dict[str, Any] = {
         name: {"ratio": timing.median_ms / timings["bn"].median_ms, "timing": timing}
         for name, timing in timings.items()
@@ -101,6 +108,20 @@ def measure(work: Work, arguments: argparse.Namespace) -> dict[str, Any]:
             result[name]["peak_bytes"] = peak_memory(step)
             result[name]["host_waits"] = waits_for_the_device(step)
     return result
+
+
+def captured(step: Callable[[], None]) -> Callable[[], None]:
+    """The step as a CUDA graph, after a few steps on a stream of its own, as capturing wants it."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
 
 
 def peak_memory(step: Callable[[], None]) -> int:
@@ -147,20 +168,29 @@ def main() -> None:
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--compile", action="store_true", help="compile all variants with torch.compile")
+    parser.add_argument("--graph", action="store_true", help="cuda: replay each step as a CUDA graph")
+    parser.add_argument("--kernels", choices=("best", "plain"), default="best")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    if arguments.graph and (arguments.device != "cuda" or arguments.compile):
+        parser.error("--graph is for --device cuda, without --compile")
     torch.set_num_threads(arguments.threads)
     recorded: dict[str, Any] = {
         "environment": environment(arguments.device),
         "repeats": arguments.repeats,
         "clock": arguments.clock,
         "compiled": arguments.compile,
+        "graph": arguments.graph,
+        "kernels": arguments.kernels,
     }
+    if arguments.device == "cuda" and arguments.kernels == "best":
+        agreement.check(arguments.device)
     header = ["layer", "median ms", "from to", "against bn"]
     if arguments.device == "cuda":
         header += ["peak memory against bn", "host waits"]
     for work in CUDA_WORK if arguments.device == "cuda" else CPU_WORK:
-        recorded[work.name] = measure(work, arguments)
+        with agreement.using(plain) if arguments.kernels == "plain" else nullcontext():
+            recorded[work.name] = measure(work, arguments)
         print(f"\n{work.name}\n\n{table(header, rows(recorded[work.name]))}", flush=True)
     print(f"\n{recorded['environment']}, {arguments.repeats} interleaved rounds, {arguments.clock} clock")
     write_json(arguments.json, recorded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from types import ModuleType
 
 import torch
@@ -16,11 +16,9 @@ def kernels_for(*tensors: Tensor) -> ModuleType:
     """The fastest set of kernels that can take these tensors; `plain` can take any."""
     if _observed() or any(type(t) not in (Tensor, torch.nn.Parameter) for t in tensors):
         return plain
-    if tensors[0].device.type == "cpu":
-        cpu = _cpu()
-        if cpu is not None and cpu.takes(*tensors):
-            return cpu
-    return plain
+    kind = tensors[0].device.type
+    chosen = _cpu() if kind == "cpu" else _cuda() if kind == "cuda" else None
+    return plain if chosen is None or not chosen.takes(*tensors) else chosen
 
 
 def _observed() -> bool:
@@ -28,7 +26,7 @@ def _observed() -> bool:
     return torch.compiler.is_compiling() or torch.jit.is_tracing() or is_in_torch_dispatch_mode()
 
 
-@lru_cache(maxsize=1)
+@cache
 def _cpu() -> ModuleType | None:
     """None where numba is not installed: the layers need torch alone."""
     try:
@@ -36,3 +34,13 @@ def _cpu() -> ModuleType | None:
     except ImportError:
         return None
     return cpu
+
+
+@cache
+def _cuda() -> ModuleType | None:
+    """None where Triton is missing: it comes with PyTorch's CUDA builds for Linux, not with all others."""
+    try:
+        from ubn_sweep.nn.kernels import cuda
+    except ImportError:
+        return None
+    return cuda
