@@ -2,8 +2,9 @@
 
     python -m benchmarks.layer --device cpu --repeats 9 --json benchmarks/results/layer_cpu.json
 
-Needs torch alone. All variants run in one process, interleaved; a figure is the median over the rounds. The sum
-over a ResNet-18 weighs each shape by how many of its 20 normalization layers have it (CIFAR stem, batch 64).
+Needs torch alone; on a CPU numba makes it fast. All variants run in one process, interleaved; a figure is the median
+over the rounds. The sum over a ResNet-18 weighs each shape by how many of its 20 normalization layers have it (CIFAR
+stem, batch 64).
 """
 
 from __future__ import annotations

@@ -84,6 +84,7 @@ def environment(device: str) -> dict[str, Any]:
         "processor": processor,
         "threads": torch.get_num_threads(),
         "gpu": torch.cuda.get_device_name() if device == "cuda" else None,
+        "numba": version("numba") if device == "cpu" and find_spec("numba") else None,
         "cuda": torch.version.cuda if device == "cuda" else None,
         "cudnn": torch.backends.cudnn.version() if device == "cuda" else None,
         "triton": version("triton") if device == "cuda" and find_spec("triton") else None,

@@ -3,9 +3,9 @@
     python -m benchmarks.training_step --device cpu  --json benchmarks/results/training_step_cpu.json
     python -m benchmarks.training_step --device cuda --json benchmarks/results/training_step_cuda.json
 
-Needs torch alone. cpu: ResNet-18, CIFAR stem, 32 px, batch 64, float32. cuda: ResNet-50 at 224 px, batch 256, bf16
-autocast, channels_last, and ResNet-18 at 32 px; peak memory of a step, and one more step under
-torch.cuda.set_sync_debug_mode("error"), which fails if the host waits for the device.
+Needs torch alone; on a CPU numba makes it fast. cpu: ResNet-18, CIFAR stem, 32 px, batch 64, float32. cuda: ResNet-50
+at 224 px, batch 256, bf16 autocast, channels_last, and ResNet-18 at 32 px; peak memory of a step, and one more step
+under torch.cuda.set_sync_debug_mode("error"), which fails if the host waits for the device.
 
 On cuda the kernels are first compared with the plain ones. `--graph` captures each step in a CUDA graph, which
 takes the host's time for launches out of the figures; `--kernels plain` measures PyTorch's own operations.
