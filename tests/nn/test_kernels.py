@@ -14,7 +14,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.nn.builders import GATES, LAYOUTS, ROWS, images, shaken_layer
 from tests.nn.comparison import assert_equal_to_reference
 from ubn_sweep.nn import kernels
-from ubn_sweep.nn.kernels import cpu, jit, kernels_for, plain
+from ubn_sweep.nn.kernels import cpu, kernels_for, plain
+from ubn_sweep.nn.kernels.cpu import jit
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import torch
 
 from tests.nn.builders import ROWS, condition_for, images, shaken_layer
 from ubn_sweep.nn import functional, gate, kernels
-from ubn_sweep.nn.kernels import plain
+from ubn_sweep.nn.kernels import plain, settling
 
 NAMES = {"Float": jaxtyping.Float, "Bool": jaxtyping.Bool, "Tensor": torch.Tensor, "Callable": Callable}
 
@@ -59,7 +59,7 @@ def checked(function: FunctionType, calls: list[str]) -> Callable[..., Any]:
 def test_stated_shapes_hold(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     monkeypatch.setattr(kernels, "_cpu", lambda: None)
-    for module in (functional, gate, plain):
+    for module in (functional, gate, plain, settling):
         for function_name, function in annotated(module):
             monkeypatch.setattr(module, function_name, checked(function, calls))
     for layout in ("contiguous", "channels_last"):

@@ -15,7 +15,8 @@ from torch import Tensor
 from tests.nn.builders import GATES, LAYOUTS, ROWS, condition_for, images, shaken_layer
 from tests.nn.reference import reference, state_of
 from ubn_sweep.nn import UnifiedBatchNorm2d, autograd, functional, layers
-from ubn_sweep.nn.kernels import cuda, plain, triton_tiles
+from ubn_sweep.nn.kernels import cuda, plain
+from ubn_sweep.nn.kernels.cuda import tiles
 from ubn_sweep.nn.kernels.interface import GateOptions, GateState, Rectifiers, Statistics
 
 DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
@@ -26,15 +27,15 @@ KINDS = {"pointwise": None, "1x1": 1, "3x3": 3, "5x5": 5, "per sample": None, "n
 
 def cut(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
     """Blocks so small that every combination over blocks takes place."""
-    monkeypatch.setattr(triton_tiles, "TILE", elements)
-    monkeypatch.setattr(triton_tiles, "ROW_TILE", elements)
-    monkeypatch.setattr(triton_tiles, "PROGRAMS", 1)
+    monkeypatch.setattr(tiles, "TILE", elements)
+    monkeypatch.setattr(tiles, "ROW_TILE", elements)
+    monkeypatch.setattr(tiles, "PROGRAMS", 1)
     forget()
 
 
 def forget() -> None:
     for name in ("pointwise_tile", "directions_tile", "small_tile", "row_tile"):
-        getattr(triton_tiles, name).cache_clear()
+        getattr(tiles, name).cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -19,11 +19,11 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from ubn_sweep.nn.kernels import triton_backward as backward
-from ubn_sweep.nn.kernels import triton_depthwise as depthwise
-from ubn_sweep.nn.kernels import triton_finalize as finalize
-from ubn_sweep.nn.kernels import triton_forward as forward
-from ubn_sweep.nn.kernels import triton_small as small
+from ubn_sweep.nn.kernels.cuda import triton_backward as backward
+from ubn_sweep.nn.kernels.cuda import triton_depthwise as depthwise
+from ubn_sweep.nn.kernels.cuda import triton_finalize as finalize
+from ubn_sweep.nn.kernels.cuda import triton_forward as forward
+from ubn_sweep.nn.kernels.cuda import triton_small as small
 
 DATA = {"x", "y", "g", "gy", "gx"}
 DIVISIBLE = {"C", "HW", "K"}

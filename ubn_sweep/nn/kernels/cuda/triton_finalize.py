@@ -5,7 +5,7 @@
 import triton
 import triton.language as tl
 
-from ubn_sweep.nn.kernels.triton_small import number, ratio_of
+from ubn_sweep.nn.kernels.cuda.triton_small import number, ratio_of
 
 
 @triton.jit

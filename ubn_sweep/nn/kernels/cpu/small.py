@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ubn_sweep.nn.kernels.jit import compiled, compiled_exactly
+from ubn_sweep.nn.kernels.cpu.jit import compiled, compiled_exactly
 
 UNDECIDED = -1
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import uintp
 
-from ubn_sweep.nn.kernels.jit import compiled, inlined
+from ubn_sweep.nn.kernels.cpu.jit import compiled, inlined
 
 CACHED_ELEMENTS = 4096
 """Of a sum of directions at a time, so that it stays in the innermost cache."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import uintp
 
-from ubn_sweep.nn.kernels.jit import compiled
+from ubn_sweep.nn.kernels.cpu.jit import compiled
 
 BAND_ELEMENTS = 1 << 15
 """Of the padded rows that a depthwise step works on at a time, so that they stay in the cache."""

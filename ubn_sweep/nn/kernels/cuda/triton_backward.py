@@ -4,7 +4,7 @@
 import triton
 import triton.language as tl
 
-from ubn_sweep.nn.kernels.triton_forward import offsets
+from ubn_sweep.nn.kernels.cuda.triton_forward import offsets
 
 
 @triton.jit(do_not_specialize=["N"])

@@ -9,7 +9,7 @@ per horizontal tap and serves all the output rows that it touches; neighbours' r
 import triton
 import triton.language as tl
 
-from ubn_sweep.nn.kernels.triton_small import scale_and_shift
+from ubn_sweep.nn.kernels.cuda.triton_small import scale_and_shift
 
 
 @triton.jit

@@ -8,7 +8,7 @@ Everything is computed in the type of m, ACC.
 import triton
 import triton.language as tl
 
-from ubn_sweep.nn.kernels.triton_small import number, scale_and_shift
+from ubn_sweep.nn.kernels.cuda.triton_small import number, scale_and_shift
 
 
 @triton.jit

@@ -1,0 +1,50 @@
+"""Which tensors the Triton kernels take, and what they are handed of them."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ubn_sweep.nn.kernels.interface import Rectifiers, Statistics
+
+KERNEL_SIZES = (1, 3, 5)
+STATISTICS = (torch.float32, torch.float64)
+TYPES = (torch.float16, torch.bfloat16, *STATISTICS)
+
+
+def takes(*tensors: Tensor) -> bool:
+    return all(t.is_cuda and t.dtype in TYPES for t in tensors)
+
+
+def on_device_of(x: Tensor) -> AbstractContextManager[Any]:
+    """Triton launches on the current device, whatever its arguments."""
+    if not x.is_cuda or x.device.index == torch.cuda.current_device():
+        return nullcontext()
+    return torch.cuda.device(x.device)
+
+
+def is_dense(x: Tensor) -> bool:
+    return x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
+
+
+def lies_channels_last(x: Tensor) -> bool:
+    return not x.is_contiguous()
+
+
+def takes_layer(x: Tensor, R: Rectifiers) -> bool:
+    kernel = R.weight.shape[-1] if R.weight is not None and R.depthwise else 1
+    return x.numel() > 0 and is_dense(x) and kernel in KERNEL_SIZES
+
+
+def vectors_of(statistics: Statistics, R: Rectifiers) -> tuple[Tensor | None, ...]:
+    """(mean, rstd, center, scale, scale_bias), as the kernels want them: contiguous."""
+    values = (statistics.mean, statistics.rstd, R.center, R.scale, R.scale_bias)
+    return tuple(None if value is None else value.contiguous() for value in values)
+
+
+def both_contiguous(values: tuple[Tensor | None, Tensor | None]) -> tuple[Tensor | None, Tensor | None]:
+    first, second = values
+    return None if first is None else first.contiguous(), None if second is None else second.contiguous()
