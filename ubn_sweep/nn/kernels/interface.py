@@ -1,8 +1,8 @@
 """What passes between the layer and the kernels that compute it.
 
-A set of kernels is a module with seven functions; `plain` states what each of them computes. Four pass over the
-data (`moments`, `similarity`, `rectify`, `reduce` and `combine`, the last two in the backward pass), and two work
-on (N, C) and smaller (`settle` forward, `finalize` backward).
+A set of kernels is a module with seven functions; `plain` states what each of them computes. Five pass over the data:
+`moments`, `similarity` (or `sum_of_directions`, for replicas to add up), `rectify`, and in the backward pass `reduce`
+and `combine`. Two work on (N, C) and smaller: `settle`, forward, and `finalize`, backward.
 """
 
 from __future__ import annotations
