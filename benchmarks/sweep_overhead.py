@@ -65,11 +65,11 @@ def train(trial: Any) -> None:
 
 def run_ours(folder: Path, trials: int, sampler: str, stopping: bool) -> dict[str, Any]:
     from ubn_sweep import schema
-    from ubn_sweep.sweep.follow import Following
-    from ubn_sweep.sweep.launch import Surroundings, start_sweep
-    from ubn_sweep.sweep.spec import SweepSpec
-    from ubn_sweep.tracking.events import TrialEnded
-    from ubn_sweep.tracking.journal import read_journal
+    from ubn_sweep.records.events import TrialEnded
+    from ubn_sweep.records.journal import read_journal
+    from ubn_sweep.sweep.running.copies import Following
+    from ubn_sweep.sweep.running.launch import Surroundings, start_sweep
+    from ubn_sweep.sweep.spec.spec import SweepSpec
 
     content = {
         "name": "overhead",

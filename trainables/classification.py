@@ -4,8 +4,8 @@ A trainable is a function of one `Trial`. Name yours in a spec as `trainable: my
 the folder from which you start the sweep.
 """
 
-from ubn_sweep.sweep.trial import Trial
-from ubn_sweep.training.run import TrainingRun
+from ubn_sweep.sweep.running.trial import Trial
+from ubn_sweep.training.classification.run import TrainingRun
 
 
 def train(trial: Trial) -> None:

@@ -6,7 +6,8 @@ import optuna
 
 from benchmarks.search.problems import Problem
 from benchmarks.search.simulation import Engine, Schedule, StockEngine, StudyEngine, rungs_of
-from ubn_sweep.sweep.samplers import SAMPLER_NAMES, make_sampler
+from ubn_sweep.sweep.deciding.samplers import make_sampler
+from ubn_sweep.sweep.spec.spec import SAMPLER_NAMES
 
 OPTUNA_PREFIX = "optuna:"
 

@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import TrialState
 
 from benchmarks.search.problems import Params, Problem
-from ubn_sweep.sweep.rungs import Rungs
+from ubn_sweep.sweep.deciding.rungs import Rungs
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from tests.support.journals import SPACE, sweep_events, write_sweep
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.export import export_configs
-from ubn_sweep.tracking.events import TrialCreated
+from ubn_sweep.records.events import TrialCreated
 from ubn_sweep.training.config import TrialConfig
 
 

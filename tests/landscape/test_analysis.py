@@ -6,15 +6,15 @@ import math
 import pytest
 
 from tests.support.journals import SPACE, hill, nothing, sweep_events
-from ubn_sweep.landscape import importance
 from ubn_sweep.landscape.analysis import analyse
-from ubn_sweep.landscape.curve_fit import CurveFit, TooFew
-from ubn_sweep.landscape.importance import importance_view
-from ubn_sweep.landscape.numbers import expected_maximum, group_mean, welch_difference
-from ubn_sweep.landscape.trials import read_sweep
+from ubn_sweep.landscape.read import read_sweep
+from ubn_sweep.landscape.views import importance
+from ubn_sweep.landscape.views.curve_fit import CurveFit, TooFew
+from ubn_sweep.landscape.views.importance import importance_view
+from ubn_sweep.landscape.views.numbers import expected_maximum, group_mean, welch_difference
 from ubn_sweep.landscape.words import summary
-from ubn_sweep.tracking.events import EpochReported
-from ubn_sweep.tracking.observations import observations
+from ubn_sweep.records.events import EpochReported
+from ubn_sweep.records.observations import observations
 
 
 @pytest.fixture(scope="module")

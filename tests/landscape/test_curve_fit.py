@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ubn_sweep.landscape.curve_fit import CurveFit, TooFew, fit_curve
+from ubn_sweep.landscape.views.curve_fit import CurveFit, TooFew, fit_curve
 
 
 def scattered(n, truth, noise, seed):

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.support.journals import SPACE, hill, sweep_events, write_sweep
 from ubn_sweep.errors import UserError
-from ubn_sweep.landscape import build_report, importance
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.landscape import build_report
+from ubn_sweep.landscape.views import importance
+from ubn_sweep.records.folder import SweepFolder
 
 PNG = b"\x89PNG\r\n\x1a\n"
 THRESHOLD = {"norm.threshold": SPACE["norm.threshold"] | {"when": {}}}

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ubn_sweep import schema
-from ubn_sweep.tracking.events import EpochReported, Event, SweepEnded, SweepStarted, TrialCreated, TrialEnded
-from ubn_sweep.tracking.journal import Journal
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.records.events import EpochReported, Event, SweepEnded, SweepStarted, TrialCreated, TrialEnded
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.journal import Journal
 from ubn_sweep.training.config import DatasetConfig, NormConfig, TrainingConfig, TrialConfig
 
 START_S = 1_760_000_000.0

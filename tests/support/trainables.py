@@ -6,7 +6,7 @@ import random
 import time
 from pathlib import Path
 
-from ubn_sweep.sweep.trial import Trial
+from ubn_sweep.sweep.running.trial import Trial
 
 EPOCH_S = float(os.environ.get("TEST_EPOCH_S", "0.02"))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ubn_sweep.sweep.spec import load_spec
+from ubn_sweep.sweep.spec.loading import load_spec
 
 SPEC = {
     "name": "small",

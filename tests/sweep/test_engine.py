@@ -5,11 +5,11 @@ from collections import Counter
 import pytest
 
 from ubn_sweep.errors import UserError
-from ubn_sweep.sweep.launch import Surroundings, resume_sweep, start_sweep
-from ubn_sweep.sweep.ray_environment import prepare_ray_environment
-from ubn_sweep.tracking.events import EpochReported, SweepEnded, TrialCreated, TrialEnded
-from ubn_sweep.tracking.journal import read_journal
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.records.events import EpochReported, SweepEnded, TrialCreated, TrialEnded
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.journal import read_journal
+from ubn_sweep.sweep.running.launch import Surroundings, resume_sweep, start_sweep
+from ubn_sweep.sweep.running.ray.environment import prepare_ray_environment
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_an_unknown_trainable_is_one_line(small_spec, tmp_path):
 
 
 def test_a_running_sweep_is_not_started_twice(small_spec, tmp_path):
-    from ubn_sweep.sweep.lock import sweep_lock
+    from ubn_sweep.sweep.running.lock import sweep_lock
 
     start_sweep(small_spec(search={"trials": 1}), home=tmp_path / "sweeps", name="held")
     folder = SweepFolder(home=tmp_path / "sweeps", name="held")

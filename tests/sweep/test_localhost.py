@@ -1,7 +1,7 @@
 """A sweep opens no port to the network."""
 
 from tests.support.processes import descendants, kill_all, listening_addresses, start_cli, wait_until
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.records.folder import SweepFolder
 
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 """127.0.0.1, the same as IPv6 writes it, and ::1."""

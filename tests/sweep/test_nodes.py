@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from tests.support.processes import wait_until
-from ubn_sweep.sweep.launch import start_sweep
-from ubn_sweep.tracking.events import EpochReported, TrialEnded
-from ubn_sweep.tracking.journal import read_journal
+from ubn_sweep.records.events import EpochReported, TrialEnded
+from ubn_sweep.records.journal import read_journal
+from ubn_sweep.sweep.running.launch import start_sweep
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ubn_sweep.sweep.preview import Curve, preview
+from ubn_sweep.sweep.explaining.preview import Curve, preview
 
 
 def test_without_early_stopping_the_cost_is_exact(small_spec):

@@ -10,11 +10,11 @@ from collections import Counter
 import pytest
 
 from tests.support.processes import descendants, kill_all, run_cli, start_cli, wait_until
-from ubn_sweep.sweep.launch import recorded_spec
-from ubn_sweep.sweep.state import SweepState
-from ubn_sweep.tracking.events import EpochReported, TrialCreated, TrialEnded
-from ubn_sweep.tracking.journal import read_journal
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.records.events import EpochReported, TrialCreated, TrialEnded
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.journal import read_journal
+from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.running.launch import recorded_spec
 
 TRIALS = 12
 
@@ -58,7 +58,7 @@ def finish(process, tmp_path):
 
 def undisturbed_params(spec_path, tmp_path):
     """What an undisturbed sweep samples: the state alone decides, without Ray."""
-    from ubn_sweep.sweep.spec import load_spec
+    from ubn_sweep.sweep.spec.loading import load_spec
 
     events = []
     state = SweepState(load_spec(spec_path), record=events.append)

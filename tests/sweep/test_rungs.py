@@ -8,7 +8,7 @@ import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.schedulers.trial_scheduler import TrialScheduler
 
-from ubn_sweep.sweep.rungs import Rungs
+from ubn_sweep.sweep.deciding.rungs import Rungs
 
 
 def ray_scheduler(rungs: Rungs) -> AsyncHyperBandScheduler:

@@ -13,13 +13,14 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from ubn_sweep.sweep.rungs import Rungs
-from ubn_sweep.sweep.samplers import SAMPLER_NAMES, make_sampler
-from ubn_sweep.sweep.samplers import auto as auto_module
-from ubn_sweep.sweep.samplers.acquisition import log_expected_improvement
-from ubn_sweep.sweep.samplers.process import _SCALES, Posterior, Rows, _Objective, fit_kernel
-from ubn_sweep.sweep.samplers.records import considered, kept, points_of, standardised
-from ubn_sweep.sweep.samplers.space import Activity, Space
+from ubn_sweep.sweep.deciding.rungs import Rungs
+from ubn_sweep.sweep.deciding.samplers import auto as auto_module
+from ubn_sweep.sweep.deciding.samplers import make_sampler
+from ubn_sweep.sweep.deciding.samplers.acquisition import log_expected_improvement
+from ubn_sweep.sweep.deciding.samplers.process import _SCALES, Posterior, Rows, _Objective, fit_kernel
+from ubn_sweep.sweep.deciding.samplers.records import considered, kept, points_of, standardised
+from ubn_sweep.sweep.deciding.samplers.space import Activity, Space
+from ubn_sweep.sweep.spec.spec import SAMPLER_NAMES
 
 RUNG_LEVELS = (2, 6, 18)
 Params = dict[str, Any]

@@ -6,10 +6,10 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from ubn_sweep.errors import UserError
-from ubn_sweep.sweep.samplers import SAMPLER_NAMES
-from ubn_sweep.sweep.space import Space
-from ubn_sweep.sweep.state import SweepState
-from ubn_sweep.sweep.warm_starts import warm_starts
+from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.deciding.warm_starts import warm_starts
+from ubn_sweep.sweep.spec.space import Space
+from ubn_sweep.sweep.spec.spec import SAMPLER_NAMES
 
 EVERY_KIND = {
     "norm.name": {"type": "choice", "values": ["ubn", "bn", "gn"]},

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from ubn_sweep.errors import UserError
-from ubn_sweep.sweep.spec import SweepSpec, load_spec
+from ubn_sweep.sweep.spec.loading import load_spec
+from ubn_sweep.sweep.spec.spec import SweepSpec
 
 QUICKSTART = Path(__file__).parents[2] / "search_spaces" / "quickstart.yaml"
 

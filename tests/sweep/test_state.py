@@ -5,8 +5,8 @@ import random
 import pytest
 from optuna.trial import TrialState as OptunaState
 
-from ubn_sweep.sweep.state import SweepState
-from ubn_sweep.tracking.events import EpochReported, TrialCreated, TrialEnded, from_dict, to_dict
+from ubn_sweep.records.events import EpochReported, TrialCreated, TrialEnded, from_dict, to_dict
+from ubn_sweep.sweep.deciding.state import SweepState
 
 
 def accuracy(trial, epoch):

@@ -24,10 +24,10 @@ from tests.tracking.builders import (
     trial_events,
     write_journal,
 )
-from ubn_sweep.sweep.study_mirror import StudyMirror, study_name
-from ubn_sweep.tracking.delivery import Delivery
-from ubn_sweep.tracking.events import SweepStarted
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.records.events import SweepStarted
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.tracking.delivery.deliver import Delivery
+from ubn_sweep.tracking.optuna.mirror import StudyMirror, study_name
 
 REPOSITORY = Path(__file__).parents[2]
 STATE_OF = {"completed": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL", "diverged": "FAIL"}

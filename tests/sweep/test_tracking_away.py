@@ -7,9 +7,9 @@ import pytest
 
 from tests.support.processes import run_cli, start_cli, wait_until
 from tests.tracking.servers import MlflowServer
-from ubn_sweep.tracking.events import TrialEnded
-from ubn_sweep.tracking.journal import read_journal
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.records.events import TrialEnded
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.journal import read_journal
 
 TRIALS = 8
 

@@ -6,7 +6,7 @@ import math
 import random
 from pathlib import Path
 
-from ubn_sweep.tracking.events import (
+from ubn_sweep.records.events import (
     AttemptStarted,
     EpochReported,
     Event,
@@ -16,7 +16,7 @@ from ubn_sweep.tracking.events import (
     TrialCreated,
     TrialEnded,
 )
-from ubn_sweep.tracking.journal import Journal
+from ubn_sweep.records.journal import Journal
 
 START_S = 1_760_000_000.25
 SWEEP_ID = "0123456789abcdef0123456789abcdef"

@@ -2,8 +2,8 @@ import shutil
 
 import pytest
 
-from ubn_sweep.tracking.client import connect
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.tracking.mlflow.client import connect
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from tests.tracking.builders import SWEEP_ID
-from ubn_sweep.tracking.client import connect
-from ubn_sweep.tracking.entries import key, params
-from ubn_sweep.tracking.events import EpochReported, Event, TrialCreated, TrialEnded
+from ubn_sweep.records.events import EpochReported, Event, TrialCreated, TrialEnded
+from ubn_sweep.tracking.mlflow.client import connect
+from ubn_sweep.tracking.mlflow.entries import key, params
 
 STATUS = {"completed": "FINISHED", "stopped": "KILLED", "failed": "FAILED", "diverged": "FAILED"}
 Point = tuple[int, int, str]

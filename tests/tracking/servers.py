@@ -18,7 +18,7 @@ import sqlalchemy
 
 from tests.support.processes import kill_all, wait_until
 from ubn_sweep.privacy import OPT_OUTS
-from ubn_sweep.tracking.ui import LEAN, server_command
+from ubn_sweep.tracking.mlflow.ui import LEAN, server_command
 from ubn_sweep.tracking.uri import with_driver
 
 POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))

@@ -13,11 +13,11 @@ from tests.tracking.builders import sweep_events, write_journal
 from tests.tracking.reading import check, parent_run
 from tests.tracking.servers import MlflowServer, broken_server, python
 from ubn_sweep.errors import UserError
-from ubn_sweep.tracking.client import connect
-from ubn_sweep.tracking.follower import Follower, Pace
-from ubn_sweep.tracking.journal import Journal
-from ubn_sweep.tracking.mlflow_sink import MlflowSink
-from ubn_sweep.tracking.sync import log_sweep_artifacts, sync
+from ubn_sweep.records.journal import Journal
+from ubn_sweep.tracking.delivery.follower import Follower, Pace
+from ubn_sweep.tracking.delivery.sync import log_sweep_artifacts, sync
+from ubn_sweep.tracking.mlflow.client import connect
+from ubn_sweep.tracking.mlflow.sink import MlflowSink
 
 QUICK = Pace(poll_s=0.05, first_retry_s=0.1, longest_retry_s=0.5)
 
@@ -94,9 +94,9 @@ def test_a_server_that_errs_or_hangs_holds_up_nothing(folder, seconds, monkeypat
 DELIVER = """
 import sys
 from pathlib import Path
-from ubn_sweep.tracking.follower import Follower, Pace
-from ubn_sweep.tracking.mlflow_sink import MlflowSink
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.tracking.delivery.follower import Follower, Pace
+from ubn_sweep.tracking.mlflow.sink import MlflowSink
+from ubn_sweep.records.folder import SweepFolder
 import mlflow
 
 folder = SweepFolder(home=Path(sys.argv[1]), name="small")

@@ -5,8 +5,8 @@ import pytest
 
 from tests.tracking.builders import ENVIRONMENT, SWEEP_ID, created
 from tests.tracking.servers import broken_server, free_port
-from ubn_sweep.tracking.client import connect
-from ubn_sweep.tracking.final import RECORDS_FILE, FinalRun
+from ubn_sweep.tracking.mlflow.client import connect
+from ubn_sweep.tracking.mlflow.final import RECORDS_FILE, FinalRun
 
 PROVENANCE = {
     "sweep": "small",
@@ -119,7 +119,7 @@ def test_a_store_that_is_away_loses_nothing(start, uri, tmp_path, caplog):
 
 def test_a_hanging_store_costs_seconds_and_then_little(start, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
-    monkeypatch.setattr("ubn_sweep.tracking.final.LAST_ATTEMPTS", 1)
+    monkeypatch.setattr("ubn_sweep.tracking.mlflow.final.LAST_ATTEMPTS", 1)
     with broken_server(60) as away:
         final = start(away)
         attempts = []

@@ -7,10 +7,10 @@ import pytest
 
 from tests.support.processes import wait_until
 from tests.tracking.builders import sweep_events, write_journal
-from ubn_sweep.tracking.cursor import cursor_file, delivering_alone, read_cursor, write_cursor
-from ubn_sweep.tracking.follower import Follower, Pace
-from ubn_sweep.tracking.journal import Journal
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.journal import Journal
+from ubn_sweep.tracking.delivery.cursor import cursor_file, delivering_alone, read_cursor, write_cursor
+from ubn_sweep.tracking.delivery.follower import Follower, Pace
 
 QUICK = Pace(poll_s=0.01, first_retry_s=0.02, longest_retry_s=0.1)
 EVENTS = sweep_events(10)

@@ -17,12 +17,12 @@ from tests.tracking.builders import (
     write_journal,
 )
 from tests.tracking.reading import all_runs, check, history, parent_run, trial_runs
-from ubn_sweep.tracking import entries
-from ubn_sweep.tracking.client import connect
-from ubn_sweep.tracking.delivery import Delivery
-from ubn_sweep.tracking.events import EpochReported, TrialEnded
-from ubn_sweep.tracking.mlflow_sink import MlflowSink
-from ubn_sweep.tracking.runs import parent_run_id, trial_run_id, trial_run_ids
+from ubn_sweep.records.events import EpochReported, TrialEnded
+from ubn_sweep.tracking.delivery.deliver import Delivery
+from ubn_sweep.tracking.mlflow import entries
+from ubn_sweep.tracking.mlflow.client import connect
+from ubn_sweep.tracking.mlflow.runs import parent_run_id, trial_run_id, trial_run_ids
+from ubn_sweep.tracking.mlflow.sink import MlflowSink
 
 
 def deliver_all(folder, batch_events=500, uri=None):

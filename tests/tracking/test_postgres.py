@@ -9,11 +9,11 @@ from tests.support.processes import wait_until
 from tests.tracking.builders import started, sweep_events, write_journal
 from tests.tracking.reading import check
 from tests.tracking.servers import POSTGRES_FOLDERS, PostgresServer
-from ubn_sweep.sweep.study_mirror import StudyMirror, study_name
-from ubn_sweep.tracking.follower import Follower, Pace
-from ubn_sweep.tracking.journal import Journal
-from ubn_sweep.tracking.mlflow_sink import MlflowSink
-from ubn_sweep.tracking.sync import sync
+from ubn_sweep.records.journal import Journal
+from ubn_sweep.tracking.delivery.follower import Follower, Pace
+from ubn_sweep.tracking.delivery.sync import sync
+from ubn_sweep.tracking.mlflow.sink import MlflowSink
+from ubn_sweep.tracking.optuna.mirror import StudyMirror, study_name
 from ubn_sweep.tracking.uri import with_driver
 
 pytestmark = [

@@ -3,10 +3,10 @@ import pytest
 from tests.tracking.builders import sweep_events, write_journal
 from tests.tracking.reading import check, parent_run
 from ubn_sweep.errors import UserError
-from ubn_sweep.tracking.client import connect
-from ubn_sweep.tracking.cursor import delivering_alone
-from ubn_sweep.tracking.mlflow_sink import MlflowSink
-from ubn_sweep.tracking.sync import log_sweep_artifacts, sync
+from ubn_sweep.tracking.delivery.cursor import delivering_alone
+from ubn_sweep.tracking.delivery.sync import log_sweep_artifacts, sync
+from ubn_sweep.tracking.mlflow.client import connect
+from ubn_sweep.tracking.mlflow.sink import MlflowSink
 from ubn_sweep.tracking.uri import check_apart, masked, with_driver
 
 EVENTS = sweep_events(6)
@@ -52,7 +52,7 @@ def test_from_the_start_repairs_a_store_that_lost_something(swept):
 
 
 def test_a_running_sweep_delivers_by_itself(swept, monkeypatch):
-    monkeypatch.setattr("ubn_sweep.tracking.sync.PATIENCE_S", 0.1)
+    monkeypatch.setattr("ubn_sweep.tracking.delivery.sync.PATIENCE_S", 0.1)
     sink = MlflowSink(swept, swept.default_tracking_uri)
     with delivering_alone(sink.cursor), pytest.raises(UserError, match="own process is running"):
         sync(swept)

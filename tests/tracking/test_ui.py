@@ -13,13 +13,13 @@ from tests.support.processes import descendants, kill_all, wait_until
 from tests.tracking.builders import sweep_events, write_journal
 from tests.tracking.servers import free_port
 from ubn_sweep.errors import UserError
-from ubn_sweep.tracking.sync import sync
-from ubn_sweep.tracking.ui import serve_ui
+from ubn_sweep.tracking.delivery.sync import sync
+from ubn_sweep.tracking.mlflow.ui import serve_ui
 
 ROOT = Path(__file__).parents[2]
 SERVE = """
 import sys
-from ubn_sweep.tracking.ui import serve_ui
+from ubn_sweep.tracking.mlflow.ui import serve_ui
 serve_ui(sys.argv[1], port=int(sys.argv[2]), sweep="small")
 """
 

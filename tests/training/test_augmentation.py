@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ubn_sweep.training.augmentation import (
+from ubn_sweep.training.data.augmentation import (
     crop_flip,
     draw_boxes,
     padding_px,

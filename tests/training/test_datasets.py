@@ -20,11 +20,11 @@ from tests.training.builders import (
     write_parquet,
 )
 from ubn_sweep.errors import UserError
-from ubn_sweep.training import sources
+from ubn_sweep.training.classification.run import TrainingRun
 from ubn_sweep.training.config import DatasetConfig
-from ubn_sweep.training.dataset_check import check_dataset
-from ubn_sweep.training.datasets import load_dataset
-from ubn_sweep.training.run import TrainingRun
+from ubn_sweep.training.data import sources
+from ubn_sweep.training.data.check import check_dataset
+from ubn_sweep.training.data.load import load_dataset
 
 CPU = torch.device("cpu")
 

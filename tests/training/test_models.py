@@ -7,7 +7,7 @@ from torch import nn
 from tests.training.builders import tiny_config
 from ubn_sweep.nn import UnifiedBatchNorm2d
 from ubn_sweep.training.config import ModelConfig, NormConfig
-from ubn_sweep.training.models import apply_norm, build_model
+from ubn_sweep.training.models.build import apply_norm, build_model
 
 
 def build(name, *, size=32, channels=3, classes=10, **keys):
@@ -113,7 +113,7 @@ def test_relatives_by_their_names(name, model_name):
 
 
 def test_ubn_without_its_parts_trains_as_batchnorm_does():
-    from ubn_sweep.training.run import TrainingRun
+    from ubn_sweep.training.classification.run import TrainingRun
 
     plain = {"name": "ubn", "gate": False, "threshold": None, "centering": False, "scaling": None}
     plain["affine"] = "pointwise"

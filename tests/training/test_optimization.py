@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ubn_sweep.training.config import OptimizerConfig
-from ubn_sweep.training.images import batch_ends
+from ubn_sweep.training.data.images import batch_ends
 from ubn_sweep.training.optimization import build_optimizer, learning_rate
 
 

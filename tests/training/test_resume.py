@@ -15,7 +15,7 @@ from tests.training.test_run import same, weights
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.training import CHECKPOINT_FILE
-from ubn_sweep.training.run import TrainingRun
+from ubn_sweep.training.classification.run import TrainingRun
 
 UNTIMED = {"epoch_s", "images_per_s"}
 

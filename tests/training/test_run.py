@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.training.builders import tiny_config
-from ubn_sweep.training.run import TrainingRun
+from ubn_sweep.training.classification.run import TrainingRun
 
 GATED = {"name": "ubn", "threshold": 0.3}
 COMMON = {

@@ -11,12 +11,13 @@ from rich.table import Table
 
 from ubn_sweep import schema
 from ubn_sweep.commands.common import home_folder
-from ubn_sweep.live import console, print_json
-from ubn_sweep.sweep import launch, preview
-from ubn_sweep.sweep.describe import describe_space, first_trials, rung_epochs, show
-from ubn_sweep.sweep.spec import load_spec
-from ubn_sweep.tracking.journal import read_journal
-from ubn_sweep.tracking.store import find_sweep
+from ubn_sweep.commands.live import console, print_json
+from ubn_sweep.records.folder import find_sweep
+from ubn_sweep.records.journal import read_journal
+from ubn_sweep.sweep.explaining import preview
+from ubn_sweep.sweep.explaining.describe import describe_space, first_trials, rung_epochs, show
+from ubn_sweep.sweep.running import launch
+from ubn_sweep.sweep.spec.loading import load_spec
 
 
 def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> None:

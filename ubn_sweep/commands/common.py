@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from ubn_sweep.live import console
-from ubn_sweep.sweep.launch import recorded_spec
-from ubn_sweep.sweep.spec import SweepSpec
-from ubn_sweep.sweep.stores import put_onto_parent_run
-from ubn_sweep.tracking.journal import read_journal
-from ubn_sweep.tracking.store import SweepFolder, default_home
+from ubn_sweep.commands.live import console
+from ubn_sweep.records.folder import SweepFolder, default_home
+from ubn_sweep.records.journal import read_journal
+from ubn_sweep.sweep.running.copies import put_onto_parent_run
+from ubn_sweep.sweep.running.launch import recorded_spec
+from ubn_sweep.sweep.spec.spec import SweepSpec
 
 if TYPE_CHECKING:
     from ubn_sweep.landscape import LandscapeReport

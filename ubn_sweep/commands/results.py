@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
+from ubn_sweep.commands.live import console, print_json
 from ubn_sweep.errors import UserError
-from ubn_sweep.live import console, print_json
-from ubn_sweep.sweep.follow import tracking_uri as uri_of
-from ubn_sweep.sweep.stores import deliver_all, run_ids
-from ubn_sweep.tracking.store import SweepFolder, existing_sweeps, find_sweep
+from ubn_sweep.records.folder import SweepFolder, existing_sweeps, find_sweep
+from ubn_sweep.sweep.running.copies import deliver_all, run_ids
+from ubn_sweep.sweep.running.copies import tracking_uri as uri_of
 
 
 def map_landscape(sweep: str, *, home: Path | None, as_json: bool) -> None:
@@ -60,7 +60,7 @@ def sync_sweep(
 
 def open_ui(sweep: str | None, *, port: int, home: Path | None) -> None:
     """Serves MLflow's UI on localhost until it is interrupted."""
-    from ubn_sweep.tracking.ui import serve_ui
+    from ubn_sweep.tracking.mlflow.ui import serve_ui
 
     place = home_folder(home)
     if sweep is not None:

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
+from ubn_sweep.commands.live import console, print_json, score, watch_sweep
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError
-from ubn_sweep.live import console, print_json, score, watch_sweep
-from ubn_sweep.sweep import launch
-from ubn_sweep.sweep.describe import show
-from ubn_sweep.sweep.follow import Following, check_tracking, tracking_uri
-from ubn_sweep.sweep.launch import Surroundings, SweepResult
-from ubn_sweep.sweep.spec import SweepSpec, load_spec
-from ubn_sweep.tracking.events import TrialEnded
-from ubn_sweep.tracking.journal import read_journal
-from ubn_sweep.tracking.store import SweepFolder, find_sweep
+from ubn_sweep.records.events import TrialEnded
+from ubn_sweep.records.folder import SweepFolder, find_sweep
+from ubn_sweep.records.journal import read_journal
+from ubn_sweep.sweep.explaining.describe import show
+from ubn_sweep.sweep.running import launch
+from ubn_sweep.sweep.running.copies import Following, check_tracking, tracking_uri
+from ubn_sweep.sweep.running.launch import Surroundings, SweepResult
+from ubn_sweep.sweep.spec.loading import load_spec
+from ubn_sweep.sweep.spec.spec import SweepSpec
 
 if TYPE_CHECKING:
     from ubn_sweep.landscape import LandscapeReport

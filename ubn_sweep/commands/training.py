@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ubn_sweep.commands.common import home_folder
+from ubn_sweep.commands.live import console, duration, print_json
 from ubn_sweep.errors import DivergedError, InterruptedSweepError
 from ubn_sweep.export.final import FinalResult, load_config, prepare_folder, train_for_good
 from ubn_sweep.export.verdict import Verdict, verdict
-from ubn_sweep.live import console, duration, print_json
+from ubn_sweep.records.environment import describe_environment
+from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.schema import to_plain
-from ubn_sweep.sweep.environment import describe_environment
-from ubn_sweep.tracking.client import check_uri
-from ubn_sweep.tracking.final import FinalRun
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.tracking.mlflow.client import check_uri
+from ubn_sweep.tracking.mlflow.final import FinalRun
 from ubn_sweep.training.config import Provenance, TrialConfig
-from ubn_sweep.training.dataset_check import check_dataset
+from ubn_sweep.training.data.check import check_dataset
 
 if TYPE_CHECKING:
-    from ubn_sweep.training.run import TrainingRun
+    from ubn_sweep.training.classification.run import TrainingRun
 
 
 class EpochLines:

@@ -12,12 +12,12 @@ from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
-from ubn_sweep.landscape.ranking import ranked
-from ubn_sweep.landscape.trials import SweepView, TrialView, read_sweep
-from ubn_sweep.tracking.events import SweepStarted, TrialCreated
-from ubn_sweep.tracking.journal import read_journal
-from ubn_sweep.tracking.observations import observations
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.landscape.read import SweepView, TrialView, read_sweep
+from ubn_sweep.landscape.views.ranking import ranked
+from ubn_sweep.records.events import SweepStarted, TrialCreated
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.journal import read_journal
+from ubn_sweep.records.observations import observations
 from ubn_sweep.training.config import Provenance, TrialConfig
 
 

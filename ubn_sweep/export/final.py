@@ -13,7 +13,7 @@ from ubn_sweep.errors import DivergedError, UserError
 from ubn_sweep.training.config import TrialConfig
 
 if TYPE_CHECKING:
-    from ubn_sweep.training.run import TrainingRun
+    from ubn_sweep.training.classification.run import TrainingRun
 
 CHECKPOINT_FOLDER = "checkpoint"
 RESULT_FILE = "result.json"
@@ -69,7 +69,7 @@ def train_for_good(
         UserError: the data is not there, the folder holds another config's training or cannot be written, or the
             training diverged.
     """
-    from ubn_sweep.training.run import TrainingRun
+    from ubn_sweep.training.classification.run import TrainingRun
 
     run = TrainingRun(config, threads=threads, hold_out=False)
     checkpoint = out / CHECKPOINT_FOLDER

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ubn_sweep.landscape.numbers import binomial_error, expected_maximum
+from ubn_sweep.landscape.views.numbers import binomial_error, expected_maximum
 
 Z_95 = 1.96
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from ubn_sweep.landscape.condensation import CondensationView, condensation_view
-from ubn_sweep.landscape.course import CourseView, course_view
-from ubn_sweep.landscape.importance import ImportanceView, importance_view
-from ubn_sweep.landscape.ranking import Ranking, ranking
-from ubn_sweep.landscape.rectifiers import RectifierView, rectifier_view
-from ubn_sweep.landscape.threshold import ThresholdView, threshold_view
-from ubn_sweep.landscape.trials import SweepView, read_sweep
+from ubn_sweep.landscape.read import SweepView, read_sweep
+from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
+from ubn_sweep.landscape.views.course import CourseView, course_view
+from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
+from ubn_sweep.landscape.views.ranking import Ranking, ranking
+from ubn_sweep.landscape.views.rectifiers import RectifierView, rectifier_view
+from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
 
 
 @dataclass(frozen=True, kw_only=True)

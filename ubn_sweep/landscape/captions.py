@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from ubn_sweep.landscape import words
 from ubn_sweep.landscape.analysis import Landscape
-from ubn_sweep.landscape.curve_fit import MIN_POINTS, CurveFit
-from ubn_sweep.landscape.importance import RESAMPLES, SHUFFLES
-from ubn_sweep.landscape.threshold import ThresholdCurve
+from ubn_sweep.landscape.views.curve_fit import MIN_POINTS, CurveFit
+from ubn_sweep.landscape.views.importance import RESAMPLES, SHUFFLES
+from ubn_sweep.landscape.views.threshold import ThresholdCurve
 
 TITLES = {
     "threshold": "Threshold and score",

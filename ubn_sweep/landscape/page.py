@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.captions import Caption, captions
-from ubn_sweep.landscape.ranking import RankedTrial
-from ubn_sweep.landscape.rectifiers import show
-from ubn_sweep.landscape.trials import SweepView
+from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.ranking import RankedTrial
+from ubn_sweep.landscape.views.rectifiers import show
 from ubn_sweep.landscape.words import amount, score_text, summary
 
 ROWS = 12

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ubn_sweep.errors import UserError
-from ubn_sweep.tracking.journal import read_journal
-from ubn_sweep.tracking.observations import write_observations
-from ubn_sweep.tracking.store import SweepFolder
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.journal import read_journal
+from ubn_sweep.records.observations import write_observations
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ubn_sweep.landscape.analysis import Landscape
-from ubn_sweep.landscape.curve_fit import CurveFit
-from ubn_sweep.landscape.ranking import RankedTrial
-from ubn_sweep.landscape.threshold import ThresholdCurve
-from ubn_sweep.landscape.trials import SweepView
+from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.curve_fit import CurveFit
+from ubn_sweep.landscape.views.ranking import RankedTrial
+from ubn_sweep.landscape.views.threshold import ThresholdCurve
 
 
 def summary(landscape: Landscape) -> tuple[str, ...]:

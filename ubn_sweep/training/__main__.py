@@ -16,7 +16,7 @@ from ubn_sweep.errors import UserError
 from ubn_sweep.overrides import apply_overrides
 from ubn_sweep.training import CHECKPOINT_FILE
 from ubn_sweep.training.config import TrialConfig
-from ubn_sweep.training.dataset_check import check_dataset
+from ubn_sweep.training.data.check import check_dataset
 
 BAD_INPUT = 2
 INTERRUPTED = 128 + signal.SIGINT
@@ -106,7 +106,7 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
 
 
 def _train(config: TrialConfig, folder: Path, *, threads: int | None, resume: bool) -> dict[str, Any]:
-    from ubn_sweep.training.run import TrainingRun
+    from ubn_sweep.training.classification.run import TrainingRun
 
     run = TrainingRun(config, threads=threads)
     if resume and (folder / CHECKPOINT_FILE).exists():

@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ubn_sweep.landscape.condensation import CondensationView, LayerMap
 from ubn_sweep.landscape.figures.style import (
     BLUE,
     INK,
@@ -17,7 +16,8 @@ from ubn_sweep.landscape.figures.style import (
     note,
     score_axis,
 )
-from ubn_sweep.landscape.trials import SweepView
+from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.condensation import CondensationView, LayerMap
 
 TITLES = {"similarity": "running similarity", "gate_open": "share of batches with an open gate"}
 MAX_LABELLED_CELLS = 16

@@ -5,7 +5,6 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ubn_sweep.landscape.course import CourseView
 from ubn_sweep.landscape.figures.style import (
     BLUE,
     INK,
@@ -15,8 +14,9 @@ from ubn_sweep.landscape.figures.style import (
     note,
     score_axis,
 )
-from ubn_sweep.landscape.ranking import ranked
-from ubn_sweep.landscape.trials import SweepView
+from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.course import CourseView
+from ubn_sweep.landscape.views.ranking import ranked
 
 
 def draw_course(sweep: SweepView, view: CourseView) -> Figure:

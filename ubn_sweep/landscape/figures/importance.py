@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from ubn_sweep.landscape.figures.style import BLUE, INK, MUTED, PAPER, new_figure, note
-from ubn_sweep.landscape.importance import ImportanceView
+from ubn_sweep.landscape.views.importance import ImportanceView
 
 
 def draw_importance(view: ImportanceView) -> Figure:

@@ -16,9 +16,9 @@ from ubn_sweep.landscape.figures.style import (
     note,
     score_axis,
 )
-from ubn_sweep.landscape.numbers import GroupMean
-from ubn_sweep.landscape.rectifiers import Choice, RectifierView
-from ubn_sweep.landscape.trials import SweepView
+from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.numbers import GroupMean
+from ubn_sweep.landscape.views.rectifiers import Choice, RectifierView
 
 
 def draw_rectifiers(sweep: SweepView, view: RectifierView) -> Figure:

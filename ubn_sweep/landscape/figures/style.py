@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from ubn_sweep.landscape.trials import SweepView
+from ubn_sweep.landscape.read import SweepView
 
 INK = "#1c1e21"
 MUTED = "#6e747c"

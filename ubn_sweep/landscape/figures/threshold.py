@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ubn_sweep.landscape.curve_fit import CurveFit
 from ubn_sweep.landscape.figures.style import (
     BLUE,
     MUTED,
@@ -16,8 +15,9 @@ from ubn_sweep.landscape.figures.style import (
     note,
     score_axis,
 )
-from ubn_sweep.landscape.threshold import ThresholdCurve, ThresholdView
-from ubn_sweep.landscape.trials import SweepView
+from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.curve_fit import CurveFit
+from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
 
 BAND = "#b9d4e6"
 OFF_BAND = "#f3d3bd"

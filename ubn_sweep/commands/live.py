@@ -1,0 +1,157 @@
+"""The terminal while a sweep runs: one live table, or a line now and then where the output is no terminal."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.sweep.deciding.state import SweepState, TrialState
+from ubn_sweep.sweep.explaining.outlook import Outlook, Watcher
+from ubn_sweep.sweep.spec.spec import SweepSpec
+
+REFRESH_S = 0.5
+LINE_EVERY_S = 10.0
+MOST_ROWS = 12
+SHORT = {
+    "norm.threshold": "threshold",
+    "norm.momentum": "momentum",
+    "norm.similarity_momentum": "sim. mom.",
+    "norm.kernel_size": "kernel",
+    "training.batch_size": "batch",
+}
+console = Console(stderr=True, highlight=False)
+Notice = Callable[[], str | None]
+
+
+@contextmanager
+def watch_sweep(state: SweepState, folder: SweepFolder, *, notice: Notice = lambda: None) -> Iterator[None]:
+    """Shows a sweep until the block ends; `notice` may add a line, on tracking that lags behind for example."""
+    watcher = Watcher(state)
+    over = threading.Event()
+    show = _show_live if console.is_terminal else _show_lines
+    thread = threading.Thread(target=show, args=(watcher, state.spec, folder, notice, over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=5)
+
+
+def _show_live(
+    watcher: Watcher, spec: SweepSpec, folder: SweepFolder, notice: Notice, over: threading.Event
+) -> None:
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        while True:
+            live.update(render(watcher.look(), spec, folder, notice()), refresh=True)
+            if over.wait(REFRESH_S):
+                break
+        live.update(render(watcher.look(), spec, folder, notice()), refresh=True)
+
+
+def _show_lines(
+    watcher: Watcher, spec: SweepSpec, folder: SweepFolder, notice: Notice, over: threading.Event
+) -> None:
+    shown_s, ended = -LINE_EVERY_S, -1
+    while not over.wait(REFRESH_S):
+        outlook = watcher.look()
+        if outlook.ended != ended and time.monotonic() - shown_s >= LINE_EVERY_S:
+            console.print(summary_line(outlook, spec), soft_wrap=True)
+            shown_s, ended = time.monotonic(), outlook.ended
+    console.print(summary_line(watcher.look(), spec), soft_wrap=True)
+
+
+def summary_line(outlook: Outlook, spec: SweepSpec) -> str:
+    """Progress, time left and the best so far, in one line."""
+    counts = ", ".join(f"{n} {status}" for status, n in outlook.counts.items() if n)
+    left = (
+        f"about {duration(outlook.left_s)} left" if outlook.left_s is not None else "time left not known yet"
+    )
+    best = (
+        f"; best {score(outlook.best, spec)} (trial {outlook.best.number})"
+        if outlook.best is not None
+        else ""
+    )
+    return f"{outlook.ended}/{outlook.total} trials ({counts or 'none ended'}), {left}{best}"
+
+
+def render(outlook: Outlook, spec: SweepSpec, folder: SweepFolder, notice: str | None) -> Any:
+    """The live table."""
+    head = Text.assemble((spec.name, "bold"), f"  {folder.path}", style="default")
+    bar = Table.grid(padding=(0, 2))
+    left = f"{duration(outlook.left_s)} left" if outlook.left_s is not None else "…"
+    bar.add_row(
+        ProgressBar(total=outlook.total, completed=outlook.ended, width=32),
+        f"{outlook.ended}/{outlook.total} trials",
+        f"{duration(outlook.elapsed_s)} gone, {left}",
+        f"{outlook.epochs_per_s:.1f} epochs/s",
+    )
+    counts = Text("  ".join(f"{n} {status}" for status, n in outlook.counts.items()), style="dim")
+    parts: list[Any] = [head, bar, counts, _trials(outlook, spec)]
+    if notice is not None:
+        parts.append(Text(notice, style="yellow"))
+    return Group(*parts)
+
+
+def duration(seconds: float | None) -> str:
+    """1 h 05 min, 3 min 20 s, 12 s."""
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+def score(trial: TrialState, spec: SweepSpec) -> str:
+    """A trial's objective as people read it: accuracies in percent."""
+    value = trial.metrics.get(spec.objective.metric, float("nan"))
+    return f"{value:.2%}" if spec.objective.metric == "val_top1" else f"{value:.4f}"
+
+
+def _trials(outlook: Outlook, spec: SweepSpec) -> Table:
+    keys = list(spec.space)
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
+    for name in ("", "trial", "epoch", spec.objective.metric):
+        table.add_column(name, justify="right", no_wrap=True)
+    for key in keys:
+        table.add_column(
+            SHORT.get(key, key.split(".", 1)[1]), justify="right", overflow="ellipsis", no_wrap=True
+        )
+    if outlook.best is not None:
+        table.add_row("best", *_cells(outlook.best, spec, keys), style="green")
+    for trial in outlook.running[:MOST_ROWS]:
+        table.add_row("", *_cells(trial, spec, keys))
+    if len(outlook.running) > MOST_ROWS:
+        table.add_row("", "…", f"{len(outlook.running) - MOST_ROWS} more")
+    return table
+
+
+def _cells(trial: TrialState, spec: SweepSpec, keys: list[str]) -> list[str]:
+    value = score(trial, spec) if trial.epoch else "–"
+    values = [_short(trial.params[key]) if key in trial.params else "–" for key in keys]
+    return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", value, *values]
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def print_json(content: dict[str, Any]) -> None:
+    """The machine-readable end: one object on one line."""
+    print(json.dumps(content, allow_nan=False), flush=True)

@@ -1,0 +1,90 @@
+"""The rectifier choices, one by one: how the trials with each value scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ubn_sweep.landscape.read import SweepView, TrialView
+from ubn_sweep.landscape.views.numbers import GroupMean, group_mean
+from ubn_sweep.landscape.views.threshold import common_epoch, reached
+
+TITLES = {
+    "gate": "statistics gate",
+    "centering": "centering",
+    "scaling": "scaling",
+    "affine": "affine",
+    "kernel_size": "kernel size",
+    "name": "layer",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChoiceGroup:
+    """The trials that share one value of one choice."""
+
+    value: str
+    finished: tuple[float, ...]
+    """Scores at the full budget."""
+    finished_mean: GroupMean | None
+    early: tuple[float, ...]
+    """Scores at the common epoch, of all trials that reached it."""
+    early_mean: GroupMean | None
+    stopped: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One rectifier choice that the sweep varied."""
+
+    name: str
+    title: str
+    groups: tuple[ChoiceGroup, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RectifierView:
+    """All choices, and the epoch of the early scores."""
+
+    early_epoch: int | None
+    choices: tuple[Choice, ...]
+
+
+def rectifier_view(sweep: SweepView) -> RectifierView:
+    """Groups the trials by each choice with at least two values among those with a score."""
+    epoch = common_epoch(sweep)
+    choices = [_choice(sweep, name, epoch) for name in TITLES]
+    return RectifierView(
+        early_epoch=epoch, choices=tuple(choice for choice in choices if len(choice.groups) > 1)
+    )
+
+
+def _choice(sweep: SweepView, name: str, epoch: int | None) -> Choice:
+    having = [trial for trial in sweep.trials if trial.curve and name in trial.norm]
+    values = sorted({show(trial.norm[name]) for trial in having})
+    groups = [_group(sweep, name, value, epoch) for value in values]
+    return Choice(name=name, title=TITLES[name], groups=tuple(groups))
+
+
+def _group(sweep: SweepView, name: str, value: str, epoch: int | None) -> ChoiceGroup:
+    def mine(trial: TrialView) -> bool:
+        return name in trial.norm and show(trial.norm[name]) == value
+
+    finished = [trial.score for trial in sweep.finished if mine(trial)]
+    early = [] if epoch is None else [t.curve[epoch] for t in reached(sweep, epoch) if mine(t)]
+    return ChoiceGroup(
+        value=value,
+        finished=tuple(finished),
+        finished_mean=group_mean(finished),
+        early=tuple(early),
+        early_mean=group_mean(early),
+        stopped=sum(mine(trial) for trial in sweep.unfinished),
+    )
+
+
+def show(value: object) -> str:
+    """A value as the report writes it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return str(value)

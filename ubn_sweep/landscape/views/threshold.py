@@ -1,0 +1,146 @@
+"""The feature condensation threshold against the objective: the number that the paper sets by hand.
+
+Arxiv 2311.15993, section 4.3.2, sees no simple relation between threshold and accuracy, and its limitations name
+the threshold's setting as the method's cost. So the curve here claims a shape only where the trials show one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ubn_sweep.landscape.read import SweepView, TrialView
+from ubn_sweep.landscape.views.curve_fit import MIN_POINTS, CurveFit, TooFew, fit_curve
+from ubn_sweep.landscape.views.numbers import GroupMean, group_mean, welch_difference
+
+KEY = "norm.threshold"
+COMMON_SHARE = 0.75
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One trial with the gate on."""
+
+    trial: int
+    threshold: float
+    score: float
+    epoch: int
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdCurve:
+    """Scores over the threshold at one epoch, all points of the same epoch."""
+
+    epoch: int
+    points: tuple[Point, ...]
+    fit: CurveFit | TooFew
+    gate_off: tuple[float, ...]
+    """Scores, at the same epoch, of the trials whose gate is off."""
+    gate_off_mean: GroupMean | None
+    gain: tuple[float, float] | None
+    """Mean score of the trials in the fit's optimum range less that of the gate off, in the objective's unit, and
+    half the width of its 95% interval; None with fewer than three trials on a side, or without a shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdView:
+    """All of it."""
+
+    varied: bool
+    low: float
+    high: float
+    log: bool
+    full: ThresholdCurve
+    """Finished trials at the full budget."""
+    early: ThresholdCurve | None
+    """All trials that reached a common earlier epoch, so that early stopping has selected none of them."""
+    stopped: tuple[Point, ...]
+    """The others at their last epoch: shown, never fitted with the finished ones."""
+
+
+def threshold_view(sweep: SweepView) -> ThresholdView:
+    """Threshold against the objective: finished, stopped, and at a common epoch."""
+    gated = [trial for trial in sweep.trials if _threshold(trial) is not None]
+    values = [_threshold(trial) or 0.0 for trial in gated]
+    parameter = sweep.space.get(KEY, {})
+    low = float(parameter.get("low", min(values, default=0.0)))
+    high = float(parameter.get("high", max(values, default=1.0)))
+    low, high = min([low, *values]), max([high, *values])
+    log = bool(parameter.get("log", False)) and low > 0
+    scale = (low, high, log)
+    finished = {trial.number for trial in sweep.finished}
+    epoch = common_epoch(sweep)
+    others = [trial for trial in sweep.unfinished if _threshold(trial) is not None]
+    stopped = [_point(trial, max(trial.curve)) for trial in others]
+    return ThresholdView(
+        varied=len(set(values)) > 1,
+        low=low,
+        high=high,
+        log=log,
+        full=_curve(sweep, [t for t in sweep.trials if t.number in finished], sweep.max_epochs, scale),
+        early=None if epoch is None else _curve(sweep, reached(sweep, epoch), epoch, scale),
+        stopped=tuple(stopped),
+    )
+
+
+def common_epoch(sweep: SweepView) -> int | None:
+    """The last epoch before the full budget that three quarters of the scored trials reached; None without one.
+
+    At that epoch nearly all trials compare as equals, while those that finished were selected by early stopping.
+    """
+    scored = [trial for trial in sweep.trials if trial.curve]
+    enough = max(MIN_POINTS, COMMON_SHARE * len(scored))
+    for epoch in range(sweep.max_epochs - 1, 0, -1):
+        if len(reached(sweep, epoch)) >= enough:
+            return epoch
+    return None
+
+
+def reached(sweep: SweepView, epoch: int) -> list[TrialView]:
+    """Trials with a score at that epoch."""
+    return [trial for trial in sweep.trials if epoch in trial.curve]
+
+
+def _curve(
+    sweep: SweepView, trials: list[TrialView], epoch: int, scale: tuple[float, float, bool]
+) -> ThresholdCurve:
+    low, high, log = scale
+    points = [_point(trial, epoch) for trial in trials if _threshold(trial) is not None]
+    fit = fit_curve(
+        [point.threshold for point in points],
+        [point.score for point in points],
+        low=low,
+        high=high,
+        log=log,
+        mode=sweep.mode,
+    )
+    off = [trial.curve[epoch] for trial in trials if trial.norm.get("gate") is False]
+    gain = None
+    if isinstance(fit, CurveFit) and fit.shape_is_shown:
+        inside = [p.score for p in points if fit.optimum_low <= p.threshold <= fit.optimum_high]
+        gain = welch_difference(inside, off)
+    return ThresholdCurve(
+        epoch=epoch,
+        points=tuple(points),
+        fit=fit,
+        gate_off=tuple(off),
+        gate_off_mean=group_mean(off),
+        gain=gain,
+    )
+
+
+def _point(trial: TrialView, epoch: int) -> Point:
+    threshold = _threshold(trial)
+    assert threshold is not None
+    return Point(
+        trial=trial.number,
+        threshold=threshold,
+        score=trial.curve[epoch],
+        epoch=epoch,
+        status=trial.status,
+    )
+
+
+def _threshold(trial: TrialView) -> float | None:
+    value = trial.norm.get("threshold")
+    return float(value) if isinstance(value, int | float) and trial.norm.get("gate") is not False else None

@@ -1,0 +1,138 @@
+"""What happens in a sweep, as records. The journal holds them in order; everything else is made from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+Status = Literal["completed", "stopped", "failed", "diverged"]
+STATUSES: tuple[str, ...] = get_args(Status)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepStarted:
+    """The first record: what is swept, by which code."""
+
+    time_s: float
+    """Seconds since the epoch, as in all records."""
+    sweep_id: str
+    """Unique for ever; names may be used again in other folders."""
+    name: str
+    spec: dict[str, Any]
+    """The whole checked spec, as plain mappings."""
+    environment: dict[str, Any] = field(default_factory=dict)
+    """git_revision, python, versions of the libraries, platform."""
+    task: dict[str, Any] = field(default_factory=dict)
+    """A TaskRecord, as plain mappings; empty in journals of version 0.1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptStarted:
+    """The sweep's process started, for the first time or again after a kill."""
+
+    time_s: float
+    attempt: int
+    """From 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorTrial:
+    """A finished trial of an earlier sweep that the sampler learns from. It is no trial of this sweep."""
+
+    time_s: float
+    sweep: str
+    trial: int
+    params: dict[str, Any]
+    values: dict[int, float]
+    """Epoch -> objective, higher is better."""
+    status: Status
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialCreated:
+    """A trial was sampled."""
+
+    time_s: float
+    trial: int
+    """Its number in the sweep, from 0, without gaps."""
+    params: dict[str, Any]
+    """Dotted key -> value, of the parameters that are active in this trial."""
+    config: dict[str, Any]
+    """The whole trial config that follows from them."""
+    origin: str
+    """`warm start: paper` and `warm start: bn` for the first ones, else the sampler's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochReported:
+    """A trial finished an epoch."""
+
+    time_s: float
+    trial: int
+    epoch: int
+    """From 1."""
+    metrics: dict[str, float]
+    """val_top1 and val_top5 (0 to 1), val_loss, val_examples, train_loss, train_top1, lr, epoch_s, similarity (mean
+    over the layers), gate_open (share of batches, mean over the layers), similarity/<layer>, gate_open/<layer>;
+    over several repeats their means, and val_top1_std."""
+    checkpoint: str | None = None
+    """Folder that the trial can continue from after this epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEnded:
+    """A trial is over for good."""
+
+    time_s: float
+    trial: int
+    status: Status
+    epoch: int
+    """The last one reported; 0 where there was none."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepEnded:
+    """All trials of the sweep are over."""
+
+    time_s: float
+
+
+Event = SweepStarted | AttemptStarted | PriorTrial | TrialCreated | EpochReported | TrialEnded | SweepEnded
+
+_NAMES: dict[str, type] = {
+    "sweep": SweepStarted,
+    "attempt": AttemptStarted,
+    "prior": PriorTrial,
+    "trial": TrialCreated,
+    "epoch": EpochReported,
+    "end": TrialEnded,
+    "sweep_end": SweepEnded,
+}
+_NAME_OF = {kind: name for name, kind in _NAMES.items()}
+
+
+def to_dict(event: Event) -> dict[str, Any]:
+    """The event as a JSON object with its kind under `event`."""
+    return {"event": _NAME_OF[type(event)], **dataclasses.asdict(event)}
+
+
+def from_dict(content: dict[str, Any]) -> Event:
+    """The inverse of to_dict. Fields that this version does not know are passed over, so that it reads later ones.
+
+    Raises:
+        ValueError: the kind is unknown, or a field is missing.
+    """
+    kind = _NAMES.get(content.get("event", ""))
+    if kind is None:
+        raise ValueError(f"unknown kind of record {content.get('event')!r}; known: {', '.join(_NAMES)}")
+    names = {item.name for item in dataclasses.fields(kind)}
+    fields = {key: value for key, value in content.items() if key in names}
+    if kind is PriorTrial:  # JSON turns the epochs into text
+        fields["values"] = {int(epoch): value for epoch, value in fields["values"].items()}
+    try:
+        event: Event = kind(**fields)
+    except TypeError as error:
+        raise ValueError(f"a {content['event']} record lacks a field: {error}") from error
+    return event

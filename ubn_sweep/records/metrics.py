@@ -1,0 +1,53 @@
+"""What a trial is measured by: a metric's name, unit and direction, and how people read its values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["max", "min"]
+SHARE = "share"
+"""The unit of counted examples: 0 to 1, written in percent, with a binomial error where the count is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A number that a task reports, or states of a trained model."""
+
+    name: str
+    """As reported: `val_top1`."""
+    label: str
+    """As figures and tables write it: `validation accuracy`."""
+    direction: Direction
+    """Which way is better."""
+    unit: str = ""
+    """`share`, or what stands behind the number (`s`, `mg/dl`); empty for a bare number."""
+    count: str | None = None
+    """Of a share: the metric that says of how many examples."""
+    test: str | None = None
+    """The same on the test set, as the final training reports it."""
+
+    @property
+    def is_share(self) -> bool:
+        return self.unit == SHARE
+
+    @property
+    def spread(self) -> str:
+        """The metric that holds its standard deviation over repeats."""
+        return f"{self.name}_std"
+
+    def better(self, value: float) -> float:
+        """The value turned so that higher is better."""
+        return value if self.direction == "max" else -value
+
+    def text(self, value: float, digits: int = 2) -> str:
+        """`93.21%`, `0.4217`, `3.914 s`; `digits` are those of percents."""
+        if self.is_share:
+            return f"{value:.{digits}%}"
+        return f"{value:.4g} {self.unit}".rstrip()
+
+    def difference(self, value: float) -> str:
+        """A difference of two values: in points where they are shares."""
+        if self.is_share:
+            return f"{100 * value:.2f} points"
+        return f"{value:.3g} {self.unit}".rstrip()

@@ -1,0 +1,191 @@
+"""All that a sweep observed, as one table: a row for each trial and epoch.
+
+Columns, in this order:
+
+    trial, epoch    int32    a trial without any epoch has one row, with epoch 0 and null metrics
+    status          string   of the trial: completed, stopped, failed or diverged; running before its end
+    last_epoch      int32    of the trial; 0 where it reported none
+    origin          string   `warm start: paper`, `warm start: bn`, or the sampler's name
+    time_s          float64  when the row was recorded, in seconds since 1970
+    params.<key>             one for each parameter that any trial varied: its value, null where inactive
+    config.<key>             norm.* and training.batch_size as trained, varied or fixed; null: no effect
+    metrics.<name>  float64  null where not reported; NaN is kept
+
+A params or config column is bool, int64, float64 (also where whole and real numbers meet) or string.
+In a string column a value that is itself null, such as `scaling: null`, is the text `none`, and so kept apart
+from "inactive"; name, scaling and affine of the norm are strings even where they are `none` throughout.
+Other columns without any value are float64. Keys are dotted, as in the trial config.
+Rows are sorted by trial, then epoch.
+
+The schema's metadata tells the sweep: read it with `origin_of(table)`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ubn_sweep.dotted import as_text, flatten
+from ubn_sweep.errors import UserError
+from ubn_sweep.records.events import EpochReported, Event, SweepStarted, TrialCreated, TrialEnded
+
+CONFIG_SECTION = "norm."
+CONFIG_KEYS = ("training.batch_size",)
+TEXT_KEYS = ("norm.name", "norm.scaling", "norm.affine")
+METADATA_KEY = b"ubn_sweep"
+INACTIVE = object()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOrigin:
+    """Where a table of observations came from."""
+
+    sweep: str
+    sweep_id: str
+    spec: dict[str, Any]
+    objective: str
+    """Name of the metric, without `metrics.`."""
+    mode: str
+    """max or min."""
+
+
+@dataclass(kw_only=True)
+class _Trial:
+    created: TrialCreated
+    epochs: dict[int, EpochReported] = field(default_factory=dict)
+    ended: TrialEnded | None = None
+
+
+def observations(events: Iterable[Event]) -> pa.Table:
+    """The table of a sweep's events, of any part of them from its start on.
+
+    Raises:
+        UserError: the events do not begin with the sweep's record.
+    """
+    started, trials = _gather(events)
+    rows = [(index, row) for index, trial in enumerate(trials) for row in _rows(trial)]
+    columns = _fixed_columns(trials, rows)
+    of_trial = pa.array([index for index, _ in rows], pa.int64())
+    for name, column in _parameter_columns(trials).items():
+        columns[name] = column.take(of_trial)
+    columns |= _metric_columns([row for _, row in rows])
+    objective = started.spec["objective"]
+    origin = {
+        "sweep": started.name,
+        "sweep_id": started.sweep_id,
+        "spec": started.spec,
+        "objective": objective["metric"],
+        "mode": objective["mode"],
+    }
+    return pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(origin).encode()})
+
+
+def write_observations(events: Iterable[Event], path: Path) -> pa.Table:
+    """Writes the table as Parquet, beside its place and renamed, so that a reader finds a whole file."""
+    table = observations(events)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        pq.write_table(table, beside, compression="zstd")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return table
+
+
+def origin_of(table: pa.Table) -> SweepOrigin:
+    """The sweep that a table tells of.
+
+    Raises:
+        UserError: the table was not written by this module.
+    """
+    content = (table.schema.metadata or {}).get(METADATA_KEY)
+    if content is None:
+        raise UserError("the table does not tell its sweep: write it again with `ubn-sweep landscape SWEEP`")
+    return SweepOrigin(**json.loads(content))
+
+
+def _gather(events: Iterable[Event]) -> tuple[SweepStarted, list[_Trial]]:
+    started: SweepStarted | None = None
+    trials: dict[int, _Trial] = {}
+    for event in events:
+        if isinstance(event, SweepStarted):
+            started = event
+        elif isinstance(event, TrialCreated):
+            trials[event.trial] = _Trial(created=event)
+        elif isinstance(event, EpochReported):
+            trials[event.trial].epochs[event.epoch] = event
+        elif isinstance(event, TrialEnded):
+            trials[event.trial].ended = event
+    if started is None:
+        raise UserError("the journal does not begin with the sweep's record: run the sweep anew")
+    return started, [trials[number] for number in sorted(trials)]
+
+
+def _rows(trial: _Trial) -> list[EpochReported]:
+    if trial.epochs:
+        return [trial.epochs[epoch] for epoch in sorted(trial.epochs)]
+    last = trial.created if trial.ended is None else trial.ended
+    return [EpochReported(time_s=last.time_s, trial=trial.created.trial, epoch=0, metrics={})]
+
+
+def _fixed_columns(trials: list[_Trial], rows: list[tuple[int, EpochReported]]) -> dict[str, pa.Array]:
+    statuses = ["running" if trial.ended is None else trial.ended.status for trial in trials]
+    lasts = [max(trial.epochs, default=0) for trial in trials]
+    return {
+        "trial": pa.array([row.trial for _, row in rows], pa.int32()),
+        "epoch": pa.array([row.epoch for _, row in rows], pa.int32()),
+        "status": pa.array([statuses[index] for index, _ in rows], pa.string()),
+        "last_epoch": pa.array([lasts[index] for index, _ in rows], pa.int32()),
+        "origin": pa.array([trials[index].created.origin for index, _ in rows], pa.string()),
+        "time_s": pa.array([row.time_s for _, row in rows], pa.float64()),
+    }
+
+
+def _parameter_columns(trials: list[_Trial]) -> dict[str, pa.Array]:
+    """One value a trial, by the column's name."""
+    sampled = [trial.created.params for trial in trials]
+    configs = [flatten(trial.created.config) for trial in trials]
+    columns = {f"params.{key}": _column(key, sampled) for key in _keys(sampled)}
+    for key in _keys(configs):
+        if key.startswith(CONFIG_SECTION) or key in CONFIG_KEYS:
+            columns[f"config.{key}"] = _column(key, configs)
+    return columns
+
+
+def _metric_columns(rows: list[EpochReported]) -> dict[str, pa.Array]:
+    return {
+        f"metrics.{name}": pa.array([row.metrics.get(name) for row in rows], pa.float64())
+        for name in _keys([row.metrics for row in rows])
+    }
+
+
+def _keys(contents: Iterable[Mapping[str, Any]]) -> list[str]:
+    """All keys, in the order in which they first appear."""
+    return list(dict.fromkeys(key for content in contents for key in content))
+
+
+def _column(key: str, contents: list[dict[str, Any]]) -> pa.Array:
+    values = [content.get(key, INACTIVE) for content in contents]
+    kind = _kind(key, values)
+    if kind != pa.string():
+        return pa.array([None if value is INACTIVE else value for value in values], kind)
+    return pa.array([None if value is INACTIVE else as_text(value) for value in values], kind)
+
+
+def _kind(key: str, values: list[Any]) -> pa.DataType:
+    kinds = {type(value) for value in values if value is not INACTIVE and value is not None}
+    if key in TEXT_KEYS or not kinds <= {bool, int, float}:
+        return pa.string()
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int}:
+        return pa.int64()
+    return pa.string() if bool in kinds else pa.float64()

@@ -1,0 +1,73 @@
+"""What a sweep's parent run shows: the best so far, and how many trials ended in which way."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+from ubn_sweep.records.events import STATUSES, EpochReported, Event, SweepStarted, TrialEnded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The leading trial. Full budget comes first: scores at different epochs do not compare."""
+
+    trial: int
+    completed: bool
+    score: float
+    """Turned so that higher is better."""
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        return self.completed, self.score
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """Adds up events. Copies are independent."""
+
+    started: SweepStarted | None = None
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
+    best: Best | None = None
+    _running: dict[int, float] = field(default_factory=dict)
+    """Trial -> the objective of its last epoch."""
+
+    def copy(self) -> Progress:
+        return replace(self, counts=dict(self.counts), _running=dict(self._running))
+
+    @property
+    def ended(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def objective(self) -> str:
+        return str(self._objective()["metric"])
+
+    def apply(self, event: Event) -> None:
+        if isinstance(event, SweepStarted):
+            self.started = event
+        elif isinstance(event, EpochReported):
+            self._running[event.trial] = event.metrics.get(self.objective, math.nan)
+        elif isinstance(event, TrialEnded):
+            self.counts[event.status] += 1
+            value = self._running.pop(event.trial, math.nan)
+            if event.status in ("completed", "stopped") and math.isfinite(value):
+                mine = Best(
+                    trial=event.trial, completed=event.status == "completed", score=self._sign * value
+                )
+                self.best = mine if self.best is None or mine.rank > self.best.rank else self.best
+
+    def metrics(self) -> dict[str, float]:
+        """The parent run's metrics after a trial's end."""
+        found = {f"trials_{status}": float(count) for status, count in self.counts.items()}
+        if self.best is not None:
+            found[f"best_{self.objective}"] = self._sign * self.best.score
+        return found
+
+    @property
+    def _sign(self) -> int:
+        return -1 if self._objective().get("mode") == "min" else 1
+
+    def _objective(self) -> dict[str, str]:
+        assert self.started is not None, "a journal begins with the sweep's record"
+        return dict(self.started.spec["objective"])

@@ -1,0 +1,158 @@
+"""The sampler's memory: an Optuna study in memory, made from the journal's events, and the next suggestion from it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from ubn_sweep.sweep.deciding.samplers import make_sampler
+from ubn_sweep.sweep.spec.space import Params, Space
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+STUDY = "sweep"
+STATE_OF_STATUS = {
+    "completed": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+    "diverged": TrialState.FAIL,
+}
+FRESH_ATTEMPTS = 200
+"""Random points tried in search of one that no trial had; a space where none turns up counts as exhausted."""
+
+
+class SearchMemory:
+    """All trials so far as the sampler sees them; scores are turned so that higher is better.
+
+    It is in memory because a database that is ahead of, or behind, the sweep makes restarts inexact; the journal
+    rebuilds it. What trial n gets depends on the seed, n and the trials before alone.
+    """
+
+    def __init__(self, space: Space, *, sampler: str, seed: int, rung_levels: tuple[int, ...]) -> None:
+        self._space = space
+        self._seed = seed
+        self._storage = InMemoryStorage()
+        self._sampler = make_sampler(sampler, seed=seed, rung_levels=rung_levels)
+        study = optuna.create_study(
+            storage=self._storage, study_name=STUDY, direction="maximize", sampler=self._sampler
+        )
+        self._study_id = study._study_id
+        self._name = sampler
+        self._open: int | None = None
+        """A trial of the study that has no params yet."""
+        self._ids: dict[int, int] = {}
+        self._last: dict[int, float] = {}
+        self._seen: set[str] = set()
+
+    def add(self, number: int, params: Params) -> None:
+        """A trial starts."""
+        self._seen.add(_identity(params))
+        if self._open is None:
+            self._ids[number] = self._create(params, TrialState.RUNNING)
+            return
+        self._ids[number], self._open = self._open, None
+        values, distributions = self._space.to_optuna(params)
+        for name, value in values.items():
+            distribution = distributions[name]
+            self._storage.set_trial_param(
+                self._ids[number], name, distribution.to_internal_repr(value), distribution
+            )
+
+    def report(self, number: int, epoch: int, score: float) -> None:
+        """A trial finished an epoch with a finite score."""
+        self._storage.set_trial_intermediate_value(self._ids[number], epoch, score)
+        self._last[number] = score
+
+    def end(self, number: int, status: str) -> None:
+        """A trial is over; one without a score has failed, whatever else it was."""
+        score = self._last.pop(number, None)
+        state = STATE_OF_STATUS[status] if score is not None else TrialState.FAIL
+        values = None if state == TrialState.FAIL or score is None else [score]
+        self._storage.set_trial_state_values(self._ids[number], state, values)
+
+    def add_prior(self, params: Params, scores: dict[int, float], status: str) -> None:
+        """A finished trial of an earlier sweep. It may be sampled again: its result is not this sweep's."""
+        state = STATE_OF_STATUS[status] if scores else TrialState.FAIL
+        value = scores[max(scores)] if scores and state != TrialState.FAIL else None
+        self._create(params, state, scores, value)
+
+    def suggest(self, number: int) -> tuple[Params, str] | None:
+        """Params that no trial of the sweep has had, and who suggested them; None where the space is exhausted.
+
+        They belong to the trial that `add` is called for next.
+        """
+        self._open = self._storage.create_new_trial(self._study_id)
+        params = self._sample(self._sampler)
+        if not self.has_seen(params):
+            return params, self._name
+        for attempt in range(FRESH_ATTEMPTS):
+            params = self._sample(RandomSampler(seed=_mixed(self._seed, number, attempt)))
+            if not self.has_seen(params):
+                return params, "random, to avoid a duplicate"
+        self._storage.set_trial_state_values(self._open, TrialState.FAIL)
+        self._open = None
+        return None
+
+    def has_seen(self, params: Params) -> bool:
+        return _identity(params) in self._seen
+
+    def trials(self) -> list[FrozenTrial]:
+        """The study's trials, priors included."""
+        return self._storage.get_all_trials(self._study_id)
+
+    def _sample(self, sampler: BaseSampler) -> Params:
+        # A study object of its own for each suggestion: it caches the list of trials.
+        study = optuna.load_study(study_name=STUDY, storage=self._storage, sampler=sampler)
+        assert self._open is not None
+        trial = self._storage.get_trial(self._open)
+        space = sampler.infer_relative_search_space(study, trial)
+        relative = sampler.sample_relative(study, trial, space)
+
+        def ask(name: str, distribution: BaseDistribution) -> Any:
+            if name in relative and distribution.single() is False:
+                value = relative[name]
+            elif distribution.single():
+                value = distribution.to_external_repr(_only_value(distribution))
+            else:
+                value = sampler.sample_independent(study, trial, name, distribution)
+            return value
+
+        return self._space.sample(ask)
+
+    def _create(
+        self,
+        params: Params,
+        state: TrialState,
+        scores: dict[int, float] | None = None,
+        value: float | None = None,
+    ) -> int:
+        values, distributions = self._space.to_optuna(params)
+        trial = create_trial(
+            state=state,
+            params=values,
+            distributions=distributions,
+            intermediate_values=scores or {},
+            value=value,
+        )
+        return self._storage.create_new_trial(self._study_id, template_trial=trial)
+
+
+def _only_value(distribution: BaseDistribution) -> float:
+    low = getattr(distribution, "low", None)
+    return float(low) if low is not None else 0.0
+
+
+def _identity(params: Params) -> str:
+    return json.dumps(params, sort_keys=True)
+
+
+def _mixed(*numbers: int) -> int:
+    """One 31-bit seed from several numbers."""
+    import numpy as np
+
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0] >> 1)

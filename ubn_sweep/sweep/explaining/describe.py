@@ -1,0 +1,68 @@
+"""A spec in words: what `ubn-sweep validate` shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ubn_sweep.sweep.deciding.rungs import Rungs
+from ubn_sweep.sweep.deciding.warm_starts import warm_starts
+from ubn_sweep.sweep.spec.parameters import (
+    ChoiceParameter,
+    ConstantParameter,
+    FloatParameter,
+    IntParameter,
+    OrderedParameter,
+    Scalar,
+)
+from ubn_sweep.sweep.spec.space import Space, as_list
+from ubn_sweep.sweep.spec.spec import SweepSpec
+
+
+def describe_space(spec: SweepSpec) -> list[tuple[str, str, str]]:
+    """(key, values, condition) of each parameter, in the order in which they are decided."""
+    return [(key, _values(spec.space[key]), _condition(spec.space[key].when)) for key in Space(spec).keys]
+
+
+def rung_epochs(spec: SweepSpec) -> list[int]:
+    """The epochs at which early stopping compares; the last is the full budget."""
+    stopping = spec.early_stopping
+    if stopping is None:
+        return [spec.base.training.epochs]
+    rungs = Rungs(
+        grace_epochs=stopping.grace_epochs,
+        reduction_factor=stopping.reduction_factor,
+        max_epochs=spec.base.training.epochs,
+    )
+    return sorted({*rungs.levels, spec.base.training.epochs})
+
+
+def first_trials(spec: SweepSpec) -> list[tuple[str, dict[str, Any]]]:
+    """The warm starts, by name."""
+    return list(warm_starts(Space(spec))) if spec.search.warm_starts else []
+
+
+def show(value: Scalar) -> str:
+    """A value as YAML writes it; numbers to four digits."""
+    if value is None:
+        return "null"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _values(parameter: Any) -> str:
+    if isinstance(parameter, FloatParameter | IntParameter):
+        scale = ", log" if parameter.log else ""
+        step = f", step {parameter.step}" if parameter.step is not None else ""
+        return f"{parameter.type} {parameter.low} to {parameter.high}{scale}{step}"
+    if isinstance(parameter, ConstantParameter):
+        return f"always {show(parameter.value)}"
+    assert isinstance(parameter, ChoiceParameter | OrderedParameter)
+    separator = " < " if isinstance(parameter, OrderedParameter) else " | "
+    return separator.join(show(value) for value in parameter.values)
+
+
+def _condition(when: dict[str, Any]) -> str:
+    return " and ".join(
+        f"{key} is {' or '.join(show(value) for value in as_list(allowed))}" for key, allowed in when.items()
+    )

@@ -1,0 +1,194 @@
+"""What a sweep will cost, before it starts: early stopping replayed on curves of earlier sweeps, or on a model.
+
+Each replay draws as many learning curves as the sweep has trials and lets simulated workers report them, one epoch
+at a time, to the same Rungs that the sweep will use. The spread is over replays.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ubn_sweep.records.events import EpochReported, Event, TrialEnded
+from ubn_sweep.sweep.deciding.rungs import Rungs
+from ubn_sweep.sweep.spec.spec import ObjectiveConfig, SweepSpec
+
+REPLAYS = 200
+INTERVAL = (5, 95)
+QUALITY_SPREAD, EARLY_SPREAD, NOISE = 0.10, 0.15, 0.01
+"""Of the model's final accuracy, of what it lacks at the start, and from epoch to epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One trial of an earlier sweep: scores by epoch from 1, higher is better, and the seconds of an epoch."""
+
+    scores: tuple[float, ...]
+    epoch_s: float | None
+    complete: bool
+    """False when it was stopped early: its continuation is not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """A mean, and the interval that holds 90% of the replays."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a sweep will cost."""
+
+    trials: int
+    workers: int
+    basis: Literal["curves", "model"]
+    curves: int
+    """How many curves of earlier sweeps it rests on."""
+    epochs: Spread
+    epochs_without_stopping: int
+    completed: Spread
+    trial_hours: Spread | None
+    """Hours of trials, added up; null where nothing says how long an epoch takes."""
+    gpu_hours: Spread | None
+    wall_hours: Spread | None
+
+
+def curves_of(events: Sequence[Event], objective: ObjectiveConfig) -> list[Curve]:
+    """The learning curves of an earlier sweep's trials, failed and diverged ones left out."""
+    ended = {event.trial: event.status for event in events if isinstance(event, TrialEnded)}
+    reports: dict[int, list[EpochReported]] = {}
+    for event in events:
+        if isinstance(event, EpochReported) and ended.get(event.trial) in ("completed", "stopped"):
+            reports.setdefault(event.trial, []).append(event)
+    return [
+        Curve(
+            scores=tuple(objective.score(report.metrics) for report in of_trial),
+            epoch_s=_mean([r.metrics["epoch_s"] for r in of_trial if "epoch_s" in r.metrics]),
+            complete=ended[number] == "completed",
+        )
+        for number, of_trial in reports.items()
+    ]
+
+
+def preview(
+    spec: SweepSpec,
+    *,
+    workers: int,
+    curves: Sequence[Curve] = (),
+    epoch_s: float | None = None,
+    replays: int = REPLAYS,
+    seed: int = 0,
+) -> Preview:
+    """Replays the sweep.
+
+    `workers` trials run at once. With curves of which at least one is complete, trials are drawn from them (one that
+    was stopped goes on as a complete one of about its score did); otherwise from `model_curve`. `epoch_s` overrides
+    what the curves say of an epoch's seconds.
+    """
+    rng = np.random.default_rng(seed)
+    usable = list(curves) if any(curve.complete for curve in curves) else []
+    known_s = [curve.epoch_s for curve in usable if curve.epoch_s is not None]
+    results = []
+    for _ in range(replays):
+        drawn = [_draw(spec, usable, rng) for _ in range(spec.search.trials)]
+        if epoch_s is not None:
+            seconds = [epoch_s] * len(drawn)
+        elif known_s:
+            seconds = [float(rng.choice(known_s)) for _ in drawn]
+        else:
+            seconds = [1.0] * len(drawn)
+        results.append(_replay(spec, drawn, seconds, workers))
+    timed = epoch_s is not None or bool(known_s)
+    epochs, completed, busy_s, wall_s = (
+        np.array(column, dtype=float) for column in zip(*results, strict=True)
+    )
+    gpus = spec.resources.gpus_per_trial
+    return Preview(
+        trials=spec.search.trials,
+        workers=workers,
+        basis="curves" if usable else "model",
+        curves=len(usable),
+        epochs=_spread(epochs),
+        epochs_without_stopping=spec.search.trials * spec.base.training.epochs,
+        completed=_spread(completed),
+        trial_hours=_spread(busy_s / 3600) if timed else None,
+        gpu_hours=_spread(busy_s / 3600 * gpus) if timed and gpus > 0 else None,
+        wall_hours=_spread(wall_s / 3600) if timed else None,
+    )
+
+
+def model_curve(epochs: int, rng: np.random.Generator) -> np.ndarray:
+    """score(e) = q - (q + d) / (1 + e)**r + noise, for e = 1 ... epochs.
+
+    q is normal with deviation QUALITY_SPREAD, d with EARLY_SPREAD, r uniform from 0.5 to 1.5: final quality and early
+    speed are independent, so that curves cross. A stated model, for want of curves; it is no forecast of accuracy.
+    """
+    e = np.arange(1, epochs + 1)
+    quality, early = rng.normal(0.8, QUALITY_SPREAD), rng.normal(0.0, EARLY_SPREAD)
+    rate = rng.uniform(0.5, 1.5)
+    return quality - (quality + early) / (1.0 + e) ** rate + rng.normal(0, NOISE, epochs)
+
+
+def _draw(spec: SweepSpec, curves: Sequence[Curve], rng: np.random.Generator) -> np.ndarray:
+    """The scores of one trial, as many as its full budget has epochs."""
+    epochs = spec.base.training.epochs
+    if not curves:
+        return model_curve(epochs, rng)
+    scores = list(curves[int(rng.integers(len(curves)))].scores)
+    complete = [curve.scores for curve in curves if curve.complete]
+    if len(scores) < epochs:
+        at = len(scores) - 1
+        near = sorted(complete, key=lambda other: abs(other[min(at, len(other) - 1)] - scores[-1]))[:5]
+        donor = near[rng.integers(len(near))]
+        lift = scores[-1] - donor[min(at, len(donor) - 1)]
+        scores += [donor[min(epoch, len(donor) - 1)] + lift for epoch in range(len(scores), epochs)]
+    return np.array(scores[:epochs])
+
+
+def _replay(
+    spec: SweepSpec, curves: Sequence[np.ndarray], seconds: Sequence[float], workers: int
+) -> tuple[int, int, float, float]:
+    """(epochs, completed trials, seconds of trials added up, seconds until the last one ends)."""
+    max_epochs, stopping = spec.base.training.epochs, spec.early_stopping
+    rungs = (
+        Rungs(
+            grace_epochs=stopping.grace_epochs,
+            reduction_factor=stopping.reduction_factor,
+            max_epochs=max_epochs,
+        )
+        if stopping is not None
+        else None
+    )
+    waiting = list(range(len(curves)))[::-1]
+    running: list[tuple[float, int, int]] = []  # when the next epoch ends, trial, that epoch
+    epochs = completed = 0
+    busy_s = now_s = 0.0
+    while waiting or running:
+        while waiting and len(running) < workers:
+            trial = waiting.pop()
+            heapq.heappush(running, (now_s + seconds[trial], trial, 1))
+        now_s, trial, epoch = heapq.heappop(running)
+        epochs += 1
+        busy_s += seconds[trial]
+        score = float(curves[trial][epoch - 1])
+        if epoch >= max_epochs:
+            completed += 1
+        elif rungs is None or not rungs.report(trial, epoch, score):
+            heapq.heappush(running, (now_s + seconds[trial], trial, epoch + 1))
+    return epochs, completed, busy_s, now_s
+
+
+def _spread(values: np.ndarray) -> Spread:
+    low, high = np.percentile(values, INTERVAL)
+    return Spread(mean=float(values.mean()), low=float(low), high=float(high))
+
+
+def _mean(values: list[float]) -> float | None:
+    return float(np.mean(values)) if values else None

@@ -1,0 +1,192 @@
+"""Starts a sweep, or takes up one that was killed, and sees it to its end."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ubn_sweep import schema
+from ubn_sweep.errors import UserError
+from ubn_sweep.records.environment import describe_environment
+from ubn_sweep.records.events import AttemptStarted, Event, SweepEnded, SweepStarted
+from ubn_sweep.records.folder import SweepFolder, existing_sweeps
+from ubn_sweep.records.journal import Journal, read_journal
+from ubn_sweep.sweep.deciding.priors import learn_from
+from ubn_sweep.sweep.deciding.state import SweepState, TrialState
+from ubn_sweep.sweep.running.lock import sweep_lock
+from ubn_sweep.sweep.running.ray.environment import prepare_ray_environment
+from ubn_sweep.sweep.running.trainables import check_trainable
+from ubn_sweep.sweep.spec.loading import spec_from_plain
+from ubn_sweep.sweep.spec.spec import SweepSpec, check_name
+from ubn_sweep.training.data.check import check_dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepResult:
+    """How a sweep stands when its process ends."""
+
+    sweep: str
+    folder: Path
+    counts: dict[str, int]
+    """Trials by how they ended."""
+    best: TrialState | None
+    finished: bool
+    """False when it was interrupted: `ubn-sweep resume` goes on."""
+    exhausted: bool
+    """Whether the space held fewer different configs than trials were asked for."""
+
+
+Watch = Callable[[SweepState, SweepFolder], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a sweep runs in, which is none of the spec's business."""
+
+    ray_address: str | None = None
+    cpus: int | None = None
+    gpus: int | None = None
+    watch: Watch | None = None
+    """Shows the sweep while it runs."""
+    follow: Watch | None = None
+    """Copies the journal to where people look: MLflow, the Optuna storage."""
+
+
+def start_sweep(
+    spec: SweepSpec, *, home: Path, name: str | None, surroundings: Surroundings = Surroundings()
+) -> SweepResult:
+    """Starts a new sweep in a folder of its own.
+
+    Raises:
+        UserError: the name is taken, the folder cannot be written, the data or the trainable is not there.
+    """
+    check_runnable(spec)
+    priors = learn_from(spec, home)
+    folder = new_folder(home, spec.name if name is None else name, may_count_up=name is None)
+    spec = dataclasses.replace(spec, name=folder.name)
+    with sweep_lock(folder.path):
+        folder.spec.write_text(schema.dump_yaml(schema.to_plain(spec)), encoding="utf-8")
+        with Journal(folder.path) as journal:
+            journal.append(
+                SweepStarted(
+                    time_s=time.time(),
+                    sweep_id=uuid.uuid4().hex,
+                    name=folder.name,
+                    spec=schema.to_plain(spec),
+                    environment=describe_environment(),
+                )
+            )
+            state = SweepState(spec, record=journal.append)
+            state.learn(priors)
+            return _run(state, folder, journal, attempt=1, surroundings=surroundings)
+
+
+def resume_sweep(folder: SweepFolder, *, surroundings: Surroundings = Surroundings()) -> SweepResult:
+    """Takes up a sweep from its journal; does nothing where it is finished.
+
+    Raises:
+        UserError: another process runs it, its data has gone, or the journal cannot be read.
+    """
+    with sweep_lock(folder.path), Journal(folder.path) as journal:
+        events = read_journal(folder.path)
+        spec = recorded_spec(events)
+        state = SweepState(spec, record=journal.append)
+        state.replay(events)
+        if not state.finished:
+            check_runnable(spec)
+        attempt = 1 + sum(isinstance(event, AttemptStarted) for event in events)
+        ended = any(isinstance(event, SweepEnded) for event in events)
+        if state.finished and ended:
+            return _result(state, folder)
+        return _run(state, folder, journal, attempt=attempt, surroundings=surroundings)
+
+
+def recorded_spec(events: list[Event]) -> SweepSpec:
+    """The spec that a journal begins with."""
+    if not events or not isinstance(events[0], SweepStarted):
+        raise UserError(
+            "the journal does not begin with the sweep's record: the sweep never started; run it anew"
+        )
+    return spec_from_plain(events[0].spec)
+
+
+def check_runnable(spec: SweepSpec) -> None:
+    """What can be known before anything starts: that the data and the trainable are there."""
+    check_dataset(spec.base.dataset)
+    check_trainable(spec.trainable)
+
+
+def new_folder(home: Path, name: str, *, may_count_up: bool) -> SweepFolder:
+    """Creates the folder of a new sweep; `name-2`, `name-3` and so on where the name came from the spec and is taken.
+
+    Raises:
+        UserError: the user's own name is taken, or the folder cannot be written.
+    """
+    check_name(name)
+    taken = set(existing_sweeps(home))
+    free = name
+    if may_count_up:
+        count = 1
+        while free in taken or (home / free).exists():
+            count += 1
+            free = f"{name}-{count}"
+    elif name in taken or (home / name).exists():
+        raise UserError(
+            f"--name: there is a sweep `{name}` in {home} already: choose another name, "
+            f"or go on with it by `ubn-sweep resume {name}`"
+        )
+    folder = SweepFolder(home=home, name=free)
+    try:
+        folder.path.mkdir(parents=True)
+        probe = folder.path / "lock"
+        probe.touch()
+    except OSError as error:
+        raise UserError(
+            f"{folder.path}: cannot be written ({error.strerror}): start from a folder that you may write to"
+        ) from error
+    return folder
+
+
+def _run(
+    state: SweepState, folder: SweepFolder, journal: Journal, *, attempt: int, surroundings: Surroundings
+) -> SweepResult:
+    journal.append(AttemptStarted(time_s=time.time(), attempt=attempt))
+    with ExitStack() as stack:
+        if surroundings.follow is not None:
+            stack.enter_context(surroundings.follow(state, folder))
+        if not state.finished:
+            _train(state, folder, attempt, surroundings)
+        if state.finished:
+            journal.append(SweepEnded(time_s=time.time()))
+            shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)
+            shutil.rmtree(folder.path / "ray", ignore_errors=True)
+    return _result(state, folder)
+
+
+def _train(state: SweepState, folder: SweepFolder, attempt: int, surroundings: Surroundings) -> None:
+    prepare_ray_environment(local=surroundings.ray_address is None)
+    from ubn_sweep.sweep.running.ray.cluster import ray_cluster  # Ray takes seconds to import
+    from ubn_sweep.sweep.running.ray.tune import run_with_tune
+
+    watch = surroundings.watch(state, folder) if surroundings.watch is not None else nullcontext()
+    cluster = ray_cluster(surroundings.ray_address, cpus=surroundings.cpus, gpus=surroundings.gpus)
+    with watch, cluster:
+        run_with_tune(state, folder=folder.path, attempt=attempt)
+
+
+def _result(state: SweepState, folder: SweepFolder) -> SweepResult:
+    return SweepResult(
+        sweep=folder.name,
+        folder=folder.path,
+        counts=dict(state.counts),
+        best=state.best,
+        finished=state.finished,
+        exhausted=state.exhausted,
+    )

@@ -1,0 +1,1 @@
+"""Trials as Ray Tune runs them. Ray is imported here alone."""

@@ -1,0 +1,1 @@
+"""The spec of a sweep: one YAML file, checked before anything starts."""

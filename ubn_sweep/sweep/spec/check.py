@@ -1,0 +1,162 @@
+"""Whether a space makes sense, before anything starts: keys, conditions, and every value at its limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ubn_sweep import schema
+from ubn_sweep.errors import UserError
+from ubn_sweep.sweep.spec.parameters import Scalar, possible_values, same
+from ubn_sweep.sweep.spec.space import Params, Space, as_list, decision_order, value_at
+from ubn_sweep.sweep.spec.spec import SweepSpec
+
+WOULD_NOT_COMPARE = {
+    "dataset": "trials that see other images cannot be compared: sweep each dataset by itself",
+    "training.epochs": "it is the full budget, by which the rungs are placed: set it in `base`",
+    "seed": "each trial has a seed already: set `repeats` in `base` to average over several",
+    "repeats": "trials that average over fewer seeds cannot be compared: set it in `base`",
+    "device": "trials belong on one kind of device: set it in `base`",
+    "provenance": "it belongs to exported configs",
+}
+HAS_NO_EFFECT_UNLESS: dict[str, dict[str, list[Scalar]]] = {
+    "norm.threshold": {"norm.gate": [True]},
+    "norm.similarity_momentum": {"norm.gate": [True]},
+    "norm.kernel_size": {"norm.affine": ["depthwise"]},
+    **{key: {"norm.name": ["ubn"]} for key in ("norm.gate", "norm.centering", "norm.scaling", "norm.affine")},
+}
+Allowed = dict[str, list[Scalar]]
+
+
+def check_space(spec: SweepSpec, *, source: str, text: str | None = None) -> None:
+    """Checks what the schema alone cannot see.
+
+    Raises:
+        UserError: a key is unknown or may not vary, a condition can never hold or goes round in a circle, a
+            parameter has no effect for some value of another, or a value is not allowed by the trial's schema.
+    """
+    base = schema.to_plain(spec.base)
+    for key in spec.space:
+        where = schema.at(source, text, ("space", key))
+        _check_key(key, base, where)
+        _check_conditions(key, spec, base, source, text)
+    try:
+        decision_order(spec)
+    except UserError as error:
+        raise UserError(f"{schema.at(source, text, ('space',))}: {error}") from error
+    space = Space(spec)
+    for key in spec.space:
+        where = schema.at(source, text, ("space", key))
+        _check_effect(key, spec, base, where)
+        for value in spec.space[key].extremes():
+            _check_value(space, spec, base, key, value, where)
+
+
+def _check_key(key: str, base: dict[str, Any], where: str) -> None:
+    keys = _leaf_keys(base)
+    for prefix, reason in WOULD_NOT_COMPARE.items():
+        if key == prefix or key.startswith(prefix + "."):
+            raise UserError(f"{where}: `{key}` cannot be varied: {reason}")
+    if key not in keys:
+        group = [name for name in keys if name.startswith(key.split(".")[0] + ".")]
+        candidates = group or [name for name in keys if name.split(".")[0] not in WOULD_NOT_COMPARE]
+        near = schema.did_you_mean(key, keys)
+        raise UserError(f"{where}: unknown key{near}; known here: {', '.join(candidates)}")
+
+
+def _check_conditions(key: str, spec: SweepSpec, base: dict[str, Any], source: str, text: str | None) -> None:
+    for parent, allowed in spec.space[key].when.items():
+        where = schema.at(source, text, ("space", key, "when", parent))
+        if parent == key:
+            raise UserError(f"{where}: a parameter cannot depend on itself: drop the condition")
+        if parent in spec.space:
+            values = possible_values(spec.space[parent])
+            if values is None:
+                raise UserError(
+                    f"{where}: `{parent}` is a range, and conditions need single values: make it a choice"
+                )
+        elif parent in _leaf_keys(base):
+            values = [value_at(base, parent)]
+        else:
+            near = schema.did_you_mean(parent, [*spec.space, *_leaf_keys(base)])
+            raise UserError(
+                f"{where}: the condition names an unknown key{near}: name one of the space or of base"
+            )
+        for item in as_list(allowed):
+            if not any(same(item, value) for value in values):
+                raise UserError(
+                    f"{where}: the condition can never hold: `{parent}` is never {_show(item)}; "
+                    f"it can be {', '.join(map(_show, values))}"
+                )
+
+
+def _check_effect(key: str, spec: SweepSpec, base: dict[str, Any], where: str) -> None:
+    needed = _needs(key, spec, base, where)
+    for parent, useful in HAS_NO_EFFECT_UNLESS.get(key, {}).items():
+        values = needed.get(parent) or _values_of(parent, spec, base)
+        idle = [value for value in values if not any(same(value, item) for item in useful)]
+        if idle:
+            shown = useful[0] if len(useful) == 1 else useful
+            raise UserError(
+                f"{where}: `{key}` has no effect where `{parent}` is {_show(idle[0])}: "
+                f"add `when: {{{parent}: {_show(shown)}}}`"
+                + ("" if parent in spec.space else f", or set base.{parent} to {_show(shown)}")
+            )
+
+
+def _check_value(
+    space: Space, spec: SweepSpec, base: dict[str, Any], key: str, value: Scalar, where: str
+) -> None:
+    needed = _needs(key, spec, base, where)
+    params: Params = {}
+    for name in space.keys:
+        if not space.is_active(name, params):
+            continue
+        if name == key:
+            params[name] = value
+        else:
+            usual = space.nearest(name, value_at(base, name))
+            params[name] = usual if name not in needed or usual in needed[name] else needed[name][0]
+    try:
+        space.config(params)
+    except UserError as error:
+        message = str(error).removeprefix("the trial's config: ")
+        raise UserError(f"{where}: {_show(value)} is not allowed: {message}") from error
+
+
+def _needs(key: str, spec: SweepSpec, base: dict[str, Any], where: str) -> Allowed:
+    """The values of other keys under which a parameter is active, its parents' own conditions included."""
+    needed: Allowed = {}
+    waiting, seen = [key], set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in spec.space:
+            continue
+        seen.add(name)
+        for parent, allowed in spec.space[name].when.items():
+            before = needed.get(parent, _values_of(parent, spec, base))
+            needed[parent] = [v for v in before if any(same(v, item) for item in as_list(allowed))]
+            if not needed[parent]:
+                raise UserError(
+                    f"{where}: its conditions contradict each other on `{parent}`: no value of it satisfies all"
+                )
+            waiting.append(parent)
+    return needed
+
+
+def _values_of(key: str, spec: SweepSpec, base: dict[str, Any]) -> list[Scalar]:
+    if key in spec.space:
+        return possible_values(spec.space[key]) or []
+    return [value_at(base, key)]
+
+
+def _leaf_keys(content: dict[str, Any], prefix: str = "") -> list[str]:
+    keys = []
+    for key, value in content.items():
+        keys += _leaf_keys(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+    return keys
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return str(value)

@@ -1,0 +1,173 @@
+"""A sweep's spec: what is trained, what is varied, how it is searched. One YAML file, checked before all else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from ubn_sweep import schema
+from ubn_sweep.errors import UserError
+from ubn_sweep.sweep.spec.parameters import Parameter
+from ubn_sweep.training.config import FORBID_UNKNOWN_KEYS, TrialConfig
+
+SAMPLER_NAMES = ("auto", "gp", "random", "tpe")
+NAME_CHARACTERS = "letters, digits, `-`, `_` and `.`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """What a trial is judged by: a metric of the validation split."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
+
+    metric: Literal["val_top1", "val_loss"] = "val_top1"
+    mode: Literal["max", "min"] | None = None
+    """null takes the metric's own direction."""
+
+    def __post_init__(self) -> None:
+        natural: Literal["max", "min"] = "min" if self.metric == "val_loss" else "max"
+        if self.mode is None:
+            object.__setattr__(self, "mode", natural)
+        if self.mode != natural:
+            raise ValueError(f"`{self.metric}` has mode {natural}, but got {self.mode}: leave `mode` out")
+
+    def score(self, metrics: dict[str, float]) -> float:
+        """The metric, turned so that higher is better; NaN where it is absent."""
+        value = metrics.get(self.metric, float("nan"))
+        return value if self.mode == "max" else -value
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """Which trials are made."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
+
+    trials: int = 32
+    sampler: str = "auto"
+    seed: int = 0
+    warm_starts: bool = True
+    """The paper's defaults and plain BatchNorm come first, as far as the space holds them."""
+    trial_seeds: Literal["different", "same"] = "different"
+    """different: each trial has a training seed of its own, so that none wins by a seed that all share."""
+    learn_from: tuple[str, ...] = ()
+    """Earlier sweeps, by name or folder, whose finished trials the sampler learns from."""
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise ValueError(f"`trials >= 1` must hold, but got {self.trials}: say how many to run")
+        if self.sampler not in SAMPLER_NAMES:
+            near = schema.did_you_mean(self.sampler, list(SAMPLER_NAMES))
+            raise ValueError(
+                f"unknown sampler `{self.sampler}`{near}; known: {', '.join(sorted(SAMPLER_NAMES))}"
+            )
+        if self.seed < 0:
+            raise ValueError(f"`seed >= 0` must hold, but got {self.seed}: take any natural number")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlyStoppingConfig:
+    """ASHA, stopping variant: of the trials that reach a rung, the best 1/reduction_factor go on.
+
+    Source: Li et al., arXiv 1810.05934.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
+
+    grace_epochs: int = 1
+    """No trial is stopped before; the first rung."""
+    reduction_factor: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.grace_epochs < 1:
+            raise ValueError(f"`grace_epochs >= 1` must hold, but got {self.grace_epochs}: 1 is the shortest")
+        if self.reduction_factor <= 1:
+            raise ValueError(
+                f"`reduction_factor > 1` must hold, but got {self.reduction_factor}: 3 or 4 is usual"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourcesConfig:
+    """What one trial takes, and how many run at once."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
+
+    cpus_per_trial: int = 1
+    """Threads of one trial, too."""
+    gpus_per_trial: float = 0.0
+    """Fractions share one GPU, whose memory is then not kept apart."""
+    max_concurrent: int | None = None
+    """null runs as many as the machine or cluster holds."""
+    checkpoint_every_epochs: int = 1
+    worker_deaths: int = 3
+    """How often a trial is started again after its process or node died."""
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("cpus_per_trial", 1), ("checkpoint_every_epochs", 1), ("worker_deaths", 0)):
+            if getattr(self, name) < lowest:
+                raise ValueError(f"`{name} >= {lowest}` must hold, but got {getattr(self, name)}: raise it")
+        if self.gpus_per_trial < 0 or (self.gpus_per_trial > 1 and self.gpus_per_trial % 1 != 0):
+            raise ValueError(
+                f"`gpus_per_trial` is a share of 1 or a whole number, but got {self.gpus_per_trial}"
+            )
+        if self.max_concurrent is not None and self.max_concurrent < 1:
+            raise ValueError(
+                f"`max_concurrent >= 1` must hold, but got {self.max_concurrent}: or leave it out"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingConfig:
+    """Where the records are copied to."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
+
+    uri: str | None = None
+    """MLflow's tracking store; null takes SQLite in the folder of the sweeps."""
+    experiment: str = "ubn-sweep"
+    study_storage: str | None = None
+    """Any Optuna storage URL; null takes SQLite in the folder of the sweeps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepSpec:
+    """The whole of a sweep."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
+
+    name: str
+    description: str = ""
+    trainable: str = "trainables.classification:train"
+    """`module:function` that runs one trial; found when the sweep starts."""
+    base: TrialConfig = field(default_factory=TrialConfig)
+    """What all trials share."""
+    space: dict[str, Parameter] = field(default_factory=dict)
+    """Dotted key of the trial config -> how it is varied."""
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    early_stopping: EarlyStoppingConfig | None = field(default_factory=EarlyStoppingConfig)
+    """null trains every trial to the end."""
+    resources: ResourcesConfig = field(default_factory=ResourcesConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if not self.space:
+            raise ValueError("`space` must vary something, but is empty: name a key such as norm.threshold")
+        stopping = self.early_stopping
+        if stopping is not None and stopping.grace_epochs > self.base.training.epochs:
+            raise ValueError(
+                f"`early_stopping.grace_epochs <= base.training.epochs` must hold, but got "
+                f"{stopping.grace_epochs} > {self.base.training.epochs}: lower the one or raise the other"
+            )
+
+
+def check_name(name: str) -> None:
+    """Names become folders.
+
+    Raises:
+        UserError: the name has characters that do not suit one.
+    """
+    if not name or not all(char.isalnum() or char in "-_." for char in name) or name[0] in ".-":
+        raise UserError(f"`name` consists of {NAME_CHARACTERS}, but got `{name}`: choose another")

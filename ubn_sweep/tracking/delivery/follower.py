@@ -1,0 +1,153 @@
+"""Followers of the journal: each copies it to a store in its own thread, and never holds up the sweep."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.tracking.delivery.cursor import delivering_alone
+from ubn_sweep.tracking.delivery.deliver import BATCH_EVENTS, Delivery, Sink
+
+ERROR_LENGTH = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How often a follower looks, and how patient it is, in seconds."""
+
+    poll_s: float = 0.25
+    """Between looks at the journal; what happens meanwhile travels together."""
+    first_retry_s: float = 0.5
+    """After a failure; doubled with each further one."""
+    longest_retry_s: float = 30.0
+
+
+class Follower:
+    """Tails a sweep's journal and delivers it to a sink.
+
+    A sink that raises is offered the same events again, ever more seldom. What has not arrived when the
+    process ends arrives with the next follower. It watches the journal by itself.
+    """
+
+    def __init__(
+        self,
+        folder: SweepFolder,
+        sink: Sink,
+        cursor: Path,
+        *,
+        pace: Pace = Pace(),
+        batch_events: int = BATCH_EVENTS,
+        name: str = "follower",
+    ) -> None:
+        self._delivery = Delivery(folder, sink, cursor, batch_events=batch_events)
+        self._cursor = cursor
+        self._pace = pace
+        self._last_error: str | None = None
+        self._lines = _LineCount(folder.journal)
+        self._news = threading.Condition()
+        self._failures = 0
+        self._wanted = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def lag(self) -> int:
+        """Events in the journal that have not been delivered yet."""
+        return max(self._lines.up_to_end() - self._delivery.delivered, 0)
+
+    @property
+    def last_error(self) -> str | None:
+        """Why the last attempt failed, on one line; None when it went well."""
+        return self._last_error
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait_until_caught_up(self, timeout_s: float, *, attempts: int = 4) -> bool:
+        """Waits until all that is in the journal by now has been delivered; whether it was.
+
+        Tries at once, whatever the pause after earlier failures, and gives up when so many attempts have failed.
+        """
+        target = self._lines.up_to_end()
+        most_failures = self._failures + attempts
+        self._wanted.set()
+
+        def over() -> bool:
+            given_up = self._failures >= most_failures or not self._thread.is_alive()
+            return self._delivery.delivered >= target or given_up
+
+        with self._news:
+            self._news.wait_for(over, timeout_s)
+        return self._delivery.delivered >= target
+
+    def stop(self, timeout_s: float) -> bool:
+        """Ends the thread behind the batch under way; False if that takes longer than the time given."""
+        self._stopping = True
+        self._wanted.set()
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    # ---------------------------------------------------------------- in the thread
+
+    def _run(self) -> None:
+        retry_s = self._pace.first_retry_s
+        while not self._stopping:
+            try:
+                with delivering_alone(self._cursor) as alone:
+                    if not alone:
+                        raise RuntimeError("another process delivers this sweep's records")
+                    while not self._stopping:
+                        more = self._delivery.deliver_batch()
+                        retry_s, self._last_error = self._pace.first_retry_s, None
+                        self._tell_waiting()
+                        if not more:
+                            self._rest(self._pace.poll_s)
+            except (
+                Exception
+            ) as error:  # whatever a store's client raises, the sweep goes on and this tries again
+                self._last_error = describe(error)
+                self._failures += 1
+                self._tell_waiting()
+                hurried = self._rest(retry_s)
+                retry_s = (
+                    self._pace.first_retry_s if hurried else min(retry_s * 2, self._pace.longest_retry_s)
+                )
+        self._tell_waiting()
+
+    def _rest(self, seconds: float) -> bool:
+        """Whether someone cut the rest short."""
+        hurried = self._wanted.wait(seconds)
+        self._wanted.clear()
+        return hurried
+
+    def _tell_waiting(self) -> None:
+        with self._news:
+            self._news.notify_all()
+
+
+class _LineCount:
+    """Counts the whole lines of a growing file; each call reads only what is new."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def up_to_end(self) -> int:
+        with self._lock:
+            if self._path.exists() and self._path.stat().st_size > self._offset:
+                with self._path.open("rb") as file:
+                    file.seek(self._offset)
+                    new = file.read()
+                self._offset += new.rfind(b"\n") + 1
+                self._count += new.count(b"\n")
+            return self._count
+
+
+def describe(error: BaseException) -> str:
+    """An error on one line of bearable length."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= ERROR_LENGTH else text[: ERROR_LENGTH - 3] + "..."

@@ -1,0 +1,1 @@
+"""The records as MLflow's runs. MLflow is imported here alone."""

@@ -1,0 +1,146 @@
+"""Which MLflow run belongs to which trial: found by tags, made where there is none, and never made twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ubn_sweep.tracking.mlflow.client import DEFAULT_EXPERIMENT, connect, find_runs
+from ubn_sweep.tracking.mlflow.entries import TAG_KIND, TAG_TRIAL, id_filter
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PARENT = -1
+"""Takes the place of a trial's number for the sweep's own run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRef:
+    run_id: str
+    active: bool
+    """False: someone deleted it in MLflow, and it is left alone."""
+
+
+class Runs:
+    """The runs of one sweep in one experiment.
+
+    A request to create a run may fail and yet have created it. So after a failure the store is asked first;
+    and where a slow server made a second one all the same, the emptier is deleted when they are next read.
+    """
+
+    def __init__(self, client: MlflowClient, experiment: str, sweep_id: str) -> None:
+        self._client = client
+        self._experiment = experiment
+        self._sweep_id = sweep_id
+        self._runs: dict[int, RunRef] = {}
+        self._doubtful: set[int] = set()
+        self._had_doubts = False
+
+    def load(self) -> None:
+        """Reads all runs of the sweep from the store."""
+        self._adopt(find_runs(self._client, self._experiment, id_filter(self._sweep_id)))
+
+    def reload_if_doubtful(self) -> None:
+        """Reads them again where the creation of one had failed."""
+        if self._had_doubts:
+            self.load()
+            self._had_doubts = False
+
+    @property
+    def trials(self) -> int:
+        return len(self._runs.keys() - {PARENT})
+
+    def get(self, trial: int) -> RunRef | None:
+        return self._runs.get(trial)
+
+    def ensure(self, trial: int, create: Callable[[], str]) -> RunRef:
+        """The run of a trial, or of the sweep (PARENT); `create` makes it and returns its id."""
+        if trial in self._doubtful:
+            self._had_doubts = True
+            self._adopt(find_runs(self._client, self._experiment, _filter(self._sweep_id, trial)))
+        found = self._runs.get(trial)
+        if found is None:
+            self._doubtful.add(trial)
+            found = self._runs[trial] = RunRef(run_id=create(), active=True)
+        self._doubtful.discard(trial)
+        return found
+
+    def _adopt(self, runs: list[Any]) -> None:
+        by_trial: dict[int, list[Any]] = {}
+        for run in runs:
+            trial = _trial_of(run)
+            if trial is not None:
+                by_trial.setdefault(trial, []).append(run)
+        for trial, candidates in by_trial.items():
+            kept = fullest(candidates)
+            for other in candidates:
+                if other is not kept and _active(other):
+                    self._client.delete_run(other.info.run_id)
+            self._runs[trial] = RunRef(run_id=kept.info.run_id, active=_active(kept))
+
+
+def parent_run_id(tracking_uri: str, sweep_id: str, *, experiment: str = DEFAULT_EXPERIMENT) -> str | None:
+    """The sweep's own run in a store; None where it is not there. Raises when the store is out of reach."""
+    return _run_id(tracking_uri, sweep_id, PARENT, experiment)
+
+
+def trial_run_id(
+    tracking_uri: str, sweep_id: str, trial: int, *, experiment: str = DEFAULT_EXPERIMENT
+) -> str | None:
+    """A trial's run in a store; None where it is not there. Raises when the store is out of reach."""
+    return _run_id(tracking_uri, sweep_id, trial, experiment)
+
+
+def trial_run_ids(
+    tracking_uri: str, sweep_id: str, *, experiment: str = DEFAULT_EXPERIMENT
+) -> dict[int, str]:
+    """Trial -> its run, of those that have arrived in a store. Raises when the store is out of reach."""
+    client = connect(tracking_uri)
+    found = client.get_experiment_by_name(experiment)
+    runs = [] if found is None else find_runs(client, found.experiment_id, id_filter(sweep_id))
+    by_trial: dict[int, list[Any]] = {}
+    for run in runs:
+        trial = _trial_of(run)
+        if trial is not None and trial != PARENT:
+            by_trial.setdefault(trial, []).append(run)
+    return {trial: str(fullest(same).info.run_id) for trial, same in by_trial.items()}
+
+
+def fullest(runs: list[Any]) -> Any:
+    """The run that is not deleted and holds most; by id where that does not decide."""
+    return max(
+        runs, key=lambda run: (_active(run), len(run.data.metrics), len(run.data.params), run.info.run_id)
+    )
+
+
+def _run_id(tracking_uri: str, sweep_id: str, trial: int, experiment: str) -> str | None:
+    client = connect(tracking_uri)
+    found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return None
+    runs = [
+        run
+        for run in find_runs(client, found.experiment_id, _filter(sweep_id, trial))
+        if _trial_of(run) == trial
+    ]
+    return str(fullest(runs).info.run_id) if runs else None
+
+
+def _filter(sweep_id: str, trial: int) -> str:
+    if trial == PARENT:
+        return f"{id_filter(sweep_id)} AND tags.`{TAG_KIND}` = 'sweep'"
+    return id_filter(sweep_id, trial)
+
+
+def _trial_of(run: Any) -> int | None:
+    tags = run.data.tags
+    kind = tags.get(TAG_KIND)
+    if kind == "sweep":
+        return PARENT
+    return int(tags[TAG_TRIAL]) if kind == "trial" else None
+
+
+def _active(run: Any) -> bool:
+    return bool(run.info.lifecycle_stage == "active")

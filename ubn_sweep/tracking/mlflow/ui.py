@@ -1,0 +1,92 @@
+"""MLflow's UI on the sweeps, on this machine only."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import urllib.parse
+from collections.abc import Callable
+
+from ubn_sweep.errors import UserError
+from ubn_sweep.privacy import opt_out_of_usage_reports
+from ubn_sweep.tracking.delivery.follower import describe
+from ubn_sweep.tracking.mlflow.client import DEFAULT_EXPERIMENT, connect
+from ubn_sweep.tracking.mlflow.entries import ui_filter
+from ubn_sweep.tracking.uri import check_uri, masked, with_driver
+
+LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+"""Without the workers of features that sweeps do not use: 2 processes in place of 15."""
+
+
+def serve_ui(
+    tracking_uri: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 5000,
+    sweep: str | None = None,
+    experiment: str = DEFAULT_EXPERIMENT,
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
+) -> None:
+    """Becomes MLflow's server until it is interrupted; for a store behind a server, only says where to look.
+
+    Raises:
+        UserError: the port is taken, or the URI is of no kind that keeps runs.
+    """
+    check_uri(tracking_uri)
+    if tracking_uri.startswith(("http:", "https:")):
+        say(f"the runs are on a server of their own: {masked(tracking_uri)}")
+        _say_filter(sweep, say)
+        return
+    _check_port(host, port)
+    say(f"MLflow: {page_url(tracking_uri, host=host, port=port, sweep=sweep, experiment=experiment)}")
+    _say_filter(sweep, say)
+    say("Ctrl-C ends it")
+    opt_out_of_usage_reports()
+    os.environ.update(LEAN)
+    sys.stdout.flush()
+    os.execv(sys.executable, server_command(tracking_uri, host=host, port=port))
+
+
+def server_command(tracking_uri: str, *, host: str, port: int) -> list[str]:
+    """MLflow's server with one worker."""
+    return [
+        *(sys.executable, "-m", "mlflow", "server"),
+        *("--backend-store-uri", with_driver(tracking_uri)),
+        *("--host", host, "--port", str(port), "--workers", "1"),
+    ]
+
+
+def page_url(tracking_uri: str, *, host: str, port: int, sweep: str | None, experiment: str) -> str:
+    """The page of the sweep's trials in the experiment, or the front page where there is none yet.
+
+    Raises:
+        UserError: the store cannot be opened.
+    """
+    front = f"http://{host}:{port}/"
+    try:
+        found = connect(tracking_uri).get_experiment_by_name(experiment)
+    except Exception as error:
+        raise UserError(
+            f"{masked(tracking_uri)}: cannot be opened ({describe(error)}): see that the store runs"
+        ) from error
+    if found is None:
+        return front
+    page = f"{front}#/experiments/{found.experiment_id}/runs"
+    return page if sweep is None else f"{page}?searchFilter={urllib.parse.quote(ui_filter(sweep))}"
+
+
+def _say_filter(sweep: str | None, say: Callable[[str], None]) -> None:
+    if sweep is not None:
+        say(f"filter:  {ui_filter(sweep)}")
+
+
+def _check_port(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UserError(
+                f"--port: {port} on {host} cannot be used ({error.strerror}): choose another, such as {port + 1}"
+            ) from error

@@ -1,0 +1,1 @@
+"""The records as a study in an Optuna storage."""

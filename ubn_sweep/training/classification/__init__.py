@@ -1,0 +1,1 @@
+"""The task of image classification: one network, one label an image."""

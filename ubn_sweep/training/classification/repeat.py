@@ -1,0 +1,135 @@
+"""One seed of a training run: a network, its optimizer, and what an epoch does to them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ubn_sweep.training.condensation import CondensationMeter
+from ubn_sweep.training.config import TrialConfig
+from ubn_sweep.training.data.images import Batch, Dataset, Images, batch_ends
+from ubn_sweep.training.device import repeatable
+from ubn_sweep.training.models.build import apply_norm, build_model
+from ubn_sweep.training.optimization import build_optimizer, learning_rate
+from ubn_sweep.training.seeds import derive_seed, global_seed
+
+STEPS_BETWEEN_CHECKS = {"cpu": 1, "cuda": 32}
+"""Reading the loss makes the host wait for a CUDA device, so divergence is looked for only so often."""
+TOP5_CLASSES = 6
+"""From so many classes on, top-5 accuracy says something."""
+
+
+class Replica:
+    """Trains one seed."""
+
+    def __init__(self, config: TrialConfig, dataset: Dataset, seed: int, device: torch.device) -> None:
+        self.config = config
+        self.dataset = dataset
+        self.seed = seed
+        self.device = device
+        self.diverged = False
+        with global_seed(derive_seed(seed, "weights"), device):
+            model = build_model(config.model, dataset.num_classes, dataset.image_size_px, dataset.in_channels)
+            self.model = apply_norm(model, config.norm).to(device)
+        if config.training.channels_last:
+            self.model = self.model.to(memory_format=torch.channels_last)
+        self.optimizer = build_optimizer(config.optimizer, self.model.parameters())
+        self._condensation = CondensationMeter(self.model)
+
+    def train_epoch(self, epoch: int) -> dict[str, float]:
+        """Trains epoch `epoch`, from 1. A loss or parameter that is not finite ends it early, as diverged."""
+        training = self.config.training
+        examples = batch_ends(len(self.dataset.train), training.batch_size)
+        self.model.train()
+        self._condensation.start_epoch()
+        totals = torch.zeros(2, device=self.device, dtype=torch.float64)
+        batches = self.dataset.train.shuffled(training.batch_size, seed=self.seed, epoch=epoch)
+        lr, check_every = 0.0, STEPS_BETWEEN_CHECKS[self.device.type]
+        with global_seed(derive_seed(self.seed, "layers", epoch), self.device), repeatable(self.device):
+            for position, batch in enumerate(batches):
+                lr = self._lr((epoch - 1) * len(examples) + position, len(examples))
+                totals += self._step(batch, lr)
+                if position % check_every == check_every - 1 and not _finite(totals):
+                    break
+        loss, correct = (totals / sum(end - begin for begin, end in examples)).tolist()
+        self.diverged = not (math.isfinite(loss) and _all_finite(self.model))
+        metrics = {"train_loss": loss, "train_top1": correct, "lr": lr, **self._condensation.read()}
+        if self.diverged:
+            metrics |= {"train_loss": math.nan, "train_top1": math.nan}
+        return metrics
+
+    def evaluate(self, images: Images, prefix: str) -> dict[str, float]:
+        """<prefix>_loss, <prefix>_top1 and, of six classes or more, <prefix>_top5: shares of the images."""
+        self.model.eval()
+        top5 = self.dataset.num_classes >= TOP5_CLASSES
+        totals = torch.zeros(3 if top5 else 2, device=self.device, dtype=torch.float64)
+        with torch.inference_mode():
+            for pixels, labels in images.in_order(self.config.training.eval_batch_size):
+                logits = self._forward(pixels)
+                sums = [F.cross_entropy(logits, labels, reduction="sum"), _correct(logits, labels)]
+                if top5:
+                    sums.append((logits.topk(5).indices == labels[:, None]).sum())
+                totals += torch.stack([value.double() for value in sums])
+        names = (f"{prefix}_loss", f"{prefix}_top1", f"{prefix}_top5")
+        metrics = dict(zip(names, (totals / len(images)).tolist(), strict=False))
+        if math.isfinite(metrics[f"{prefix}_loss"]):
+            return metrics
+        self.diverged = True
+        return self.unknown(prefix)
+
+    def unknown(self, prefix: str) -> dict[str, float]:
+        """What evaluate returns, as NaN."""
+        names = [f"{prefix}_loss", f"{prefix}_top1"]
+        if self.dataset.num_classes >= TOP5_CLASSES:
+            names.append(f"{prefix}_top5")
+        return dict.fromkeys(names, math.nan)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _step(self, batch: Batch, lr: float) -> Tensor:
+        """The batch's summed loss and its correct answers, (2,), left on the device."""
+        pixels, labels = batch
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        logits = self._forward(pixels)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.config.optimizer.label_smoothing)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self._condensation.count_batch()
+        return torch.stack([loss.detach() * len(labels), _correct(logits.detach(), labels)])
+
+    def _forward(self, pixels: Tensor) -> Tensor:
+        training = self.config.training
+        if training.channels_last:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=training.precision == "bfloat16"):
+            logits: Tensor = self.model(pixels)
+        return logits.float()
+
+    def _lr(self, step: int, steps_per_epoch: int) -> float:
+        return learning_rate(
+            self.config.optimizer, step, steps_per_epoch=steps_per_epoch, epochs=self.config.training.epochs
+        )
+
+
+def _correct(logits: Tensor, labels: Tensor) -> Tensor:
+    return (logits.argmax(1) == labels).sum()
+
+
+def _finite(totals: Tensor) -> bool:
+    return bool(totals.isfinite().all())
+
+
+def _all_finite(model: nn.Module) -> bool:
+    tensors = (*model.parameters(), *model.buffers())
+    return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())

@@ -1,0 +1,139 @@
+"""A training run: one config, one or several seeds beside each other, epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+from ubn_sweep.training.checkpoint import load_checkpoint, save_checkpoint
+from ubn_sweep.training.classification.repeat import Replica
+from ubn_sweep.training.config import TrialConfig
+from ubn_sweep.training.data.load import load_dataset
+from ubn_sweep.training.device import choose_device, synchronize
+
+
+class TrainingRun:
+    """Trains `config.repeats` seeds, `config.seed` and those after it.
+
+    A run that was saved, and loaded in another process, goes on bit for bit as if it had never stopped, on
+    the same device with the same number of threads: order, augmentation and whatever layers draw follow from
+    seed and epoch.
+
+    Args:
+        threads: Threads of the processor, of the whole process; None leaves them as they are.
+        hold_out: False trains on train + validation, with nothing left to validate on: the final training.
+
+    Raises:
+        UserError: the data is not there, or the device.
+    """
+
+    def __init__(self, config: TrialConfig, *, threads: int | None = None, hold_out: bool = True) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.config = config
+        self.hold_out = hold_out
+        self.epoch = 0
+        self.test_examples: int | None = None
+        """None until the test set was read."""
+        self.device = choose_device(config.device)
+        self._dataset = load_dataset(config.dataset, hold_out=hold_out, device=self.device, threads=threads)
+        self._replicas = [
+            Replica(config, self._dataset, config.seed + repeat, self.device)
+            for repeat in range(config.repeats)
+        ]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a loss or a parameter is not finite any more; training on would be in vain."""
+        return any(replica.diverged for replica in self._replicas)
+
+    @property
+    def train_examples(self) -> int:
+        return len(self._dataset.train)
+
+    @property
+    def validation_examples(self) -> int:
+        """0 in the final training."""
+        return 0 if self._dataset.validation is None else len(self._dataset.validation)
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers of one network."""
+        return sum(parameter.numel() for parameter in self._replicas[0].model.parameters())
+
+    def train_epoch(self) -> dict[str, float]:
+        """Trains one epoch, validates, and returns the metrics; over several repeats their means.
+
+        train_loss and train_top1 (during the epoch, on augmented images), lr (of its last step), val_loss,
+        val_top1 and val_top5 (shares; that only of six classes or more), val_examples (how many images those
+        are of), epoch_s and images_per_s (training alone, of all repeats), and where layers have a gate:
+        similarity, gate_open (means over the layers), similarity/<layer>, gate_open/<layer>. Over several
+        repeats val_top1_std is their sample standard deviation. A run that diverges holds NaN for what is
+        unknown then.
+        """
+        epoch = self.epoch + 1
+        begin = time.perf_counter()
+        metrics = [replica.train_epoch(epoch) for replica in self._replicas]
+        synchronize(self.device)
+        duration_s = time.perf_counter() - begin
+        self.epoch = epoch
+        for replica, of_replica in zip(self._replicas, metrics, strict=True):
+            of_replica |= self._validate(replica)
+        images = self.train_examples * len(self._replicas)
+        counted = {"val_examples": float(self.validation_examples)} if self.hold_out else {}
+        timed = {"epoch_s": duration_s, "images_per_s": images / duration_s}
+        return _mean_over_repeats(metrics) | counted | timed
+
+    def evaluate_validation(self) -> dict[str, float]:
+        """The validation metrics of train_epoch, for the state as it is; none in the final training."""
+        return _mean_over_repeats([self._validate(replica) for replica in self._replicas])
+
+    def evaluate_test(self) -> dict[str, float]:
+        """test_loss, test_top1, test_top5 (and test_top1_std) on the test set, which nothing else reads."""
+        test = self._dataset.load_test()
+        self.test_examples = len(test)
+        return _mean_over_repeats([replica.evaluate(test, "test") for replica in self._replicas])
+
+    def save(self, folder: Path) -> None:
+        """Writes the run's state into a folder, whole or not at all."""
+        save_checkpoint(
+            folder,
+            self.config,
+            hold_out=self.hold_out,
+            epoch=self.epoch,
+            replicas=[replica.state_dict() for replica in self._replicas],
+        )
+
+    def load(self, folder: Path) -> None:
+        """Takes up the state that `save` wrote.
+
+        Raises:
+            UserError: there is none, it is damaged, or it belongs to another config.
+        """
+        checkpoint = load_checkpoint(folder, self.config, hold_out=self.hold_out, device=self.device)
+        for replica, state in zip(self._replicas, checkpoint["replicas"], strict=True):
+            replica.load_state_dict(state)
+            replica.diverged = False
+        self.epoch = checkpoint["epoch"]
+
+    def _validate(self, replica: Replica) -> dict[str, float]:
+        if self._dataset.validation is None:
+            return {}
+        if self.diverged:
+            return replica.unknown("val")
+        return replica.evaluate(self._dataset.validation, "val")
+
+
+def _mean_over_repeats(metrics: list[dict[str, float]]) -> dict[str, float]:
+    if len(metrics) == 1:
+        return metrics[0]
+    means = {key: statistics.fmean(one[key] for one in metrics) for key in metrics[0]}
+    for key in {"val_top1", "test_top1"} & means.keys():
+        values = [one[key] for one in metrics]
+        known = all(math.isfinite(value) for value in values)
+        means[f"{key}_std"] = statistics.stdev(values) if known else math.nan
+    return means
