@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Protocol
 
 from ubn_sweep import schema
 from ubn_sweep.errors import DivergedError, UserError
+from ubn_sweep.files import write_text
+from ubn_sweep.plain_json import with_nulls
+from ubn_sweep.records.folder import FinalFolder
 from ubn_sweep.training.config import TrialConfig
 
 if TYPE_CHECKING:
     from ubn_sweep.training.classification.run import TrainingRun
 
-CHECKPOINT_FOLDER = "checkpoint"
-RESULT_FILE = "result.json"
-
 
 class Recorder(Protocol):
-    """Who is told of each epoch: MLflow, the terminal."""
+    """Who is told of each epoch, before its checkpoint is written: the journal, the terminal."""
 
     def epoch(self, epoch: int, metrics: dict[str, float]) -> None: ...
 
@@ -58,7 +58,7 @@ def load_config(path: Path, assignments: tuple[str, ...] = ()) -> TrialConfig:
 def train_for_good(
     config: TrialConfig,
     *,
-    out: Path,
+    folder: FinalFolder,
     recorders: tuple[Recorder, ...] = (),
     threads: int | None = None,
     started: Callable[[TrainingRun], None] = lambda run: None,
@@ -72,27 +72,27 @@ def train_for_good(
     from ubn_sweep.training.classification.run import TrainingRun
 
     run = TrainingRun(config, threads=threads, hold_out=False)
-    checkpoint = out / CHECKPOINT_FOLDER
-    if checkpoint.is_dir():
-        run.load(checkpoint)
+    if folder.checkpoint.is_dir():
+        run.load(folder.checkpoint)
     resumed_from = run.epoch
     started(run)
     while run.epoch < config.training.epochs:
         metrics = run.train_epoch()
         if run.diverged:
             raise DivergedError(
-                f"{out}: the training diverged in epoch {run.epoch}: lower optimizer.lr, or take another config"
+                f"{folder.path}: the training diverged in epoch {run.epoch}: lower optimizer.lr, or take another config"
             )
-        run.save(checkpoint)
+        # Told first: a kill before the checkpoint trains the epoch again, which the record passes over; the other
+        # way round it would never be told.
         for recorder in recorders:
             recorder.epoch(run.epoch, metrics)
+        run.save(folder.checkpoint)
     test = run.evaluate_test()
-    (out / RESULT_FILE).write_text(
-        json.dumps({"config": schema.to_plain(config), "test": test}, indent=1) + "\n"
-    )
+    content = {"config": schema.to_plain(config), "test": with_nulls(test)}
+    write_text(folder.result, json.dumps(content, indent=1) + "\n")
     return FinalResult(
         test=test,
-        checkpoint=checkpoint,
+        checkpoint=folder.checkpoint,
         epochs=run.epoch,
         train_examples=run.train_examples,
         test_examples=run.test_examples,
@@ -100,22 +100,24 @@ def train_for_good(
     )
 
 
-def prepare_folder(out: Path, config: TrialConfig) -> None:
+def prepare_folder(folder: FinalFolder, config: TrialConfig) -> None:
     """Creates the run's folder and writes its config there.
 
     Raises:
         UserError: it cannot be written, or holds the training of another config.
     """
     text = schema.dump_yaml(schema.to_plain(config))
-    path = out / "config.yaml"
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.read_text(encoding="utf-8") != text:
-            raise UserError(f"--out: {out} holds the training of another config: choose another folder")
-        path.write_text(text, encoding="utf-8")
+        folder.path.mkdir(parents=True, exist_ok=True)
+        there = folder.config.read_text(encoding="utf-8") if folder.config.exists() else None
+        if there is not None and there != text:
+            raise UserError(
+                f"--out: {folder.path} holds the training of another config: choose another folder"
+            )
+        write_text(folder.config, text)
     except OSError as error:
         raise UserError(
-            f"--out: {out} cannot be written ({error.strerror}): choose a folder that you may write to"
+            f"--out: {folder.path} cannot be written ({error.strerror}): choose a folder that you may write to"
         ) from error
 
 
