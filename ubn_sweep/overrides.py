@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from ubn_sweep.dotted import NotAMappingError, set_at
 from ubn_sweep.errors import UserError
 
 
@@ -22,21 +23,26 @@ def apply_overrides(content: dict[str, Any], assignments: Sequence[str]) -> dict
     """
     result = copy.deepcopy(content)
     for assignment in assignments:
-        place, value = _parse(assignment)
-        _set(result, place, value, assignment)
+        key, value = _parse(assignment)
+        try:
+            set_at(result, key, value)
+        except NotAMappingError as error:
+            raise UserError(
+                f"--set {assignment}: `{error.place}` holds {error.value!r}, which has no keys: set that"
+            ) from error
     return result
 
 
-def _parse(assignment: str) -> tuple[list[str], Any]:
+def _parse(assignment: str) -> tuple[str, Any]:
     key, equals, text = assignment.partition("=")
-    place = key.strip().split(".")
-    if not equals or not all(place):
+    key = key.strip()
+    if not equals or not all(key.split(".")):
         raise UserError(f"--set {assignment}: is written KEY=VALUE: say dataset.root=/data, for instance")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UserError(f"--set {assignment}: the value is not YAML: put it in quotes") from error
-    return place, _as_number(value)
+    return key, _as_number(value)
 
 
 def _as_number(value: Any) -> Any:
@@ -47,15 +53,3 @@ def _as_number(value: Any) -> Any:
         except ValueError:
             return value
     return value
-
-
-def _set(content: dict[str, Any], place: list[str], value: Any, assignment: str) -> None:
-    for depth, key in enumerate(place[:-1], start=1):
-        inner = content.get(key)
-        if inner is None:
-            inner = content[key] = {}
-        if not isinstance(inner, dict):
-            here = ".".join(place[:depth])
-            raise UserError(f"--set {assignment}: `{here}` holds {inner!r}, which has no keys: set that")
-        content = inner
-    content[place[-1]] = value

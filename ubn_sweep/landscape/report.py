@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.files import write_bytes, write_text
+from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.records.observations import write_observations
@@ -48,7 +47,6 @@ def build_report(folder: SweepFolder) -> LandscapeReport:
     from ubn_sweep.landscape.words import summary
 
     events = read_journal(folder.path)
-    numbers = folder.path / "landscape.json"
     try:
         table = write_observations(events, folder.observations)
         landscape = analyse(table)
@@ -57,11 +55,11 @@ def build_report(folder: SweepFolder) -> LandscapeReport:
         with styled():
             for name, figure in draw_all(landscape).items():
                 svgs[name] = as_inline_svg(figure, name=name, description=_spoken(texts[name].finding, name))
-                pngs.append(_write(folder.figures / f"{name}.png", as_png(figure)))
+                pngs.append(write_bytes(folder.figures / f"{name}.png", as_png(figure)))
         sentences = summary(landscape)
-        content = {"summary": sentences, **_plain(dataclasses.asdict(landscape))}
-        _write(numbers, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
-        _write(folder.report, render_page(landscape, svgs).encode())
+        content = {"summary": sentences, **with_nulls(dataclasses.asdict(landscape))}
+        write_text(folder.numbers, json.dumps(content, indent=1, allow_nan=False) + "\n")
+        write_text(folder.report, render_page(landscape, svgs))
     except OSError as error:
         raise UserError(
             f"{folder.path}: the report cannot be written ({error.strerror}): make the folder writable, or free space"
@@ -69,7 +67,7 @@ def build_report(folder: SweepFolder) -> LandscapeReport:
     return LandscapeReport(
         html=folder.report,
         observations=folder.observations,
-        numbers=numbers,
+        numbers=folder.numbers,
         figures=tuple(pngs),
         summary=sentences,
     )
@@ -77,25 +75,3 @@ def build_report(folder: SweepFolder) -> LandscapeReport:
 
 def _spoken(finding: str, name: str) -> str:
     return f"Figure, {name}: {finding} The caption and the table of the best trials give the numbers."
-
-
-def _write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path
-
-
-def _plain(value: Any) -> Any:
-    """For JSON: keys as text, tuples as lists, NaN and infinity as null."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
