@@ -12,8 +12,8 @@ from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.captions import Caption, captions
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.ranking import RankedTrial
-from ubn_sweep.landscape.views.rectifiers import show
 from ubn_sweep.landscape.words import amount, score_text, summary
+from ubn_sweep.texts import as_shown
 
 ROWS = 12
 HERE = Path(__file__).parent
@@ -69,5 +69,5 @@ def _row(sweep: SweepView, row: RankedTrial, keys: list[str]) -> Row:
         behind=amount(sweep, row.behind).removesuffix(" points") if row.behind else "",
         epoch=max(row.trial.curve),
         tied=bool(row.tied),
-        settings=tuple(show(row.trial.params[key]) if key in row.trial.params else "·" for key in keys),
+        settings=tuple(as_shown(row.trial.params[key]) if key in row.trial.params else "·" for key in keys),
     )

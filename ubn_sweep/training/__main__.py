@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import Any
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.overrides import apply_overrides
+from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.training import CHECKPOINT_FILE
 from ubn_sweep.training.config import TrialConfig
 from ubn_sweep.training.data.check import check_dataset
@@ -125,14 +125,9 @@ def _train(config: TrialConfig, folder: Path, *, threads: int | None, resume: bo
     return {
         "epoch": run.epoch,
         "diverged": run.diverged,
-        "metrics": _without_nan(metrics if metrics else run.evaluate_validation()),
+        "metrics": with_nulls(metrics if metrics else run.evaluate_validation()),
         "checkpoint": str(folder) if (folder / CHECKPOINT_FILE).exists() else None,
     }
-
-
-def _without_nan(metrics: dict[str, float]) -> dict[str, float | None]:
-    """JSON has no NaN."""
-    return {key: value if math.isfinite(value) else None for key, value in metrics.items()}
 
 
 def _line(epoch: int, epochs: int, metrics: dict[str, float]) -> str:

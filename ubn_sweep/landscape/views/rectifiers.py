@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ubn_sweep.landscape.read import SweepView, TrialView
 from ubn_sweep.landscape.views.numbers import GroupMean, group_mean
 from ubn_sweep.landscape.views.threshold import common_epoch, reached
+from ubn_sweep.texts import as_shown
 
 TITLES = {
     "gate": "statistics gate",
@@ -60,14 +61,14 @@ def rectifier_view(sweep: SweepView) -> RectifierView:
 
 def _choice(sweep: SweepView, name: str, epoch: int | None) -> Choice:
     having = [trial for trial in sweep.trials if trial.curve and name in trial.norm]
-    values = sorted({show(trial.norm[name]) for trial in having})
+    values = sorted({as_shown(trial.norm[name]) for trial in having})
     groups = [_group(sweep, name, value, epoch) for value in values]
     return Choice(name=name, title=TITLES[name], groups=tuple(groups))
 
 
 def _group(sweep: SweepView, name: str, value: str, epoch: int | None) -> ChoiceGroup:
     def mine(trial: TrialView) -> bool:
-        return name in trial.norm and show(trial.norm[name]) == value
+        return name in trial.norm and as_shown(trial.norm[name]) == value
 
     finished = [trial.score for trial in sweep.finished if mine(trial)]
     early = [] if epoch is None else [t.curve[epoch] for t in reached(sweep, epoch) if mine(t)]
@@ -79,12 +80,3 @@ def _group(sweep: SweepView, name: str, value: str, epoch: int | None) -> Choice
         early_mean=group_mean(early),
         stopped=sum(mine(trial) for trial in sweep.unfinished),
     )
-
-
-def show(value: object) -> str:
-    """A value as the report writes it."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return str(value)

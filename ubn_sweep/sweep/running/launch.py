@@ -145,8 +145,7 @@ def new_folder(home: Path, name: str, *, may_count_up: bool) -> SweepFolder:
     folder = SweepFolder(home=home, name=free)
     try:
         folder.path.mkdir(parents=True)
-        probe = folder.path / "lock"
-        probe.touch()
+        folder.lock.touch()
     except OSError as error:
         raise UserError(
             f"{folder.path}: cannot be written ({error.strerror}): start from a folder that you may write to"
@@ -165,8 +164,8 @@ def _run(
             _train(state, folder, attempt, surroundings)
         if state.finished:
             journal.append(SweepEnded(time_s=time.time()))
-            shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)
-            shutil.rmtree(folder.path / "ray", ignore_errors=True)
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)
+            shutil.rmtree(folder.ray, ignore_errors=True)
     return _result(state, folder)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ubn_sweep import schema
+from ubn_sweep.plain_json import dumps
 from ubn_sweep.sweep.running.trainables import find_trainable
 from ubn_sweep.training.config import TrialConfig
 
@@ -88,7 +89,7 @@ class Trial:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         save(beside)
-        (beside / METRICS_FILE).write_text(json.dumps({key: repr(value) for key, value in metrics.items()}))
+        (beside / METRICS_FILE).write_text(dumps(metrics))
         shutil.rmtree(target, ignore_errors=True)
         beside.rename(target)
         for old in self._folder.glob("epoch-*"):

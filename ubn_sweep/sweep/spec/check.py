@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ubn_sweep import schema
+from ubn_sweep.dotted import leaf_keys, value_at
 from ubn_sweep.errors import UserError
 from ubn_sweep.sweep.spec.parameters import Scalar, possible_values, same
-from ubn_sweep.sweep.spec.space import Params, Space, as_list, decision_order, value_at
+from ubn_sweep.sweep.spec.space import Params, Space, as_list, decision_order
 from ubn_sweep.sweep.spec.spec import SweepSpec
+from ubn_sweep.texts import as_yaml
 
 WOULD_NOT_COMPARE = {
     "dataset": "trials that see other images cannot be compared: sweep each dataset by itself",
@@ -52,7 +54,7 @@ def check_space(spec: SweepSpec, *, source: str, text: str | None = None) -> Non
 
 
 def _check_key(key: str, base: dict[str, Any], where: str) -> None:
-    keys = _leaf_keys(base)
+    keys = leaf_keys(base)
     for prefix, reason in WOULD_NOT_COMPARE.items():
         if key == prefix or key.startswith(prefix + "."):
             raise UserError(f"{where}: `{key}` cannot be varied: {reason}")
@@ -74,18 +76,18 @@ def _check_conditions(key: str, spec: SweepSpec, base: dict[str, Any], source: s
                 raise UserError(
                     f"{where}: `{parent}` is a range, and conditions need single values: make it a choice"
                 )
-        elif parent in _leaf_keys(base):
+        elif parent in leaf_keys(base):
             values = [value_at(base, parent)]
         else:
-            near = schema.did_you_mean(parent, [*spec.space, *_leaf_keys(base)])
+            near = schema.did_you_mean(parent, [*spec.space, *leaf_keys(base)])
             raise UserError(
                 f"{where}: the condition names an unknown key{near}: name one of the space or of base"
             )
         for item in as_list(allowed):
             if not any(same(item, value) for value in values):
                 raise UserError(
-                    f"{where}: the condition can never hold: `{parent}` is never {_show(item)}; "
-                    f"it can be {', '.join(map(_show, values))}"
+                    f"{where}: the condition can never hold: `{parent}` is never {as_yaml(item)}; "
+                    f"it can be {', '.join(map(as_yaml, values))}"
                 )
 
 
@@ -97,9 +99,9 @@ def _check_effect(key: str, spec: SweepSpec, base: dict[str, Any], where: str) -
         if idle:
             shown = useful[0] if len(useful) == 1 else useful
             raise UserError(
-                f"{where}: `{key}` has no effect where `{parent}` is {_show(idle[0])}: "
-                f"add `when: {{{parent}: {_show(shown)}}}`"
-                + ("" if parent in spec.space else f", or set base.{parent} to {_show(shown)}")
+                f"{where}: `{key}` has no effect where `{parent}` is {as_yaml(idle[0])}: "
+                f"add `when: {{{parent}: {as_yaml(shown)}}}`"
+                + ("" if parent in spec.space else f", or set base.{parent} to {as_yaml(shown)}")
             )
 
 
@@ -120,7 +122,7 @@ def _check_value(
         space.config(params)
     except UserError as error:
         message = str(error).removeprefix("the trial's config: ")
-        raise UserError(f"{where}: {_show(value)} is not allowed: {message}") from error
+        raise UserError(f"{where}: {as_yaml(value)} is not allowed: {message}") from error
 
 
 def _needs(key: str, spec: SweepSpec, base: dict[str, Any], where: str) -> Allowed:
@@ -147,16 +149,3 @@ def _values_of(key: str, spec: SweepSpec, base: dict[str, Any]) -> list[Scalar]:
     if key in spec.space:
         return possible_values(spec.space[key]) or []
     return [value_at(base, key)]
-
-
-def _leaf_keys(content: dict[str, Any], prefix: str = "") -> list[str]:
-    keys = []
-    for key, value in content.items():
-        keys += _leaf_keys(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
-    return keys
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return str(value)
