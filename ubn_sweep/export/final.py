@@ -6,14 +6,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from ubn_sweep import schema
 from ubn_sweep.errors import DivergedError, UserError
-from ubn_sweep.training.config import TrialConfig
-
-if TYPE_CHECKING:
-    from ubn_sweep.training.classification.run import TrainingRun
+from ubn_sweep.training.task import Run, Task
 
 CHECKPOINT_FOLDER = "checkpoint"
 RESULT_FILE = "result.json"
@@ -30,38 +27,22 @@ class FinalResult:
     """What the final training came to."""
 
     test: dict[str, float]
-    """test_top1 (0 to 1), test_loss, and test_top5 with more than five classes."""
+    """What the task reports of the test set."""
     checkpoint: Path
     epochs: int
-    train_examples: int
     test_examples: int | None
     resumed_from: int
     """The epoch from which an interrupted training went on; 0 for none."""
 
 
-def load_config(path: Path, assignments: tuple[str, ...] = ()) -> TrialConfig:
-    """Reads and checks a trial config; a key that is set loses the promise, which was made for another config.
-
-    Raises:
-        UserError: one line with the place, the rule, the value and the remedy.
-    """
-    from ubn_sweep.overrides import apply_overrides
-
-    content, text = schema.load_yaml(path)
-    if assignments and isinstance(content, dict):
-        content = apply_overrides(content, assignments)
-        if any(_changes_the_config(item) for item in assignments):
-            content.pop("provenance", None)
-    return schema.parse(TrialConfig, content, source=str(path), text=text)
-
-
 def train_for_good(
-    config: TrialConfig,
+    task: Task,
+    config: Any,
     *,
     out: Path,
     recorders: tuple[Recorder, ...] = (),
     threads: int | None = None,
-    started: Callable[[TrainingRun], None] = lambda run: None,
+    started: Callable[[Run], None] = lambda run: None,
 ) -> FinalResult:
     """Trains on train + validation and tests once. Interrupted, it goes on from the last epoch when called again.
 
@@ -69,9 +50,7 @@ def train_for_good(
         UserError: the data is not there, the folder holds another config's training or cannot be written, or the
             training diverged.
     """
-    from ubn_sweep.training.classification.run import TrainingRun
-
-    run = TrainingRun(config, threads=threads, hold_out=False)
+    run = task.start(config, threads=threads, hold_out=False)
     checkpoint = out / CHECKPOINT_FOLDER
     if checkpoint.is_dir():
         run.load(checkpoint)
@@ -88,19 +67,18 @@ def train_for_good(
             recorder.epoch(run.epoch, metrics)
     test = run.evaluate_test()
     (out / RESULT_FILE).write_text(
-        json.dumps({"config": schema.to_plain(config), "test": test}, indent=1) + "\n"
+        json.dumps({"task": task.name, "config": schema.to_plain(config), "test": test}, indent=1) + "\n"
     )
     return FinalResult(
         test=test,
         checkpoint=checkpoint,
         epochs=run.epoch,
-        train_examples=run.train_examples,
         test_examples=run.test_examples,
         resumed_from=resumed_from,
     )
 
 
-def prepare_folder(out: Path, config: TrialConfig) -> None:
+def prepare_folder(out: Path, config: Any) -> None:
     """Creates the run's folder and writes its config there.
 
     Raises:
@@ -117,8 +95,3 @@ def prepare_folder(out: Path, config: TrialConfig) -> None:
         raise UserError(
             f"--out: {out} cannot be written ({error.strerror}): choose a folder that you may write to"
         ) from error
-
-
-def _changes_the_config(assignment: str) -> bool:
-    """Where the data lies, and on what it trains, does not change what was promised."""
-    return not assignment.startswith(("dataset.root=", "dataset.download=", "device="))

@@ -54,6 +54,8 @@ class SweepOrigin:
     """Name of the metric, without `metrics.`."""
     mode: str
     """max or min."""
+    task: dict[str, Any] = field(default_factory=dict)
+    """A TaskRecord as plain mappings; empty in a sweep of version 0.1."""
 
 
 @dataclass(kw_only=True)
@@ -83,6 +85,7 @@ def observations(events: Iterable[Event]) -> pa.Table:
         "spec": started.spec,
         "objective": objective["metric"],
         "mode": objective["mode"],
+        "task": started.task,
     }
     return pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(origin).encode()})
 
