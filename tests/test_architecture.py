@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "export": {"records", "training", "landscape", "landscape.views"},
     "commands": {
         "records", "training", "landscape", "export", "tracking", "tracking.delivery", "tracking.mlflow",
-        "sweep.spec", "sweep.deciding", "sweep.running", "sweep.explaining",
+        "sweep.spec", "sweep.deciding", "sweep.running", "sweep.running.ray", "sweep.explaining",
     },
     "cli": {"commands"},
 }  # fmt: skip

@@ -66,7 +66,7 @@ def test_a_missing_spec(command, tmp_path):
         ("model.name=resnet9000", ["model.name", "resnet8"]),
         ("search.trials=0", ["trials >= 1"]),
         ("nonsense", ["KEY=VALUE"]),
-        ("trainable=absent.module:train", ["trainable", "absent.module"]),
+        ("task=absent.module:Task", ["task", "absent.module"]),
     ],
 )
 def test_bad_overrides(assignment, expected, tmp_path):

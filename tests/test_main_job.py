@@ -10,7 +10,7 @@ import yaml
 
 from tests.support.processes import REPOSITORY, run_cli
 from ubn_sweep import schema
-from ubn_sweep.training.config import TrialConfig
+from ubn_sweep.training.classification.config import ClassificationConfig
 
 QUICKSTART = str(REPOSITORY / "search_spaces" / "quickstart.yaml")
 TRIALS, EPOCHS = 9, 4
@@ -114,22 +114,23 @@ def test_landscape_maps_again(sweep, place):
 
 def test_exported_configs_have_the_trials_schema_and_say_where_they_came_from(sweep, configs):
     parsed = [
-        schema.parse(TrialConfig, yaml.safe_load(path.read_text()), source=str(path)) for path in configs
+        schema.parse(ClassificationConfig, yaml.safe_load(path.read_text()), source=str(path))
+        for path in configs
     ]
     best = parsed[0].provenance
     assert (best.sweep, best.trial) == ("quickstart", sweep["best"]["trial"])
-    assert best.promised_val_top1 == pytest.approx(sweep["best"]["score"])
+    assert best.promised == pytest.approx(sweep["best"]["score"])
     run = mlflow.MlflowClient(tracking_uri=best.tracking_uri).get_run(best.run_id)
     assert run.data.tags["ubn_sweep.trial"] == str(best.trial)
 
 
 def test_the_final_training_tests_once_and_compares(final, configs, sweep):
     assert final["promised"] == pytest.approx(sweep["best"]["score"])
-    assert 0.5 < final["test_accuracy"] <= 1  # digits are learned in four epochs
+    assert 0.5 < final["test"] <= 1  # digits are learned in four epochs
     assert Path(final["checkpoint"]).exists()
     client, _ = runs_of(sweep["tracking_uri"])
     run = client.get_run(final["run_id"])
-    assert run.data.metrics["test_top1"] == pytest.approx(final["test_accuracy"])
+    assert run.data.metrics["test_top1"] == pytest.approx(final["test"])
     assert len(client.get_metric_history(final["run_id"], "test_top1")) == 1
     assert len(client.get_metric_history(final["run_id"], "train_loss")) == EPOCHS
     assert not any(key.startswith("val_") for key in run.data.metrics)  # nothing was held out

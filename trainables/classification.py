@@ -1,18 +1,20 @@
-"""Image classification with one network: what each trial of a sweep does. Copy it to change what is trained.
+"""Image classification: what each trial of a sweep does. Copy it to change how a trial trains.
 
-A trainable is a function of one `Trial`. Name yours in a spec as `trainable: my_module:train`, with my_module.py in
-the folder from which you start the sweep.
+Name yours in a spec as `task: my_module:Classification`, with my_module.py beside the spec or in the folder from which
+you start the sweep. `ImageClassification` says all the rest: the config, the metrics, the data, the final training.
 """
 
-from ubn_sweep.sweep.running.trial import Trial
-from ubn_sweep.training.classification.run import TrainingRun
+from ubn_sweep.training.classification.task import ImageClassification
+from ubn_sweep.training.trial import Trial
 
 
-def train(trial: Trial) -> None:
+class Classification(ImageClassification):
     """Trains the trial's config epoch by epoch and reports each one's validation; early stopping may end it."""
-    run = TrainingRun(trial.config, threads=trial.threads)
-    trial.resume(run.load)
-    go_on = run.epoch < trial.config.training.epochs
-    while go_on:
-        metrics = run.train_epoch()
-        go_on = trial.report(run.epoch, metrics, save=run.save, diverged=run.diverged)
+
+    def train(self, trial: Trial) -> None:
+        run = self.start(trial.config, threads=trial.threads)
+        trial.resume(run.load)
+        go_on = run.epoch < trial.config.training.epochs
+        while go_on:
+            metrics = run.train_epoch()
+            go_on = trial.report(run.epoch, metrics, save=run.save, diverged=run.diverged)

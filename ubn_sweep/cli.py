@@ -26,15 +26,22 @@ set_option = click.option(
     metavar="KEY=VALUE",
     help="Override a key, such as dataset.root=/data.",
 )
-ray_options: list[Callable[[Any], Any]] = [
+running_options: list[Callable[[Any], Any]] = [
+    click.option(
+        "--executor",
+        type=click.Choice(["ray", "in-process"]),
+        default="ray",
+        show_default=True,
+        help="Who runs the trials; in-process is one after another, for a debugger.",
+    ),
     click.option("--ray-address", help="A Ray cluster to run on.  [default: one of its own on this machine]"),
     click.option("--cpus", type=click.IntRange(1), help="Processors of the own cluster.  [default: all]"),
     click.option("--gpus", type=click.IntRange(0), help="GPUs of the own cluster.  [default: all]"),
 ]
 
 
-def with_ray_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(ray_options):
+def with_running_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(running_options):
         command = option(command)
     return command
 
@@ -79,7 +86,7 @@ def preview(spec_path: Path, **options: Any) -> None:
 @click.option("--learn-from", multiple=True, metavar="SWEEP", help="An earlier sweep to learn from.")
 @set_option
 @home_option
-@with_ray_options
+@with_running_options
 @as_json
 def run(spec_path: Path, **options: Any) -> None:
     """Start a sweep, and map its landscape when it ends."""
@@ -91,7 +98,7 @@ def run(spec_path: Path, **options: Any) -> None:
 @cli.command()
 @click.argument("sweep")
 @home_option
-@with_ray_options
+@with_running_options
 @as_json
 def resume(sweep: str, **options: Any) -> None:
     """Go on with a sweep that was interrupted or killed."""
@@ -128,6 +135,9 @@ def export(sweep: str, top: int, out: Path, home: Path | None, as_json: bool) ->
 @click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
 @click.option("--tracking-uri", help="MLflow's store.  [default: the sweep's]")
+@click.option(
+    "--task", "task_name", metavar="MODULE:CLASS", help="What is trained.  [default: what was swept]"
+)
 @set_option
 @home_option
 @as_json
@@ -165,7 +175,6 @@ def ui(sweep: str | None, port: int, home: Path | None) -> None:
 def main() -> None:
     """Entry point: one line and exit code 2 for what the user can mend."""
     opt_out_of_usage_reports()
-    sys.path.insert(0, str(Path.cwd()))  # a user's own trainables lie where the sweep is started
     try:
         cli.main(standalone_mode=False)
     except UserError as error:

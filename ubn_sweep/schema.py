@@ -36,20 +36,23 @@ def load_yaml(path: Path) -> tuple[Any, str]:
         raise UserError(f"{where}: not valid YAML ({problem}): mend the syntax there") from error
 
 
-def parse(kind: type[T], content: Any, *, source: str, text: str | None = None) -> T:
-    """Checks content against a dataclass of the schema.
+def parse(
+    kind: type[T], content: Any, *, source: str, text: str | None = None, place: tuple[str, ...] = ()
+) -> T:
+    """Checks content against a dataclass of the schema; `place` is where in the file it lies.
 
     Raises:
         UserError: naming the first offending key, its line in `text` where there is one, and the remedy.
     """
     if not isinstance(content, dict):
         raise UserError(
-            f"{source}: must hold a mapping of keys, but holds {type(content).__name__}: see the docs"
+            f"{at(source, text, place)}: must hold a mapping of keys, but holds {type(content).__name__}: "
+            "write `key: value`, a line each"
         )
     try:
         return TypeAdapter(kind).validate_python(content)
     except ValidationError as error:
-        raise UserError(_explain(error, kind, source, text)) from error
+        raise UserError(_explain(error, kind, source, text, place)) from error
 
 
 def line_of(text: str, place: tuple[str, ...]) -> int | None:
@@ -111,11 +114,11 @@ def _child(node: Any, key: str) -> tuple[int, Any] | None:
     return None
 
 
-def _explain(error: ValidationError, kind: Any, source: str, text: str | None) -> str:
+def _explain(error: ValidationError, kind: Any, source: str, text: str | None, above: tuple[str, ...]) -> str:
     # Unknown keys first: a misspelt key is often the cause of what else is wrong.
     mistakes = sorted(error.errors(), key=lambda item: item["type"] not in _UNKNOWN_KEY)
     mistake = mistakes[0]
-    place = _place_in_file(mistake["loc"], kind)
+    place = (*above, *_place_in_file(mistake["loc"], kind))
     begin = at(source, text, place)
     if mistake["type"] in _UNKNOWN_KEY:
         names = _known_keys(kind, mistake["loc"][:-1])
@@ -126,15 +129,16 @@ def _explain(error: ValidationError, kind: Any, source: str, text: str | None) -
     if mistake["type"] == "value_error":
         return f"{begin}: {message}"
     if mistake["type"].startswith("union_tag"):
-        return f"{begin}: {_explain_tag(mistake)}"
+        return f"{begin}: {_explain_tag(mistake, kind)}"
     message = message[0].lower() + message[1:]
     return f"{begin}: {message.removeprefix('input ')}, but got {mistake['input']!r}"
 
 
-def _explain_tag(mistake: Any) -> str:
+def _explain_tag(mistake: Any, kind: Any) -> str:
     known_tags = mistake["ctx"].get("expected_tags", "").replace("'", "")
     if mistake["type"] == "union_tag_not_found":
-        return "`type` is required, but absent: add it, one of float, int, choice, ordered, constant"
+        names = ", ".join(_tags(kind, mistake["loc"]))
+        return f"`type` is required, but absent: add it, one of {names}"
     return f"unknown type `{mistake['ctx']['tag']}`; known: {known_tags}"
 
 
@@ -166,6 +170,14 @@ def _member(kind: Any, tag: int | str) -> Any:
         if tag in typing.get_args(typing.get_type_hints(member).get("type")):
             return member
     return None
+
+
+def _tags(kind: Any, loc: tuple[int | str, ...]) -> list[str]:
+    """What the field `type` of a discriminated union's members may be."""
+    for part in loc:
+        kind = _member(kind, part) or _inner(kind, part)
+    hints = [typing.get_type_hints(member).get("type") for member in _dataclasses_in(kind)]
+    return [str(tag) for hint in hints for tag in typing.get_args(hint)]
 
 
 def _inner(kind: Any, part: int | str) -> Any:

@@ -10,11 +10,11 @@ from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.export import export_configs
 from ubn_sweep.records.events import TrialCreated
-from ubn_sweep.training.config import TrialConfig
+from ubn_sweep.training.classification.config import ClassificationConfig
 
 
 def read(path):
-    return schema.parse(TrialConfig, yaml.safe_load(path.read_text()), source=str(path))
+    return schema.parse(ClassificationConfig, yaml.safe_load(path.read_text()), source=str(path))
 
 
 def test_the_best_come_first(tmp_path):
@@ -27,7 +27,7 @@ def test_the_best_come_first(tmp_path):
         run_ids={26: "abc"},
     )
     configs = [read(path) for path in paths]
-    promises = [config.provenance.promised_val_top1 for config in configs]
+    promises = [config.provenance.promised for config in configs]
     assert promises == sorted(promises, reverse=True)
     created = {event.trial: event for event in events if isinstance(event, TrialCreated)}
     for place, (path, config) in enumerate(zip(paths, configs, strict=True), start=1):
@@ -36,7 +36,7 @@ def test_the_best_come_first(tmp_path):
         assert schema.to_plain(dataclasses.replace(config, provenance=None)) == created[origin.trial].config
         assert origin.status == "completed"
         assert origin.epoch == 9
-        assert origin.validation_examples == 359
+        assert origin.validation_examples == 360
         assert origin.candidates == 11
         assert origin.git_revision == "a" * 40
         assert origin.tracking_uri == "sqlite:///x.db"
@@ -84,4 +84,4 @@ def test_a_loss_promises_accuracy_too(tmp_path):
     paths = export_configs(
         write_sweep(tmp_path, sweep_events(20, metric="val_loss")), top=1, out=tmp_path / "out"
     )
-    assert 0.5 < read(paths[0]).provenance.promised_val_top1 <= 1
+    assert 0.5 < read(paths[0]).provenance.promised <= 1

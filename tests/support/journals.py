@@ -13,7 +13,8 @@ from ubn_sweep import schema
 from ubn_sweep.records.events import EpochReported, Event, SweepEnded, SweepStarted, TrialCreated, TrialEnded
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import Journal
-from ubn_sweep.training.config import DatasetConfig, NormConfig, TrainingConfig, TrialConfig
+from ubn_sweep.training.classification.config import ClassificationConfig
+from ubn_sweep.training.config import DatasetConfig, NormConfig, TrainingConfig
 
 START_S = 1_760_000_000.0
 LAYERS = (
@@ -54,9 +55,9 @@ def nothing(params: dict[str, Any]) -> float:
     return 0.85
 
 
-def base_config(epochs: int = 9) -> TrialConfig:
+def base_config(epochs: int = 9) -> ClassificationConfig:
     """What the made-up trials share."""
-    return TrialConfig(
+    return ClassificationConfig(
         dataset=DatasetConfig(name="digits", validation_fraction=0.25), training=TrainingConfig(epochs=epochs)
     )
 
@@ -176,7 +177,7 @@ def _norm(params: dict[str, Any]) -> NormConfig:
     return NormConfig(**given)
 
 
-def _training(base: TrialConfig, params: dict[str, Any]) -> TrainingConfig:
+def _training(base: ClassificationConfig, params: dict[str, Any]) -> TrainingConfig:
     return replace(base.training, batch_size=params.get("training.batch_size", base.training.batch_size))
 
 

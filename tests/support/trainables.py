@@ -6,7 +6,7 @@ import random
 import time
 from pathlib import Path
 
-from ubn_sweep.sweep.running.trial import Trial
+from ubn_sweep.training.trial import Trial
 
 EPOCH_S = float(os.environ.get("TEST_EPOCH_S", "0.02"))
 
@@ -75,3 +75,24 @@ def train_with_faults(trial: Trial) -> None:
 
 def raise_at_once(trial: Trial) -> None:
     raise RuntimeError(f"no such [thing] for trial {trial.number}")
+
+
+def report_words_in_trial_1(trial: Trial) -> None:
+    """One metric of trial 1 is no number."""
+    counter = Counter(trial)
+    go_on = True
+    while go_on:
+        metrics = {**counter.train_epoch(), **({"note": "fine"} if trial.number == 1 else {})}
+        go_on = trial.report(counter.epoch, metrics, save=counter.save)
+
+
+def interrupt(trial: Trial) -> None:
+    """As `train`, but somebody presses Ctrl-C in the trial and epoch that TEST_INTERRUPT_AT names."""
+    counter = Counter(trial)
+    trial.resume(counter.load)
+    go_on = counter.epoch < trial.config.training.epochs
+    while go_on:
+        metrics = counter.train_epoch()
+        if os.environ.get("TEST_INTERRUPT_AT") == f"{trial.number} {counter.epoch}":
+            raise KeyboardInterrupt
+        go_on = trial.report(counter.epoch, metrics, save=counter.save)

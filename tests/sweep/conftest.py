@@ -9,7 +9,7 @@ from ubn_sweep.sweep.spec.loading import load_spec
 
 SPEC = {
     "name": "small",
-    "trainable": "tests.support.trainables:train",
+    "task": "tests.support.trainables:train",
     "base": {"training": {"epochs": 9}},
     "space": {
         "norm.gate": {"type": "choice", "values": [True, False]},

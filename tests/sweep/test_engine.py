@@ -63,7 +63,7 @@ def test_actors_are_reused(small_spec, tmp_path, epoch_log):
 
 def test_each_fault_is_recorded_as_what_it_was(small_spec, tmp_path):
     spec = small_spec(
-        trainable="tests.support.trainables:train_with_faults",
+        task="tests.support.trainables:train_with_faults",
         search={"trials": 8, "sampler": "random"},
         resources={"worker_deaths": 1},
         early_stopping=None,
@@ -81,7 +81,7 @@ def test_each_fault_is_recorded_as_what_it_was(small_spec, tmp_path):
 
 def test_a_trial_whose_process_died_goes_on_from_its_checkpoint(small_spec, tmp_path, epoch_log):
     spec = small_spec(
-        trainable="tests.support.trainables:train_with_faults",
+        task="tests.support.trainables:train_with_faults",
         search={"trials": 5, "sampler": "random"},
         early_stopping=None,
     )
@@ -122,14 +122,14 @@ def test_earlier_results_are_learned_from(small_spec, tmp_path):
     assert not (home / "third").exists()
 
 
-def test_an_unknown_trainable_is_one_line(small_spec, tmp_path):
+def test_an_unknown_task_is_one_line(small_spec, tmp_path):
     for name, expected in [
         ("absent:train", "no module that can be imported"),
-        ("tests.support.trainables:absent", "no function `absent`; it has"),
-        ("nonsense", "module:function"),
+        ("tests.support.trainables:absent", "no task `absent`; it has"),
+        ("nonsense", "module:Class"),
     ]:
         with pytest.raises(UserError, match=expected):
-            start_sweep(small_spec(trainable=name), home=tmp_path / "sweeps", name=None)
+            start_sweep(small_spec(task=name), home=tmp_path / "sweeps", name=None)
     assert not (tmp_path / "sweeps").exists()
 
 

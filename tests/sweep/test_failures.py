@@ -7,7 +7,7 @@ from tests.support.processes import run_cli
 
 def test_a_sweep_whose_trials_all_fail_ends_with_1_and_says_why(write_spec, tmp_path):
     spec = write_spec(
-        trainable="tests.support.trainables:raise_at_once", search={"trials": 4, "sampler": "random"}
+        task="tests.support.trainables:raise_at_once", search={"trials": 4, "sampler": "random"}
     )
     done = run_cli(["run", str(spec), "--cpus", "2", "--json"], cwd=tmp_path)
     assert done.returncode == 1

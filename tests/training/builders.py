@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from ubn_sweep import schema
-from ubn_sweep.training.config import TrialConfig
+from ubn_sweep.training.classification.config import ClassificationConfig
 
 SHARED_DATA = Path(os.environ.get("UBN_SWEEP_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
-def tiny_config(**sections) -> TrialConfig:
+def tiny_config(**sections) -> ClassificationConfig:
     """resnet8, width 4, on 200 digits with plain BatchNorm; `sections` replace keys, section by section."""
     content: dict = {
         "dataset": {
@@ -39,7 +39,7 @@ def tiny_config(**sections) -> TrialConfig:
         content[name] = {**content.get(name, {}), **section} if isinstance(section, dict) else section
     if sections.get("dataset", {}).get("name", "digits") != "digits":
         content["dataset"] = sections["dataset"]
-    return schema.parse(TrialConfig, content, source="test")
+    return schema.parse(ClassificationConfig, content, source="test")
 
 
 def pictures(count: int, size: int, *, seed: int = 0, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:

@@ -6,8 +6,9 @@ from torch import nn
 
 from tests.training.builders import tiny_config
 from ubn_sweep.nn import UnifiedBatchNorm2d
-from ubn_sweep.training.config import ModelConfig, NormConfig
+from ubn_sweep.training.config import NormConfig
 from ubn_sweep.training.models.build import apply_norm, build_model
+from ubn_sweep.training.models.config import ModelConfig
 
 
 def build(name, *, size=32, channels=3, classes=10, **keys):

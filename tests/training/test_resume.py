@@ -125,7 +125,8 @@ def test_a_checkpoint_of_another_config_is_refused(tmp_path):
 def test_provenance_is_no_part_of_what_is_trained(tmp_path):
     TrainingRun(tiny_config()).save(tmp_path)
     provenance = {
-        "sweep": "a", "sweep_id": "b", "trial": 1, "status": "completed", "epoch": 4, "promised_val_top1": 0.5
+        "task": "a:B", "sweep": "a", "sweep_id": "b", "trial": 1, "status": "completed", "epoch": 4,
+        "metric": "val_top1", "promised": 0.5,
     }  # fmt: skip
     TrainingRun(tiny_config(provenance=provenance)).load(tmp_path)
 

@@ -16,7 +16,7 @@ COMMON = {
 
 
 def weights(run: TrainingRun) -> list[torch.Tensor]:
-    return [tensor for replica in run._replicas for tensor in replica.model.state_dict().values()]
+    return [tensor for repeat in run._repeats for tensor in repeat.model.state_dict().values()]
 
 
 def same(one: list[torch.Tensor], other: list[torch.Tensor]) -> bool:
@@ -49,7 +49,7 @@ def test_metrics_tell_how_condensed_each_layer_is():
     for key in ("similarity", "gate_open"):
         values = [metrics[f"{key}/{layer}"] for layer in layers]
         assert metrics[key] == pytest.approx(sum(values) / len(values))
-    modules = dict(run._replicas[0].model.named_modules())
+    modules = dict(run._repeats[0].model.named_modules())
     assert metrics[f"similarity/{layers[0]}"] == modules[layers[0]].running_similarity.item()
 
 

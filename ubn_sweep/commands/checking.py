@@ -21,7 +21,7 @@ from ubn_sweep.sweep.spec.loading import load_spec
 
 
 def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> None:
-    """Checks a spec, its data and its trainable included, and shows what it says."""
+    """Checks a spec, its data and its task included, and shows what it says."""
     spec = load_spec(path, assignments)
     launch.check_runnable(spec)
     if as_json:

@@ -24,13 +24,6 @@ from ubn_sweep.texts import as_shown
 REFRESH_S = 0.5
 LINE_EVERY_S = 10.0
 MOST_ROWS = 12
-SHORT = {
-    "norm.threshold": "threshold",
-    "norm.momentum": "momentum",
-    "norm.similarity_momentum": "sim. mom.",
-    "norm.kernel_size": "kernel",
-    "training.batch_size": "batch",
-}
 console = Console(stderr=True, highlight=False)
 Notice = Callable[[], str | None]
 
@@ -116,20 +109,17 @@ def duration(seconds: float | None) -> str:
 
 
 def score(trial: TrialState, spec: SweepSpec) -> str:
-    """A trial's objective as people read it: accuracies in percent."""
-    value = trial.metrics.get(spec.objective.metric, float("nan"))
-    return f"{value:.2%}" if spec.objective.metric == "val_top1" else f"{value:.4f}"
+    """A trial's objective as people read it."""
+    return spec.metric.text(trial.metrics.get(spec.objective.metric, float("nan")))
 
 
 def _trials(outlook: Outlook, spec: SweepSpec) -> Table:
-    keys = list(spec.space)
+    keys, task = list(spec.space), spec.find_task()
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
     for name in ("", "trial", "epoch", spec.objective.metric):
         table.add_column(name, justify="right", no_wrap=True)
     for key in keys:
-        table.add_column(
-            SHORT.get(key, key.split(".", 1)[1]), justify="right", overflow="ellipsis", no_wrap=True
-        )
+        table.add_column(task.short_title(key), justify="right", overflow="ellipsis", no_wrap=True)
     if outlook.best is not None:
         table.add_row("best", *_cells(outlook.best, spec, keys), style="green")
     for trial in outlook.running[:MOST_ROWS]:

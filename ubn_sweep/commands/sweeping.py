@@ -19,7 +19,9 @@ from ubn_sweep.records.trials import Trials
 from ubn_sweep.sweep.explaining.describe import show
 from ubn_sweep.sweep.running import launch
 from ubn_sweep.sweep.running.copies import Following, check_tracking, tracking_uri
+from ubn_sweep.sweep.running.in_process import InProcessExecutor
 from ubn_sweep.sweep.running.launch import Surroundings, SweepResult
+from ubn_sweep.sweep.running.ray.executor import RayExecutor
 from ubn_sweep.sweep.spec.loading import load_spec
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
@@ -34,10 +36,8 @@ def run_sweep(
     learn_from: tuple[str, ...],
     assignments: Sequence[str],
     home: Path | None,
-    ray_address: str | None,
-    cpus: int | None,
-    gpus: int | None,
     as_json: bool,
+    **running: Any,
 ) -> None:
     """Starts a sweep and maps it."""
     spec = load_spec(spec_path, assignments)
@@ -50,7 +50,7 @@ def run_sweep(
         spec,
         home=home_folder(home),
         name=name,
-        surroundings=_surroundings(following, ray_address, cpus, gpus),
+        surroundings=_surroundings(following, **running),
     )
     _finish(result, following, as_json=as_json)
 
@@ -59,15 +59,13 @@ def resume_sweep(
     sweep: str,
     *,
     home: Path | None,
-    ray_address: str | None,
-    cpus: int | None,
-    gpus: int | None,
     as_json: bool,
+    **running: Any,
 ) -> None:
     """Goes on with a sweep and maps it."""
     folder = find_sweep(sweep, home_folder(home))
     following = Following()
-    result = launch.resume_sweep(folder, surroundings=_surroundings(following, ray_address, cpus, gpus))
+    result = launch.resume_sweep(folder, surroundings=_surroundings(following, **running))
     _finish(result, following, as_json=as_json)
 
 
@@ -145,12 +143,11 @@ def _best(result: SweepResult, spec: SweepSpec) -> dict[str, Any] | None:
 
 
 def _surroundings(
-    following: Following, ray_address: str | None, cpus: int | None, gpus: int | None
+    following: Following, *, executor: str, ray_address: str | None, cpus: int | None, gpus: int | None
 ) -> Surroundings:
+    on_ray = RayExecutor(address=ray_address, cpus=cpus, gpus=gpus)
     return Surroundings(
-        ray_address=ray_address,
-        cpus=cpus,
-        gpus=gpus,
+        executor=on_ray if executor == "ray" else InProcessExecutor(),
         watch=functools.partial(watch_sweep, notice=following.notice),
         follow=following.follow,
     )

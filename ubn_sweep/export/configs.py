@@ -19,7 +19,9 @@ from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.records.observations import observations
 from ubn_sweep.records.trials import Trials
-from ubn_sweep.training.config import Provenance, TrialConfig
+from ubn_sweep.training.provenance import Provenance
+from ubn_sweep.training.task import Task
+from ubn_sweep.training.tasks import DEFAULT_TASK, find_task, spec_in_todays_words
 
 
 def export_configs(
@@ -50,10 +52,20 @@ def export_configs(
         )
     started, created = trials.started, {trial.number: trial.created for trial in trials}
     chosen = _distinct(ranked(sweep), created)[:top]
+    spec = spec_in_todays_words(started.spec)
+    task = find_task(spec.get("task", DEFAULT_TASK), spec.get("task_folder"))
     files = {}
     for place, trial in enumerate(chosen, start=1):
-        origin = _provenance(sweep, trial, started, tracking_uri, (run_ids or {}).get(trial.number))
-        config = _config(created[trial.number], folder)
+        run_id = (run_ids or {}).get(trial.number)
+        origin = _provenance(
+            sweep,
+            trial,
+            started,
+            task_folder=spec.get("task_folder"),
+            tracking_uri=tracking_uri,
+            run_id=run_id,
+        )
+        config = _config(task, created[trial.number], folder)
         name = f"{sweep.name}-{place}-trial-{trial.number:04d}.yaml"
         files[name] = _text(replace(config, provenance=origin), origin, place, out / name, sweep)
     return _write(out, files)
@@ -68,29 +80,38 @@ def _distinct(trials: list[TrialView], created: dict[int, TrialCreated]) -> list
     return list(first.values())
 
 
-def _config(created: TrialCreated, folder: SweepFolder) -> TrialConfig:
-    return schema.parse(TrialConfig, created.config, source=f"{folder.journal}, trial {created.trial}")
+def _config(task: Task, created: TrialCreated, folder: SweepFolder) -> Any:
+    return schema.parse(task.Config, created.config, source=f"{folder.journal}, trial {created.trial}")
 
 
 def _provenance(
-    sweep: SweepView, trial: TrialView, started: SweepStarted, tracking_uri: str | None, run_id: str | None
+    sweep: SweepView,
+    trial: TrialView,
+    started: SweepStarted,
+    *,
+    task_folder: str | None,
+    tracking_uri: str | None,
+    run_id: str | None,
 ) -> Provenance:
     revision: Any = started.environment.get("git_revision")
-    epoch = max(trial.curve)
-    promised = trial.curve[epoch] if sweep.is_share else trial.metrics.get("val_top1")
+    epoch, metric = max(trial.curve), sweep.task.metrics[0]
+    promised = trial.curve[epoch] if sweep.metric == metric else trial.metrics.get(metric.name)
     if promised is None:
         raise UserError(
-            f"{trial.label} reported no val_top1 at epoch {epoch}, so there is nothing to promise: "
-            "let the trainable report it"
+            f"{trial.label} reported no {metric.name} at epoch {epoch}, so there is nothing to promise: "
+            "let the task report it"
         )
     return Provenance(
+        task=sweep.task.name,
+        task_folder=task_folder,
         sweep=sweep.name,
         sweep_id=sweep.sweep_id,
         trial=trial.number,
         status=trial.status,
         epoch=epoch,
-        promised_val_top1=promised,
-        val_top1_spread=trial.repeat_std if trial.repeat_std is not None else _spread(trial),
+        metric=metric.name,
+        promised=promised,
+        spread=trial.metrics.get(metric.spread),
         validation_examples=sweep.validation_examples,
         candidates=len(sweep.finished),
         run_id=run_id,
@@ -100,19 +121,15 @@ def _provenance(
     )
 
 
-def _spread(trial: TrialView) -> float | None:
-    return trial.metrics.get("val_top1_std")
-
-
-def _text(config: TrialConfig, origin: Provenance, place: int, path: Path, sweep: SweepView) -> str:
-    finished = len(sweep.finished)
+def _text(config: Any, origin: Provenance, place: int, path: Path, sweep: SweepView) -> str:
+    finished, metric, promised = len(sweep.finished), sweep.task.metrics[0], origin.promised
+    assert promised is not None
     rank = f"Number {place} of {finished} trials that finished"
     if origin.status != "completed":
         rank = f"Not finished ({origin.status}), exported because only {finished} trials finished"
     header = [
         f"{rank}: trial {origin.trial} of the sweep {origin.sweep},",
-        f"{origin.promised_val_top1:.2%} of the validation images right after epoch {origin.epoch} "
-        f"of {sweep.max_epochs}.",
+        f"{metric.label} {metric.text(promised)} after epoch {origin.epoch} of {sweep.max_epochs}.",
         "Train it for good, on train + validation, and test it once:",
         f"  ubn-sweep train {path}",
     ]

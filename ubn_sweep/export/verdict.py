@@ -6,16 +6,17 @@ import math
 from dataclasses import dataclass
 
 from ubn_sweep.landscape.views.numbers import binomial_error, expected_maximum
+from ubn_sweep.records.metrics import Metric
 
 Z_95 = 1.96
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The comparison of a test accuracy with the promise, and one sentence about it. Shares, 0 to 1."""
+    """The comparison of a test value with the promise, in the metric's unit, and one sentence about it."""
 
-    test_top1: float
-    promised_val_top1: float
+    test: float
+    promised: float
     difference: float
     """Test less promise."""
     standard_error: float | None
@@ -28,42 +29,45 @@ class Verdict:
 
 
 def verdict(
+    metric: Metric,
     *,
-    test_top1: float,
-    promised_val_top1: float,
+    test: float,
+    promised: float,
     validation_examples: int | None,
     test_examples: int | None,
     candidates: int | None = None,
     repeats_std: float | None = None,
 ) -> Verdict:
-    """Compares the two accuracies.
+    """Compares the two values of a metric; of shares alone an error is known.
 
     The standard error of the difference is sqrt(p (1 - p) / n_val + q (1 - q) / n_test), with the spread over the
     repeats, if there were any, added in squares: the final training has one seed. The promise is that of the best
     of k candidates, and the best looks better than it is: were all equally good, by se_val * E[max of k standard
     normals] on average, which is the most that can be expected; with clear differences between them it is less.
     """
-    difference = test_top1 - promised_val_top1
+    difference = test - promised
+    gain = metric.better(difference)
     error, optimism = None, None
-    if validation_examples is not None and test_examples is not None:
-        of_promise = binomial_error(promised_val_top1, validation_examples)
-        error = math.hypot(of_promise, binomial_error(test_top1, test_examples), repeats_std or 0.0)
+    if metric.is_share and validation_examples is not None and test_examples is not None:
+        of_promise = binomial_error(promised, validation_examples)
+        error = math.hypot(of_promise, binomial_error(test, test_examples), repeats_std or 0.0)
         optimism = of_promise * expected_maximum(candidates) if candidates is not None else None
     kept = None
     if error is not None:
-        kept = difference >= -(Z_95 * error + (optimism or 0.0))
+        kept = gain >= -(Z_95 * error + (optimism or 0.0))
     return Verdict(
-        test_top1=test_top1,
-        promised_val_top1=promised_val_top1,
+        test=test,
+        promised=promised,
         difference=difference,
         standard_error=error,
         optimism=optimism,
         kept=kept,
-        sentence=_sentence(difference, promised_val_top1, error, optimism, candidates, kept),
+        sentence=_sentence(metric, difference, promised, error, optimism, candidates, kept),
     )
 
 
 def _sentence(
+    metric: Metric,
     difference: float,
     promised: float,
     error: float | None,
@@ -72,19 +76,19 @@ def _sentence(
     kept: bool | None,
 ) -> str:
     side = "above" if difference >= 0 else "below"
-    begin = (
-        f"The test is {100 * abs(difference):.1f} points {side} the {promised:.1%} that the sweep promised"
-    )
+    size = metric.difference(abs(difference), digits=1)
+    begin = f"The test is {size} {side} the {metric.text(promised, digits=1)} that the sweep promised"
     if error is None:
-        return f"{begin}; how much of that is chance is not known, since the number of images is not."
+        why = "since the number of examples is not" if metric.is_share else "since the metric's error is not"
+        return f"{begin}; how much of that is chance is not known, {why}."
     chance = f"chance explains ±{100 * Z_95 * error:.1f}"
     if optimism is not None:
         chance += (
             f", and the best of {candidates} trials promises up to {100 * optimism:.1f} too much on average"
         )
-    elif difference < 0:
+    elif metric.better(difference) < 0:
         chance += ", and the best of several trials always promises somewhat too much"
-    if difference > Z_95 * error:
+    if metric.better(difference) > Z_95 * error:
         outcome = "it did better than promised"
     elif not kept:
         outcome = "the promise was not kept"

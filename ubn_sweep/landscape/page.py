@@ -17,7 +17,6 @@ from ubn_sweep.texts import as_shown
 
 ROWS = 12
 HERE = Path(__file__).parent
-METRICS = {"val_top1": "top-1 accuracy on the validation split", "val_loss": "loss on the validation split"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +48,11 @@ def render_page(landscape: Landscape, svgs: dict[str, str]) -> str:
     keys = [key for key in sweep.space if any(key in row.trial.params for row in ranking.trials)]
     return template.render(
         sweep=sweep,
-        metric=METRICS.get(sweep.metric, sweep.metric),
         css=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         summary=summary(landscape),
         figures=[PageFigure(name=name, svg=Markup(svg), caption=texts[name]) for name, svg in svgs.items()],
         best_title="The best finished trials" if ranking.full_budget else "Trials so far, none finished",
-        keys=[key.removeprefix("norm.").replace("_", " ") for key in keys],
+        keys=[sweep.task.title(key) for key in keys],
         rows=[_row(sweep, row, keys) for row in ranking.trials[:ROWS]],
         any_tied=bool(ranking.tied and ranking.tied > 1),
         error_from=ranking.error_from,

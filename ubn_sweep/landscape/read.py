@@ -8,8 +8,12 @@ from typing import Any, TypeGuard
 
 import pyarrow as pa
 
-from ubn_sweep.landscape.views.validation_size import counted_examples, estimated_examples
-from ubn_sweep.records.observations import origin_of
+from ubn_sweep import schema
+from ubn_sweep.landscape.views.validation_size import counted_examples
+from ubn_sweep.records.metrics import Metric
+from ubn_sweep.records.observations import SweepOrigin, origin_of
+from ubn_sweep.records.task import TaskRecord
+from ubn_sweep.training.tasks import DEFAULT_TASK, find_task, spec_in_todays_words
 
 STATUSES = ("completed", "stopped", "diverged", "failed", "running")
 
@@ -24,8 +28,8 @@ class TrialView:
     origin: str
     params: dict[str, Any]
     """Sampled values of the parameters that are active in this trial."""
-    norm: dict[str, Any]
-    """The layer as trained, `threshold`, `centering`, ...; without the keys that have no effect."""
+    config: dict[str, Any]
+    """What was trained, as far as the table shows it: `norm.threshold`, ...; without the keys that have no effect."""
     curve: dict[int, float]
     """Epoch -> objective; finite values alone."""
     repeat_std: float | None = None
@@ -53,16 +57,15 @@ class SweepView:
     name: str
     sweep_id: str
     description: str
-    metric: str
-    mode: str
+    task: TaskRecord
+    metric: Metric
+    """The objective."""
     max_epochs: int
     repeats: int
-    dataset: str
-    model: str
     space: dict[str, dict[str, Any]]
     validation_examples: int | None
     validation_counted: bool
-    """Whether the trials recorded that number; else it is estimated from the dataset's config."""
+    """Whether the trials recorded that number; else it is estimated from the config."""
     trials: tuple[TrialView, ...]
 
     @property
@@ -81,55 +84,56 @@ class SweepView:
         finished = {trial.number for trial in self.finished}
         return tuple(trial for trial in self.trials if trial.number not in finished and trial.curve)
 
-    @property
-    def is_share(self) -> bool:
-        """Whether the objective is a share of images, shown in percent."""
-        return self.metric == "val_top1"
-
-    def better(self, value: float) -> float:
-        """The score turned so that higher is better."""
-        return value if self.mode == "max" else -value
-
 
 def read_sweep(table: pa.Table) -> SweepView:
     """The view of a table made by `ubn_sweep.records.observations`."""
     origin = origin_of(table)
     base = origin.spec.get("base", {})
-    counted = counted_examples(table)
+    task = _task(origin)
+    metric = task.metric(origin.objective)
+    counted = counted_examples(table, metric)
     rows_of: dict[int, list[dict[str, Any]]] = {}
     for row in table.to_pylist():
         rows_of.setdefault(row["trial"], []).append(row)
-    trials = tuple(_trial(rows, origin.objective) for rows in rows_of.values())
+    trials = tuple(_trial(rows, metric) for rows in rows_of.values())
     reached = max((trial.last_epoch for trial in trials), default=1)
     return SweepView(
         name=origin.sweep,
         sweep_id=origin.sweep_id,
         description=str(origin.spec.get("description") or ""),
-        metric=origin.objective,
-        mode=origin.mode,
+        task=task,
+        metric=metric,
         max_epochs=int(base.get("training", {}).get("epochs", max(reached, 1))),
         repeats=int(base.get("repeats", 1)),
-        dataset=str(base.get("dataset", {}).get("name", "unknown data")),
-        model=str(base.get("model", {}).get("name", "unknown model")),
         space={key: dict(item) for key, item in origin.spec.get("space", {}).items()},
-        validation_examples=estimated_examples(base.get("dataset", {})) if counted is None else counted,
+        validation_examples=task.examples if counted is None else counted,
         validation_counted=counted is not None,
         trials=trials,
     )
 
 
-def _trial(rows: list[dict[str, Any]], objective: str) -> TrialView:
+def _task(origin: SweepOrigin) -> TaskRecord:
+    """As the sweep recorded it; a sweep of version 0.1 did not, so its task is asked."""
+    if origin.task:
+        return TaskRecord.from_plain(origin.task)
+    spec = spec_in_todays_words(origin.spec)
+    task = find_task(spec.get("task", DEFAULT_TASK), spec.get("task_folder"))
+    base: Any = schema.parse(task.Config, spec.get("base", {}), source=f"the record of {origin.sweep}")
+    return task.record(base)
+
+
+def _trial(rows: list[dict[str, Any]], metric: Metric) -> TrialView:
     last = rows[-1]
     epochs = [row for row in rows if row["epoch"] > 0]
-    scores: dict[int, Any] = {row["epoch"]: row.get(f"metrics.{objective}") for row in epochs}
-    std = last.get("metrics.val_top1_std") if objective == "val_top1" else None
+    scores: dict[int, Any] = {row["epoch"]: row.get(f"metrics.{metric.name}") for row in epochs}
+    std = last.get(f"metrics.{metric.spread}")
     return TrialView(
         number=last["trial"],
         status=last["status"],
         last_epoch=last["last_epoch"],
         origin=last["origin"],
         params=_named(last, "params."),
-        norm=_named(last, "config.norm."),
+        config=_named(last, "config."),
         curve={epoch: score for epoch, score in scores.items() if _finite(score)},
         repeat_std=std if _finite(std) else None,
         metrics={key: value for key, value in _named(last, "metrics.").items() if _finite(value)},

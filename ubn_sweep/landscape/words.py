@@ -92,7 +92,7 @@ def gate_off(sweep: SweepView, curve: ThresholdCurve) -> str:
     if curve.gain is None:
         return f"too few trials to compare with the gate off (n = {len(curve.gate_off)})"
     difference, half = curve.gain
-    side = "better" if sweep.better(difference) > 0 else "worse"
+    side = "better" if sweep.metric.better(difference) > 0 else "worse"
     size = f"{_bare(sweep, abs(difference))} ± {amount(sweep, half)}, n = {len(curve.gate_off)}"
     if abs(difference) <= half:
         return f"the gate off is not distinguishable from that (difference {size})"
@@ -114,13 +114,13 @@ def importance(landscape: Landscape) -> str:
 def score_text(sweep: SweepView, row: RankedTrial) -> str:
     """`93.2% ± 1.3%`, or the loss."""
     value = row.trial.curve[max(row.trial.curve)]
-    text = f"{value:.2%}" if sweep.is_share else f"{value:.4g}"
+    text = sweep.metric.text(value)
     return text if row.error is None else f"{text} ± {100 * row.error:.2f}"
 
 
 def amount(sweep: SweepView, value: float) -> str:
     """A difference: in points where scores are shares."""
-    return f"{100 * value:.2f} points" if sweep.is_share else f"{value:.3g}"
+    return sweep.metric.difference(value)
 
 
 def _bare(sweep: SweepView, value: float) -> str:

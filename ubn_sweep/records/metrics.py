@@ -46,8 +46,8 @@ class Metric:
             return f"{value:.{digits}%}"
         return f"{value:.4g} {self.unit}".rstrip()
 
-    def difference(self, value: float) -> str:
+    def difference(self, value: float, digits: int = 2) -> str:
         """A difference of two values: in points where they are shares."""
         if self.is_share:
-            return f"{100 * value:.2f} points"
+            return f"{100 * value:.{digits}f} points"
         return f"{value:.3g} {self.unit}".rstrip()

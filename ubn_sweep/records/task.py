@@ -20,6 +20,8 @@ class TaskRecord:
     """What is trained on what, for headlines: `resnet8 on digits`."""
     metrics: tuple[Metric, ...]
     """The first is the objective by default, and what an exported config promises."""
+    example: str = "example"
+    """What one of them is called: `image`."""
     examples: int | None = None
     """How many validation examples there are, as the config tells; what trials counted themselves is better."""
     columns: tuple[str, ...] = ()

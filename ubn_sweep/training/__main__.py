@@ -6,17 +6,16 @@ import argparse
 import json
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ubn_sweep import schema
 from ubn_sweep.errors import UserError
-from ubn_sweep.overrides import apply_overrides
 from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.training import CHECKPOINT_FILE
-from ubn_sweep.training.config import TrialConfig
-from ubn_sweep.training.data.check import check_dataset
+from ubn_sweep.training.loading import load_config
+from ubn_sweep.training.task import Run, Task
 
 BAD_INPUT = 2
 INTERRUPTED = 128 + signal.SIGINT
@@ -28,9 +27,10 @@ def main(arguments_given: Sequence[str] | None = None) -> int:
     config_path: Path = arguments.config
     folder = Path("runs") / config_path.stem if arguments.out is None else arguments.out
     try:
-        config = load_config(config_path, arguments.assignments)
+        task, config = load_config(config_path, arguments.assignments, task=arguments.task)
+        task.check(config)
         _check_folder(folder, resume=arguments.resume)
-        result = _train(config, folder, threads=arguments.threads, resume=arguments.resume)
+        result = _train(task, config, folder, threads=arguments.threads, resume=arguments.resume)
     except UserError as error:
         _tell(f"error: {error}")
         return BAD_INPUT
@@ -51,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("config", metavar="CONFIG", type=Path)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder of the checkpoint (default: runs/NAME)"
+    )
+    parser.add_argument(
+        "--task", metavar="MODULE:CLASS", help="what is trained (default: the config's, else classification)"
     )
     parser.add_argument(
         "--resume", action="store_true", help="go on from the checkpoint in it, if there is one"
@@ -78,20 +81,6 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def load_config(path: Path, assignments: Sequence[str]) -> TrialConfig:
-    """Reads and checks a trial config, and looks whether its data is there.
-
-    Raises:
-        UserError: one line with the place, the rule, the value and the remedy.
-    """
-    content, text = schema.load_yaml(path)
-    if isinstance(content, dict):
-        content = apply_overrides(content, assignments)
-    config = schema.parse(TrialConfig, content, source=str(path), text=text)
-    check_dataset(config.dataset)
-    return config
-
-
 def _check_folder(folder: Path, *, resume: bool) -> None:
     if not resume and (folder / CHECKPOINT_FILE).exists():
         raise UserError(
@@ -105,21 +94,18 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
         ) from error
 
 
-def _train(config: TrialConfig, folder: Path, *, threads: int | None, resume: bool) -> dict[str, Any]:
-    from ubn_sweep.training.classification.run import TrainingRun
-
-    run = TrainingRun(config, threads=threads)
+def _train(task: Task, config: Any, folder: Path, *, threads: int | None, resume: bool) -> dict[str, Any]:
+    run = task.start(config, threads=threads)
     if resume and (folder / CHECKPOINT_FILE).exists():
         run.load(folder)
         _tell(f"going on after epoch {run.epoch}")
-    _tell(
-        f"{config.model.name}, {config.norm.name}: {run.parameters:,} parameters, {run.device}, "
-        f"{run.train_examples:,} images to train on, {run.validation_examples:,} to validate on"
-    )
+    _tell(run.summary)
     metrics: dict[str, float] = {}
-    while run.epoch < config.training.epochs and not run.diverged:
+    epochs = config.training.epochs
+    while run.epoch < epochs and not run.diverged:
+        begun_s = time.perf_counter()
         metrics = run.train_epoch()
-        _tell(_line(run.epoch, config.training.epochs, metrics))
+        _tell(_line(task, run, epochs, metrics, time.perf_counter() - begun_s))
         if not run.diverged:
             run.save(folder)
     return {
@@ -130,13 +116,17 @@ def _train(config: TrialConfig, folder: Path, *, threads: int | None, resume: bo
     }
 
 
-def _line(epoch: int, epochs: int, metrics: dict[str, float]) -> str:
-    left_s = metrics["epoch_s"] * (epochs - epoch)
-    shown = [f"loss {metrics['train_loss']:.4f}", f"val_loss {metrics['val_loss']:.4f}"]
-    shown.append(f"val_top1 {100 * metrics['val_top1']:.2f}%")
+def _line(task: Task, run: Run, epochs: int, metrics: dict[str, float], epoch_s: float) -> str:
+    """The task's metrics, as far as they are reported, and the gate where there is one."""
+    shown = [
+        f"{metric.name} {metric.text(metrics[metric.name])}"
+        for metric in (*task.told, *task.metrics)
+        if metric.name in metrics
+    ]
     if "gate_open" in metrics:
         shown.append(f"similarity {metrics['similarity']:.3f}, gates open {100 * metrics['gate_open']:.0f}%")
-    return f"epoch {epoch}/{epochs}  {'  '.join(shown)}  {metrics['epoch_s']:.1f} s, {left_s:.0f} s left"
+    left_s = epoch_s * (epochs - run.epoch)
+    return f"epoch {run.epoch}/{epochs}  {'  '.join(shown)}  {epoch_s:.1f} s, {left_s:.0f} s left"
 
 
 if __name__ == "__main__":

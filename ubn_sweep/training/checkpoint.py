@@ -13,23 +13,38 @@ from ubn_sweep.dotted import flatten, is_below
 from ubn_sweep.errors import UserError
 from ubn_sweep.files import written_beside
 from ubn_sweep.training import CHECKPOINT_FILE
-from ubn_sweep.training.config import TrialConfig
+from ubn_sweep.training.task import TaskConfig
 
 MAY_DIFFER = ("provenance", "device", "dataset.root", "dataset.download")
 """Where a config came from, and where it runs, are no part of what it computes."""
 
 
 def save_checkpoint(
-    folder: Path, config: TrialConfig, *, hold_out: bool, epoch: int, replicas: list[dict[str, Any]]
+    folder: Path,
+    config: TaskConfig,
+    *,
+    hold_out: bool,
+    epoch: int,
+    repeats: list[dict[str, Any]],
+    network: dict[str, Any],
 ) -> None:
-    """Writes beside and renames: a kill leaves the checkpoint before."""
-    content = {"config": _identity(config), "hold_out": hold_out, "epoch": epoch, "replicas": replicas}
+    """Writes beside and renames: a kill leaves the checkpoint before.
+
+    `repeats` are the states of the seeds, `network` what a model needs to be built without the data.
+    """
+    content = {
+        "config": _identity(config),
+        "hold_out": hold_out,
+        "epoch": epoch,
+        "repeats": repeats,
+        "network": network,
+    }
     with written_beside(folder / CHECKPOINT_FILE, to_disk=True) as beside, beside.open("wb") as file:
         torch.save(content, file)  # to a path, it would write the path's name into the file
 
 
 def load_checkpoint(
-    folder: Path, config: TrialConfig, *, hold_out: bool, device: torch.device
+    folder: Path, config: TaskConfig, *, hold_out: bool, device: torch.device
 ) -> dict[str, Any]:
     """Reads a checkpoint of this very config. Nothing in the file is executed.
 
@@ -37,16 +52,8 @@ def load_checkpoint(
         UserError: there is none, it is damaged, or it belongs to another config.
     """
     path = folder / CHECKPOINT_FILE
-    try:
-        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        saved, saved_hold_out = content["config"], content["hold_out"]
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: there is no checkpoint: give the folder of one") from error
-    except (RuntimeError, EOFError, OSError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"{path}: is damaged, or no checkpoint of a training run: take another one"
-        ) from error
-    wanted = _identity(config)
+    content = read_checkpoint(folder, device)
+    saved, wanted = content["config"], _identity(config)
     for key in sorted(saved.keys() | wanted.keys()):
         if saved.get(key) != wanted.get(key):
             raise UserError(
@@ -54,11 +61,35 @@ def load_checkpoint(
                 f"{wanted.get(key)!r}: "
                 "take the config that it was saved with"
             )
-    if saved_hold_out != hold_out:
-        raise UserError(f"{path}: belongs to a run with hold_out={saved_hold_out}: choose another folder")
+    if content["hold_out"] != hold_out:
+        raise UserError(
+            f"{path}: belongs to a run with hold_out={content['hold_out']}: choose another folder"
+        )
     return content
 
 
-def _identity(config: TrialConfig) -> dict[str, Any]:
+def read_checkpoint(folder: Path, device: torch.device) -> dict[str, Any]:
+    """What a checkpoint holds, whatever its config. Nothing in the file is executed.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    path = folder / CHECKPOINT_FILE
+    try:
+        content: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        for key in ("config", "hold_out", "epoch"):
+            content[key]
+        if "replicas" in content:  # as version 0.1 called them
+            content["repeats"] = content.pop("replicas")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no checkpoint: give the folder of one") from error
+    except (RuntimeError, EOFError, OSError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        raise UserError(
+            f"{path}: is damaged, or no checkpoint of a training run: take another one"
+        ) from error
+    return content
+
+
+def _identity(config: TaskConfig) -> dict[str, Any]:
     flat = flatten(schema.to_plain(config))
     return {key: value for key, value in flat.items() if not is_below(key, *MAY_DIFFER)}

@@ -58,7 +58,6 @@ SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "ubn-sweep",  # the same sweep gives the same page
 }
-METRIC_NAMES = {"val_top1": "validation accuracy", "val_loss": "validation loss"}
 
 
 def new_figure(
@@ -77,12 +76,13 @@ def styled() -> Any:
 
 def score_axis(axis: Any, sweep: SweepView) -> None:
     """Percent for shares."""
-    if sweep.is_share:
+    if sweep.metric.is_share:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
 
 
 def metric_name(sweep: SweepView) -> str:
-    return METRIC_NAMES.get(sweep.metric, sweep.metric)
+    unit = sweep.metric.unit
+    return f"{sweep.metric.label} ({unit})" if unit and not sweep.metric.is_share else sweep.metric.label
 
 
 def note(axes: Axes, text: str) -> None:

@@ -97,7 +97,7 @@ def _correlation(
     sweep: SweepView, measure: str, epoch: int, generator: np.random.Generator
 ) -> Correlation | None:
     pairs = [
-        (trial.metrics_at[epoch][measure], sweep.better(trial.curve[epoch]))
+        (trial.metrics_at[epoch][measure], sweep.metric.better(trial.curve[epoch]))
         for trial in (sweep.finished if epoch == sweep.max_epochs else reached(sweep, epoch))
         if measure in trial.metrics_at.get(epoch, {})
     ]

@@ -41,7 +41,7 @@ def course_view(sweep: SweepView) -> CourseView:
         trial = by_number[number]
         if number not in finished or epoch != trial.last_epoch:
             continue
-        if not best or sweep.better(trial.score) > sweep.better(best[-1].score):
+        if not best or sweep.metric.better(trial.score) > sweep.metric.better(best[-1].score):
             best.append(Best(epochs_spent=spent, score=trial.score, trial=number))
     unstopped = sum(
         sweep.max_epochs if trial.status == "stopped" else trial.last_epoch for trial in sweep.trials

@@ -84,7 +84,7 @@ def importance_view(sweep: SweepView, *, seed: int = 0) -> ImportanceView:
             reason=f"{len(trials)} trials with a score at epoch {epoch} are too few; it takes {MIN_TRIALS}",
         )  # fmt: skip
     keys, left_out = _keys(sweep, trials)
-    scores = np.array([sweep.better(trial.curve[epoch]) for trial in trials])
+    scores = np.array([sweep.metric.better(trial.curve[epoch]) for trial in trials])
     if not keys or float(np.ptp(scores)) == 0.0:
         why = "no parameter varied in enough trials" if not keys else "all trials scored the same"
         return ImportanceView(

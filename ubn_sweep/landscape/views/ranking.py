@@ -40,10 +40,10 @@ class Ranking:
 
 def ranked(sweep: SweepView) -> list[TrialView]:
     """Finished trials, best first, then the others by how far they came and how well they did there."""
-    finished = sorted(sweep.finished, key=lambda t: (-sweep.better(t.score), t.number))
+    finished = sorted(sweep.finished, key=lambda t: (-sweep.metric.better(t.score), t.number))
     others = sorted(
         (trial for trial in sweep.unfinished if trial.status != "diverged"),
-        key=lambda t: (-max(t.curve), -sweep.better(t.curve[max(t.curve)]), t.number),
+        key=lambda t: (-max(t.curve), -sweep.metric.better(t.curve[max(t.curve)]), t.number),
     )
     return finished + others
 
@@ -74,7 +74,9 @@ def ranking(sweep: SweepView) -> Ranking:
 
 
 def _compared(sweep: SweepView, best: TrialView, trial: TrialView) -> RankedTrial:
-    behind = sweep.better(best.curve[max(best.curve)]) - sweep.better(trial.curve[max(trial.curve)])
+    behind = sweep.metric.better(best.curve[max(best.curve)]) - sweep.metric.better(
+        trial.curve[max(trial.curve)]
+    )
     errors = [score_error(sweep, item) for item in (best, trial)]
     if trial is best:
         return RankedTrial(trial=trial, error=errors[0], behind=0.0, tied=None if errors[0] is None else True)
@@ -91,7 +93,7 @@ def score_error(sweep: SweepView, trial: TrialView) -> float | None:
     Of accuracy: sqrt(p (1 - p) / n) over n validation images, together with std / sqrt(repeats) over the repeats.
     The loss's spread over the images is not recorded.
     """
-    if not sweep.is_share:
+    if not sweep.metric.is_share:
         return None
     score = trial.curve[max(trial.curve)]
     images = sweep.validation_examples
@@ -104,12 +106,12 @@ def score_error(sweep: SweepView, trial: TrialView) -> float | None:
 
 
 def _error_from(sweep: SweepView) -> str:
-    if not sweep.is_share:
+    if not sweep.metric.is_share:
         return "the error of a loss is not recorded"
     parts = []
     if sweep.validation_examples is not None:
         number = f"{'' if sweep.validation_counted else 'about '}{sweep.validation_examples:,}"
-        parts.append(f"the binomial error of {number} validation images")
+        parts.append(f"the binomial error of {number} validation {sweep.task.example}s")
     if sweep.repeats > 1:
         parts.append(f"the spread over {sweep.repeats} repeats")
-    return " and ".join(parts) if parts else "the number of validation images is not known"
+    return " and ".join(parts) if parts else f"the number of validation {sweep.task.example}s is not known"

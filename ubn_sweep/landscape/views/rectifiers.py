@@ -9,15 +9,6 @@ from ubn_sweep.landscape.views.numbers import GroupMean, group_mean
 from ubn_sweep.landscape.views.threshold import common_epoch, reached
 from ubn_sweep.texts import as_shown
 
-TITLES = {
-    "gate": "statistics gate",
-    "centering": "centering",
-    "scaling": "scaling",
-    "affine": "affine",
-    "kernel_size": "kernel size",
-    "name": "layer",
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class ChoiceGroup:
@@ -37,7 +28,7 @@ class ChoiceGroup:
 class Choice:
     """One rectifier choice that the sweep varied."""
 
-    name: str
+    key: str
     title: str
     groups: tuple[ChoiceGroup, ...]
 
@@ -53,22 +44,22 @@ class RectifierView:
 def rectifier_view(sweep: SweepView) -> RectifierView:
     """Groups the trials by each choice with at least two values among those with a score."""
     epoch = common_epoch(sweep)
-    choices = [_choice(sweep, name, epoch) for name in TITLES]
+    choices = [_choice(sweep, key, epoch) for key in sweep.task.choices]
     return RectifierView(
         early_epoch=epoch, choices=tuple(choice for choice in choices if len(choice.groups) > 1)
     )
 
 
-def _choice(sweep: SweepView, name: str, epoch: int | None) -> Choice:
-    having = [trial for trial in sweep.trials if trial.curve and name in trial.norm]
-    values = sorted({as_shown(trial.norm[name]) for trial in having})
-    groups = [_group(sweep, name, value, epoch) for value in values]
-    return Choice(name=name, title=TITLES[name], groups=tuple(groups))
+def _choice(sweep: SweepView, key: str, epoch: int | None) -> Choice:
+    having = [trial for trial in sweep.trials if trial.curve and key in trial.config]
+    values = sorted({as_shown(trial.config[key]) for trial in having})
+    groups = [_group(sweep, key, value, epoch) for value in values]
+    return Choice(key=key, title=sweep.task.title(key), groups=tuple(groups))
 
 
-def _group(sweep: SweepView, name: str, value: str, epoch: int | None) -> ChoiceGroup:
+def _group(sweep: SweepView, key: str, value: str, epoch: int | None) -> ChoiceGroup:
     def mine(trial: TrialView) -> bool:
-        return name in trial.norm and as_shown(trial.norm[name]) == value
+        return key in trial.config and as_shown(trial.config[key]) == value
 
     finished = [trial.score for trial in sweep.finished if mine(trial)]
     early = [] if epoch is None else [t.curve[epoch] for t in reached(sweep, epoch) if mine(t)]

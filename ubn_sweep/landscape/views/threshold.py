@@ -12,7 +12,8 @@ from ubn_sweep.landscape.read import SweepView, TrialView
 from ubn_sweep.landscape.views.curve_fit import MIN_POINTS, CurveFit, TooFew, fit_curve
 from ubn_sweep.landscape.views.numbers import GroupMean, group_mean, welch_difference
 
-KEY = "norm.threshold"
+THRESHOLD, GATE = "norm.threshold", "norm.gate"
+"""Keys of NormConfig, which every task with such a layer has under `norm`."""
 COMMON_SHARE = 0.75
 
 
@@ -62,7 +63,7 @@ def threshold_view(sweep: SweepView) -> ThresholdView:
     """Threshold against the objective: finished, stopped, and at a common epoch."""
     gated = [trial for trial in sweep.trials if _threshold(trial) is not None]
     values = [_threshold(trial) or 0.0 for trial in gated]
-    parameter = sweep.space.get(KEY, {})
+    parameter = sweep.space.get(THRESHOLD, {})
     low = float(parameter.get("low", min(values, default=0.0)))
     high = float(parameter.get("high", max(values, default=1.0)))
     low, high = min([low, *values]), max([high, *values])
@@ -112,9 +113,9 @@ def _curve(
         low=low,
         high=high,
         log=log,
-        mode=sweep.mode,
+        mode=sweep.metric.direction,
     )
-    off = [trial.curve[epoch] for trial in trials if trial.norm.get("gate") is False]
+    off = [trial.curve[epoch] for trial in trials if trial.config.get(GATE) is False]
     gain = None
     if isinstance(fit, CurveFit) and fit.shape_is_shown:
         inside = [p.score for p in points if fit.optimum_low <= p.threshold <= fit.optimum_high]
@@ -142,5 +143,6 @@ def _point(trial: TrialView, epoch: int) -> Point:
 
 
 def _threshold(trial: TrialView) -> float | None:
-    value = trial.norm.get("threshold")
-    return float(value) if isinstance(value, int | float) and trial.norm.get("gate") is not False else None
+    value = trial.config.get(THRESHOLD)
+    is_on = trial.config.get(GATE) is not False
+    return float(value) if isinstance(value, int | float) and is_on else None

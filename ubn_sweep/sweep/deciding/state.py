@@ -211,7 +211,7 @@ class SweepState:
         base = self.spec.base.seed
         if self.spec.search.trial_seeds == "same":
             return base
-        return (base + number * self.spec.base.repeats) % SEED_LIMIT
+        return (base + number * self.space.task.seeds_per_trial(self.spec.base)) % SEED_LIMIT
 
 
 def _rank(trial: TrialState) -> tuple[bool, float]:

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,11 @@ from ubn_sweep.records.folder import SweepFolder, existing_sweeps
 from ubn_sweep.records.journal import Journal, read_journal
 from ubn_sweep.sweep.deciding.priors import learn_from
 from ubn_sweep.sweep.deciding.state import SweepState, TrialState
+from ubn_sweep.sweep.running.executor import Executor
 from ubn_sweep.sweep.running.lock import sweep_lock
-from ubn_sweep.sweep.running.ray.environment import prepare_ray_environment
-from ubn_sweep.sweep.running.trainables import check_trainable
+from ubn_sweep.sweep.running.ray.executor import RayExecutor
 from ubn_sweep.sweep.spec.loading import spec_from_plain
 from ubn_sweep.sweep.spec.spec import SweepSpec, check_name
-from ubn_sweep.training.data.check import check_dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +49,8 @@ Watch = Callable[[SweepState, SweepFolder], AbstractContextManager[Any]]
 class Surroundings:
     """What a sweep runs in, which is none of the spec's business."""
 
-    ray_address: str | None = None
-    cpus: int | None = None
-    gpus: int | None = None
+    executor: Executor = field(default_factory=RayExecutor)
+    """Who runs the trials."""
     watch: Watch | None = None
     """Shows the sweep while it runs."""
     follow: Watch | None = None
@@ -65,7 +63,7 @@ def start_sweep(
     """Starts a new sweep in a folder of its own.
 
     Raises:
-        UserError: the name is taken, the folder cannot be written, the data or the trainable is not there.
+        UserError: the name is taken, the folder cannot be written, the data is not there.
     """
     check_runnable(spec)
     priors = learn_from(spec, home)
@@ -81,6 +79,7 @@ def start_sweep(
                     name=folder.name,
                     spec=schema.to_plain(spec),
                     environment=describe_environment(),
+                    task=spec.find_task().record(spec.base).to_plain(),
                 )
             )
             state = SweepState(spec, record=journal.append)
@@ -118,9 +117,8 @@ def recorded_spec(events: list[Event]) -> SweepSpec:
 
 
 def check_runnable(spec: SweepSpec) -> None:
-    """What can be known before anything starts: that the data and the trainable are there."""
-    check_dataset(spec.base.dataset)
-    check_trainable(spec.trainable)
+    """What can be known before anything starts: that the data is there. The task itself was found with the spec."""
+    spec.find_task().check(spec.base)
 
 
 def new_folder(home: Path, name: str, *, may_count_up: bool) -> SweepFolder:
@@ -170,14 +168,9 @@ def _run(
 
 
 def _train(state: SweepState, folder: SweepFolder, attempt: int, surroundings: Surroundings) -> None:
-    prepare_ray_environment(local=surroundings.ray_address is None)
-    from ubn_sweep.sweep.running.ray.cluster import ray_cluster  # Ray takes seconds to import
-    from ubn_sweep.sweep.running.ray.tune import run_with_tune
-
     watch = surroundings.watch(state, folder) if surroundings.watch is not None else nullcontext()
-    cluster = ray_cluster(surroundings.ray_address, cpus=surroundings.cpus, gpus=surroundings.gpus)
-    with watch, cluster:
-        run_with_tune(state, folder=folder.path, attempt=attempt)
+    with watch:
+        surroundings.executor.run(state, folder=folder.path, attempt=attempt)
 
 
 def _result(state: SweepState, folder: SweepFolder) -> SweepResult:

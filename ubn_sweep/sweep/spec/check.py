@@ -11,21 +11,8 @@ from ubn_sweep.sweep.spec.parameters import Scalar, possible_values, same
 from ubn_sweep.sweep.spec.space import Params, Space, as_list, decision_order
 from ubn_sweep.sweep.spec.spec import SweepSpec
 from ubn_sweep.texts import as_yaml
+from ubn_sweep.training.task import Task
 
-WOULD_NOT_COMPARE = {
-    "dataset": "trials that see other images cannot be compared: sweep each dataset by itself",
-    "training.epochs": "it is the full budget, by which the rungs are placed: set it in `base`",
-    "seed": "each trial has a seed already: set `repeats` in `base` to average over several",
-    "repeats": "trials that average over fewer seeds cannot be compared: set it in `base`",
-    "device": "trials belong on one kind of device: set it in `base`",
-    "provenance": "it belongs to exported configs",
-}
-HAS_NO_EFFECT_UNLESS: dict[str, dict[str, list[Scalar]]] = {
-    "norm.threshold": {"norm.gate": [True]},
-    "norm.similarity_momentum": {"norm.gate": [True]},
-    "norm.kernel_size": {"norm.affine": ["depthwise"]},
-    **{key: {"norm.name": ["ubn"]} for key in ("norm.gate", "norm.centering", "norm.scaling", "norm.affine")},
-}
 Allowed = dict[str, list[Scalar]]
 
 
@@ -36,10 +23,10 @@ def check_space(spec: SweepSpec, *, source: str, text: str | None = None) -> Non
         UserError: a key is unknown or may not vary, a condition can never hold or goes round in a circle, a
             parameter has no effect for some value of another, or a value is not allowed by the trial's schema.
     """
-    base = schema.to_plain(spec.base)
+    task, base = spec.find_task(), schema.to_plain(spec.base)
     for key in spec.space:
         where = schema.at(source, text, ("space", key))
-        _check_key(key, base, where)
+        _check_key(key, task, base, where)
         _check_conditions(key, spec, base, source, text)
     try:
         decision_order(spec)
@@ -48,19 +35,19 @@ def check_space(spec: SweepSpec, *, source: str, text: str | None = None) -> Non
     space = Space(spec)
     for key in spec.space:
         where = schema.at(source, text, ("space", key))
-        _check_effect(key, spec, base, where)
+        _check_effect(key, task, spec, base, where)
         for value in spec.space[key].extremes():
             _check_value(space, spec, base, key, value, where)
 
 
-def _check_key(key: str, base: dict[str, Any], where: str) -> None:
+def _check_key(key: str, task: Task, base: dict[str, Any], where: str) -> None:
     keys = leaf_keys(base)
-    for prefix, reason in WOULD_NOT_COMPARE.items():
-        if key == prefix or key.startswith(prefix + "."):
-            raise UserError(f"{where}: `{key}` cannot be varied: {reason}")
+    reason = task.why_fixed(key)
+    if reason is not None:
+        raise UserError(f"{where}: `{key}` cannot be varied: {reason}")
     if key not in keys:
         group = [name for name in keys if name.startswith(key.split(".")[0] + ".")]
-        candidates = group or [name for name in keys if name.split(".")[0] not in WOULD_NOT_COMPARE]
+        candidates = group or [name for name in keys if task.why_fixed(name) is None]
         near = schema.did_you_mean(key, keys)
         raise UserError(f"{where}: unknown key{near}; known here: {', '.join(candidates)}")
 
@@ -91,9 +78,11 @@ def _check_conditions(key: str, spec: SweepSpec, base: dict[str, Any], source: s
                 )
 
 
-def _check_effect(key: str, spec: SweepSpec, base: dict[str, Any], where: str) -> None:
+def _check_effect(key: str, task: Task, spec: SweepSpec, base: dict[str, Any], where: str) -> None:
     needed = _needs(key, spec, base, where)
-    for parent, useful in HAS_NO_EFFECT_UNLESS.get(key, {}).items():
+    for parent, useful in task.effects.get(key, {}).items():
+        if parent not in spec.space and parent not in leaf_keys(base):
+            continue  # this task has no such key
         values = needed.get(parent) or _values_of(parent, spec, base)
         idle = [value for value in values if not any(same(value, item) for item in useful)]
         if idle:

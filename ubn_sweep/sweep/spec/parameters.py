@@ -127,7 +127,6 @@ Parameter = Annotated[
     FloatParameter | IntParameter | ChoiceParameter | OrderedParameter | ConstantParameter,
     Field(discriminator="type"),
 ]
-PARAMETER_TYPES = ("float", "int", "choice", "ordered", "constant")
 
 
 def possible_values(parameter: Any) -> list[Scalar] | None:

@@ -26,7 +26,6 @@ from ubn_sweep.sweep.spec.parameters import (
     same,
 )
 from ubn_sweep.sweep.spec.spec import SweepSpec
-from ubn_sweep.training.config import TrialConfig
 
 Params = dict[str, Scalar]
 Ask = Callable[[str, BaseDistribution], Any]
@@ -40,6 +39,7 @@ class Space:
     """
 
     def __init__(self, spec: SweepSpec) -> None:
+        self.task = spec.find_task()
         self._base = schema.to_plain(spec.base)
         self._parameters = {key: spec.space[key] for key in decision_order(spec)}
 
@@ -127,8 +127,8 @@ class Space:
             value = value - step if value > parameter.high else value
         return round(value) if isinstance(parameter, IntParameter) else value
 
-    def config(self, params: Params, *, seed: int | None = None) -> TrialConfig:
-        """The base with the params set.
+    def config(self, params: Params, *, seed: int | None = None) -> Any:
+        """The base with the params set, as a config of the task.
 
         Raises:
             UserError: the schema does not allow the combination.
@@ -138,7 +138,7 @@ class Space:
             set_at(content, key, value)
         if seed is not None:
             content["seed"] = seed
-        return schema.parse(TrialConfig, content, source="the trial's config")
+        return schema.parse(self.task.Config, content, source="the trial's config")
 
     def base_value(self, key: str) -> Scalar:
         return value_at(self._base, key)

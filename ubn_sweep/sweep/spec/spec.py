@@ -7,8 +7,11 @@ from typing import Any, ClassVar, Literal
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
+from ubn_sweep.records.metrics import Metric
 from ubn_sweep.sweep.spec.parameters import Parameter
-from ubn_sweep.training.config import FORBID_UNKNOWN_KEYS, TrialConfig
+from ubn_sweep.training.config import FORBID_UNKNOWN_KEYS
+from ubn_sweep.training.task import Task
+from ubn_sweep.training.tasks import DEFAULT_TASK, find_task
 
 SAMPLER_NAMES = ("auto", "gp", "random", "tpe")
 NAME_CHARACTERS = "letters, digits, `-`, `_` and `.`"
@@ -16,20 +19,14 @@ NAME_CHARACTERS = "letters, digits, `-`, `_` and `.`"
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
-    """What a trial is judged by: a metric of the validation split."""
+    """What a trial is judged by: a metric of the task, on the validation split."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
-    metric: Literal["val_top1", "val_loss"] = "val_top1"
+    metric: str = ""
+    """Left out, the task's first."""
     mode: Literal["max", "min"] | None = None
     """null takes the metric's own direction."""
-
-    def __post_init__(self) -> None:
-        natural: Literal["max", "min"] = "min" if self.metric == "val_loss" else "max"
-        if self.mode is None:
-            object.__setattr__(self, "mode", natural)
-        if self.mode != natural:
-            raise ValueError(f"`{self.metric}` has mode {natural}, but got {self.mode}: leave `mode` out")
 
     def score(self, metrics: dict[str, float]) -> float:
         """The metric, turned so that higher is better; NaN where it is absent."""
@@ -138,10 +135,12 @@ class SweepSpec:
 
     name: str
     description: str = ""
-    trainable: str = "trainables.classification:train"
-    """`module:function` that runs one trial; found when the sweep starts."""
-    base: TrialConfig = field(default_factory=TrialConfig)
-    """What all trials share."""
+    task: str = DEFAULT_TASK
+    """`module:Class`: what is trained and how it is judged."""
+    task_folder: str | None = None
+    """Where its module lies, if not in the current folder or installed: filled in with the spec's own folder."""
+    base: Any = field(default_factory=dict)
+    """What all trials share: a config of the task's own class, once the spec is loaded."""
     space: dict[str, Parameter] = field(default_factory=dict)
     """Dotted key of the trial config -> how it is varied."""
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
@@ -155,12 +154,19 @@ class SweepSpec:
         check_name(self.name)
         if not self.space:
             raise ValueError("`space` must vary something, but is empty: name a key such as norm.threshold")
-        stopping = self.early_stopping
-        if stopping is not None and stopping.grace_epochs > self.base.training.epochs:
-            raise ValueError(
-                f"`early_stopping.grace_epochs <= base.training.epochs` must hold, but got "
-                f"{stopping.grace_epochs} > {self.base.training.epochs}: lower the one or raise the other"
-            )
+
+    @property
+    def metric(self) -> Metric:
+        """What trials are judged by."""
+        return self.find_task().metric(self.objective.metric)
+
+    def find_task(self) -> Task:
+        """The task, imported.
+
+        Raises:
+            UserError: it is not there, or states too little.
+        """
+        return find_task(self.task, self.task_folder)
 
 
 def check_name(name: str) -> None:

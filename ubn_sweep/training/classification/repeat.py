@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.condensation import CondensationMeter
-from ubn_sweep.training.config import TrialConfig
 from ubn_sweep.training.data.images import Batch, Dataset, Images, batch_ends
 from ubn_sweep.training.device import repeatable
 from ubn_sweep.training.models.build import apply_norm, build_model
@@ -23,10 +23,12 @@ TOP5_CLASSES = 6
 """From so many classes on, top-5 accuracy says something."""
 
 
-class Replica:
+class Repeat:
     """Trains one seed."""
 
-    def __init__(self, config: TrialConfig, dataset: Dataset, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, config: ClassificationConfig, dataset: Dataset, seed: int, device: torch.device
+    ) -> None:
         self.config = config
         self.dataset = dataset
         self.seed = seed

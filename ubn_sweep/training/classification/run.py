@@ -6,17 +6,19 @@ import math
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ubn_sweep.training.checkpoint import load_checkpoint, save_checkpoint
-from ubn_sweep.training.classification.repeat import Replica
-from ubn_sweep.training.config import TrialConfig
+from ubn_sweep.training.classification.config import ClassificationConfig
+from ubn_sweep.training.classification.repeat import Repeat
 from ubn_sweep.training.data.load import load_dataset
 from ubn_sweep.training.device import choose_device, synchronize
+from ubn_sweep.training.task import Run
 
 
-class TrainingRun:
+class TrainingRun(Run):
     """Trains `config.repeats` seeds, `config.seed` and those after it.
 
     A run that was saved, and loaded in another process, goes on bit for bit as if it had never stopped, on
@@ -31,25 +33,25 @@ class TrainingRun:
         UserError: the data is not there, or the device.
     """
 
-    def __init__(self, config: TrialConfig, *, threads: int | None = None, hold_out: bool = True) -> None:
+    def __init__(
+        self, config: ClassificationConfig, *, threads: int | None = None, hold_out: bool = True
+    ) -> None:
         if threads is not None:
             torch.set_num_threads(threads)
         self.config = config
         self.hold_out = hold_out
         self.epoch = 0
-        self.test_examples: int | None = None
-        """None until the test set was read."""
         self.device = choose_device(config.device)
         self._dataset = load_dataset(config.dataset, hold_out=hold_out, device=self.device, threads=threads)
-        self._replicas = [
-            Replica(config, self._dataset, config.seed + repeat, self.device)
+        self._repeats = [
+            Repeat(config, self._dataset, config.seed + repeat, self.device)
             for repeat in range(config.repeats)
         ]
 
     @property
     def diverged(self) -> bool:
         """Whether a loss or a parameter is not finite any more; training on would be in vain."""
-        return any(replica.diverged for replica in self._replicas)
+        return any(repeat.diverged for repeat in self._repeats)
 
     @property
     def train_examples(self) -> int:
@@ -63,7 +65,18 @@ class TrainingRun:
     @property
     def parameters(self) -> int:
         """Trained numbers of one network."""
-        return sum(parameter.numel() for parameter in self._replicas[0].model.parameters())
+        return sum(parameter.numel() for parameter in self._repeats[0].model.parameters())
+
+    @property
+    def summary(self) -> str:
+        """What is about to be trained, on what, in a line."""
+        held_out = (
+            f", {self.validation_examples:,} to validate on" if self.hold_out else " (train + validation)"
+        )
+        return (
+            f"{self.config.model.name}, {self.config.norm.name}: {self.parameters:,} parameters, {self.device}, "
+            f"{self.train_examples:,} images to train on{held_out}"
+        )
 
     def train_epoch(self) -> dict[str, float]:
         """Trains one epoch, validates, and returns the metrics; over several repeats their means.
@@ -77,26 +90,26 @@ class TrainingRun:
         """
         epoch = self.epoch + 1
         begin = time.perf_counter()
-        metrics = [replica.train_epoch(epoch) for replica in self._replicas]
+        metrics = [repeat.train_epoch(epoch) for repeat in self._repeats]
         synchronize(self.device)
         duration_s = time.perf_counter() - begin
         self.epoch = epoch
-        for replica, of_replica in zip(self._replicas, metrics, strict=True):
-            of_replica |= self._validate(replica)
-        images = self.train_examples * len(self._replicas)
+        for repeat, of_repeat in zip(self._repeats, metrics, strict=True):
+            of_repeat |= self._validate(repeat)
+        images = self.train_examples * len(self._repeats)
         counted = {"val_examples": float(self.validation_examples)} if self.hold_out else {}
         timed = {"epoch_s": duration_s, "images_per_s": images / duration_s}
         return _mean_over_repeats(metrics) | counted | timed
 
     def evaluate_validation(self) -> dict[str, float]:
         """The validation metrics of train_epoch, for the state as it is; none in the final training."""
-        return _mean_over_repeats([self._validate(replica) for replica in self._replicas])
+        return _mean_over_repeats([self._validate(repeat) for repeat in self._repeats])
 
     def evaluate_test(self) -> dict[str, float]:
         """test_loss, test_top1, test_top5 (and test_top1_std) on the test set, which nothing else reads."""
         test = self._dataset.load_test()
         self.test_examples = len(test)
-        return _mean_over_repeats([replica.evaluate(test, "test") for replica in self._replicas])
+        return _mean_over_repeats([repeat.evaluate(test, "test") for repeat in self._repeats])
 
     def save(self, folder: Path) -> None:
         """Writes the run's state into a folder, whole or not at all."""
@@ -105,7 +118,8 @@ class TrainingRun:
             self.config,
             hold_out=self.hold_out,
             epoch=self.epoch,
-            replicas=[replica.state_dict() for replica in self._replicas],
+            repeats=[repeat.state_dict() for repeat in self._repeats],
+            network=self._network_facts(),
         )
 
     def load(self, folder: Path) -> None:
@@ -115,17 +129,28 @@ class TrainingRun:
             UserError: there is none, it is damaged, or it belongs to another config.
         """
         checkpoint = load_checkpoint(folder, self.config, hold_out=self.hold_out, device=self.device)
-        for replica, state in zip(self._replicas, checkpoint["replicas"], strict=True):
-            replica.load_state_dict(state)
-            replica.diverged = False
+        for repeat, state in zip(self._repeats, checkpoint["repeats"], strict=True):
+            repeat.load_state_dict(state)
+            repeat.diverged = False
         self.epoch = checkpoint["epoch"]
 
-    def _validate(self, replica: Replica) -> dict[str, float]:
+    def _network_facts(self) -> dict[str, Any]:
+        """What builds the same network, and feeds it alike, where the data is not at hand."""
+        normalize = self._dataset.train.normalize
+        return {
+            "num_classes": self._dataset.num_classes,
+            "in_channels": self._dataset.in_channels,
+            "image_size_px": self._dataset.image_size_px,
+            "shift": normalize.shift.cpu(),
+            "factor": normalize.factor.cpu(),
+        }
+
+    def _validate(self, repeat: Repeat) -> dict[str, float]:
         if self._dataset.validation is None:
             return {}
         if self.diverged:
-            return replica.unknown("val")
-        return replica.evaluate(self._dataset.validation, "val")
+            return repeat.unknown("val")
+        return repeat.evaluate(self._dataset.validation, "val")
 
 
 def _mean_over_repeats(metrics: list[dict[str, float]]) -> dict[str, float]:

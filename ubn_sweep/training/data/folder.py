@@ -24,7 +24,7 @@ from ubn_sweep.training.data import files
 from ubn_sweep.training.data.augmentation import padding_px
 from ubn_sweep.training.data.decoding import is_grey, open_image
 from ubn_sweep.training.data.images import Batch, Dataset, batch_ends
-from ubn_sweep.training.data.memory import Normalization
+from ubn_sweep.training.data.normalization import Normalization
 from ubn_sweep.training.data.splits import balanced_subset, split_training_set
 from ubn_sweep.training.seeds import derive_seed, generator_for, global_seed
 

@@ -8,12 +8,17 @@ from typing import Protocol
 
 from torch import Tensor
 
+from ubn_sweep.training.data.normalization import Normalization
+
 Batch = tuple[Tensor, Tensor]
 """Normalised images (N, C, H, W) float32 and labels (N,) int64, on the device."""
 
 
 class Images(Protocol):
     """A split of a dataset."""
+
+    normalize: Normalization
+    """What makes its pixels the network's input."""
 
     def __len__(self) -> int: ...
 

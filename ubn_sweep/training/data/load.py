@@ -8,7 +8,8 @@ from ubn_sweep.training.config import DatasetConfig
 from ubn_sweep.training.data import sources
 from ubn_sweep.training.data.decoded import check_labels
 from ubn_sweep.training.data.images import Dataset
-from ubn_sweep.training.data.memory import MemoryImages, Normalization
+from ubn_sweep.training.data.memory import MemoryImages
+from ubn_sweep.training.data.normalization import Normalization
 from ubn_sweep.training.data.splits import split_training_set
 
 

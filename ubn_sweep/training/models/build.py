@@ -7,7 +7,8 @@ from typing import Any
 from torch import nn
 
 from ubn_sweep.nn import convert_batchnorm
-from ubn_sweep.training.config import ModelConfig, NormConfig
+from ubn_sweep.training.config import NormConfig
+from ubn_sweep.training.models.config import ModelConfig
 from ubn_sweep.training.models.small_resnets import SmallResNet
 
 SMALL_RESNET_BLOCKS = {"resnet8": 1, "resnet20": 3}

@@ -7,7 +7,6 @@ Tune's one controller thread. Tune's own snapshots are not used: the journal is 
 from __future__ import annotations
 
 import logging
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,12 @@ import ray.tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from ubn_sweep.sweep.deciding.state import SweepState, TrialState
-from ubn_sweep.sweep.running.ray.worker import run_tune_trial
-from ubn_sweep.sweep.running.trial import Job
+from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.running.dispatch import Dispatch
+from ubn_sweep.sweep.running.ray.worker import REPORT, run_tune_trial
 from ubn_sweep.sweep.spec.spec import SweepSpec
+from ubn_sweep.training.trial import Report
 
-METRICS_PREFIX = "metrics/"
 REASON_LENGTH = 1500
 
 
@@ -34,19 +33,18 @@ class _NotInTunesSnapshot:
 class StateSearcher(_NotInTunesSnapshot, Searcher):
     """Hands out the state's next trial."""
 
-    def __init__(self, state: SweepState, checkpoints: Path, deaths: dict[int, str]) -> None:
+    def __init__(self, dispatch: Dispatch, deaths: dict[int, str]) -> None:
         super().__init__(metric="score", mode="max")
-        self._state = state
-        self._checkpoints = checkpoints
+        self._dispatch = dispatch
         self._deaths = deaths
         self._numbers: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        trial = self._state.next_trial()
-        if trial is None:
+        job = self._dispatch.next_job()
+        if job is None:
             return Searcher.FINISHED
-        self._numbers[trial_id] = trial.number
-        return {"trial": trial.number, "job": self._job(trial).to_json()}
+        self._numbers[trial_id] = job.trial
+        return {"trial": job.trial, "job": job.to_json()}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -54,10 +52,9 @@ class StateSearcher(_NotInTunesSnapshot, Searcher):
         """Ends a trial whose worker died too often; Tune tells the scheduler of each death, but us of the last."""
         number = self._numbers.pop(trial_id)
         if error:
-            times = self._state.spec.resources.worker_deaths + 1
-            reason = f"its worker died {times} times: {self._deaths.get(number, 'no reason is known')}"
-            self._state.end(number, "failed", reason)
-            forget_checkpoints(self._checkpoints, number)
+            times = self._dispatch.state.spec.resources.worker_deaths + 1
+            why = self._deaths.get(number, "no reason is known")
+            self._dispatch.failed(number, f"its worker died {times} times: {why}")
 
     def save(self, checkpoint_path: str) -> None:
         """The journal holds all there is to save."""
@@ -65,48 +62,23 @@ class StateSearcher(_NotInTunesSnapshot, Searcher):
     def restore(self, checkpoint_path: str) -> None:
         """The journal holds all there is to restore."""
 
-    def _job(self, trial: TrialState) -> Job:
-        resources = self._state.spec.resources
-        return Job(
-            trial=trial.number,
-            config=trial.config,
-            trainable=self._state.spec.trainable,
-            checkpoints=str(checkpoint_folder(self._checkpoints, trial.number)),
-            checkpoint_every_epochs=resources.checkpoint_every_epochs,
-            threads=resources.cpus_per_trial,
-        )
-
 
 class StateScheduler(_NotInTunesSnapshot, FIFOScheduler):
     """Tells the state of each report and end, and Tune what the state decides."""
 
-    def __init__(self, state: SweepState, checkpoints: Path, deaths: dict[int, str]) -> None:
+    def __init__(self, dispatch: Dispatch, deaths: dict[int, str]) -> None:
         super().__init__()
-        self._state = state
-        self._checkpoints = checkpoints
+        self._dispatch = dispatch
         self._deaths = deaths
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        number = trial.config["trial"]
-        over = False
-        if "epoch" in result and not result.get("done"):
-            metrics = {
-                key.removeprefix(METRICS_PREFIX): float(value)
-                for key, value in result.items()
-                if key.startswith(METRICS_PREFIX)
-            }
-            over = self._state.report(number, result["epoch"], metrics, result.get("checkpoint"))
-        if "ended" in result:
-            self._state.end(number, result["ended"], result.get("reason", ""))
-            over = True
-        if over:
-            forget_checkpoints(self._checkpoints, number)
+        if result.get("done") or REPORT not in result:  # Tune repeats a trial's last report at its end
+            return TrialScheduler.CONTINUE
+        over = self._dispatch.take(trial.config["trial"], Report.from_json(result[REPORT]))
         return TrialScheduler.STOP if over else TrialScheduler.CONTINUE
 
     def on_trial_complete(self, controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        number = trial.config["trial"]
-        self._state.end(number, "failed", "the trainable returned before its last epoch")
-        forget_checkpoints(self._checkpoints, number)
+        self._dispatch.returned(trial.config["trial"])
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:
         """A worker died; Tune starts the trial again unless that happens too often."""
@@ -121,15 +93,6 @@ class StateScheduler(_NotInTunesSnapshot, FIFOScheduler):
         return min(waiting, key=lambda trial: trial.config["trial"], default=None)
 
 
-def checkpoint_folder(checkpoints: Path, number: int) -> Path:
-    return checkpoints / f"{number:04d}"
-
-
-def forget_checkpoints(checkpoints: Path, number: int) -> None:
-    """A trial that is over needs none: the final training begins anew."""
-    shutil.rmtree(checkpoint_folder(checkpoints, number), ignore_errors=True)
-
-
 def _last_words(trial: Any) -> str:
     try:
         text = Path(trial.error_file).read_text()
@@ -142,14 +105,14 @@ def run_with_tune(state: SweepState, *, folder: Path, attempt: int) -> None:
     """Runs what remains of a sweep on the Ray cluster that is connected. Returns when it ended or was interrupted."""
     # Tune looks for the files of its own loggers at the end, and complains of each that is not there.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.CRITICAL)
-    checkpoints = folder / "checkpoints"
+    dispatch = Dispatch(state, folder / "checkpoints")
     deaths: dict[int, str] = {}
     spec = state.spec
     tuner = ray.tune.Tuner(
         ray.tune.with_resources(run_tune_trial, _resources(spec)),
         tune_config=ray.tune.TuneConfig(
-            search_alg=StateSearcher(state, checkpoints, deaths),
-            scheduler=StateScheduler(state, checkpoints, deaths),
+            search_alg=StateSearcher(dispatch, deaths),
+            scheduler=StateScheduler(dispatch, deaths),
             metric="score",
             mode="max",
             num_samples=state.remaining,

@@ -1,0 +1,23 @@
+"""Who runs a sweep's trials: any executor, so that a sweep needs Ray only where Ray runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from ubn_sweep.sweep.deciding.state import SweepState
+
+
+class Executor(Protocol):
+    """Runs trials somewhere."""
+
+    def run(self, state: SweepState, *, folder: Path, attempt: int) -> None:
+        """Runs what remains of a sweep; returns when all of it ended, or when the user interrupted it.
+
+        Args:
+            folder: the sweep's, for checkpoints.
+            attempt: how often the sweep was started, from 1.
+
+        Raises:
+            UserError: there is nothing to run on.
+        """

@@ -1,0 +1,28 @@
+"""Trials as Ray Tune's, on a cluster of this machine's own or on one that is there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.running.ray.environment import prepare_ray_environment
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayExecutor:
+    """Runs the trials on Ray."""
+
+    address: str | None = None
+    """Of a cluster that is there; None starts one on localhost, which ends with the sweep."""
+    cpus: int | None = None
+    """Of the own cluster; None takes all."""
+    gpus: int | None = None
+
+    def run(self, state: SweepState, *, folder: Path, attempt: int) -> None:
+        prepare_ray_environment(local=self.address is None)
+        from ubn_sweep.sweep.running.ray.cluster import ray_cluster  # Ray takes seconds to import
+        from ubn_sweep.sweep.running.ray.tune import run_with_tune
+
+        with ray_cluster(self.address, cpus=self.cpus, gpus=self.gpus):
+            run_with_tune(state, folder=folder, attempt=attempt)

@@ -1,0 +1,54 @@
+"""A trained classifier taken from a checkpoint: what it needs besides the weights lies in the checkpoint too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ubn_sweep.errors import UserError
+from ubn_sweep.training.checkpoint import read_checkpoint
+from ubn_sweep.training.classification.config import ClassificationConfig
+from ubn_sweep.training.models.build import apply_norm, build_model
+
+
+class TrainedClassifier(nn.Module):
+    """logits = network((x - shift) * factor).
+
+    Shapes: x (N, C, H, W), pixels from 0 to 255 of the size that the network was trained on -> (N, num_classes).
+    """
+
+    shift: Tensor
+    factor: Tensor
+
+    def __init__(self, network: nn.Module, shift: Tensor, factor: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("shift", shift)
+        self.register_buffer("factor", factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network((x.to(self.shift.dtype) - self.shift) * self.factor)
+        return logits
+
+
+def load_network(config: ClassificationConfig, folder: Path) -> TrainedClassifier:
+    """The classifier of a checkpoint, on the CPU, in evaluation mode; of several repeats the first.
+
+    Raises:
+        UserError: there is no checkpoint, it is damaged, or it was written by version 0.1, which kept too little.
+    """
+    content = read_checkpoint(folder, torch.device("cpu"))
+    shape = content.get("network")
+    if shape is None:
+        raise UserError(
+            f"{folder}: the checkpoint was written by version 0.1, which did not keep the number of classes: "
+            "train the config again"
+        )
+    network = apply_norm(
+        build_model(config.model, shape["num_classes"], shape["image_size_px"], shape["in_channels"]),
+        config.norm,
+    )
+    network.load_state_dict(content["repeats"][0]["model"])
+    return TrainedClassifier(network, shape["shift"], shape["factor"]).eval()

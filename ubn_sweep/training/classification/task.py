@@ -1,0 +1,77 @@
+"""Image classification as a task: what it is judged by, what it may vary, and who trains it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ubn_sweep.records.metrics import SHARE, Metric
+from ubn_sweep.training.classification.config import ClassificationConfig
+from ubn_sweep.training.data.check import check_dataset
+from ubn_sweep.training.data.files import KNOWN_SIZES
+from ubn_sweep.training.norms import NORM_CHOICES, NORM_EFFECTS, NORM_STARTS
+from ubn_sweep.training.task import Run, Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class ImageClassification(Task):
+    """One network tells what an image shows; trials are judged on images that they do not train on."""
+
+    Config = ClassificationConfig
+    example = "image"
+    metrics = (
+        Metric(
+            name="val_top1",
+            label="validation accuracy",
+            direction="max",
+            unit=SHARE,
+            count="val_examples",
+            test="test_top1",
+        ),
+        Metric(name="val_loss", label="validation loss", direction="min", test="test_loss"),
+    )
+    told = (
+        Metric(name="train_loss", label="training loss", direction="min"),
+        Metric(name="train_top1", label="top-1", direction="max", unit=SHARE),
+    )
+    fixed: ClassVar = {
+        "dataset": "trials that see other images cannot be compared: sweep each dataset by itself",
+        "repeats": "trials that average over fewer seeds cannot be compared: set it in `base`",
+        "device": "trials belong on one kind of device: set it in `base`",
+    }
+    effects = NORM_EFFECTS
+    warm_starts = NORM_STARTS
+    columns = ("norm", "training.batch_size")
+    choices = NORM_CHOICES
+
+    def start(self, config: Any, *, threads: int | None = None, hold_out: bool = True) -> Run:
+        """A TrainingRun."""
+        from ubn_sweep.training.classification.run import TrainingRun
+
+        return TrainingRun(config, threads=threads, hold_out=hold_out)
+
+    def load_model(self, config: Any, folder: Path) -> nn.Module:
+        """The trained network, in evaluation mode: images (N, C, H, W), normalised as in training -> logits."""
+        from ubn_sweep.training.classification.model import load_network
+
+        return load_network(config, folder)
+
+    def check(self, config: Any) -> None:
+        """Whether the images are there."""
+        check_dataset(config.dataset)
+
+    def subject(self, config: Any) -> str:
+        return f"{config.model.name} on {config.dataset.name}"
+
+    def examples(self, config: Any) -> int | None:
+        """Rounded over the whole set, while the split rounds class by class: a few images more or less."""
+        dataset = config.dataset
+        total = dataset.train_examples
+        if total is None and dataset.name in KNOWN_SIZES:
+            total = KNOWN_SIZES[dataset.name][0]
+        return None if total is None else max(1, round(total * dataset.validation_fraction))
+
+    def seeds_per_trial(self, config: Any) -> int:
+        return int(config.repeats)

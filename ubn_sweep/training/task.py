@@ -1,0 +1,257 @@
+"""What is trained and judged: a task, one object that all rooms ask.
+
+Nothing else in ubn_sweep names a metric, a key of the config or a way to train. A task of one's own is a subclass in a
+file beside a spec (docs/tasks.md); image classification is one too. Importing this module imports no torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from ubn_sweep.errors import UserError
+from ubn_sweep.records.metrics import Metric
+from ubn_sweep.records.task import TaskRecord
+from ubn_sweep.training.provenance import Provenance
+from ubn_sweep.training.trial import Trial
+
+Scalar = bool | int | float | str | None
+Values = Mapping[str, Scalar]
+FIXED = {
+    "training.epochs": "it is the full budget, by which the rungs are placed: set it in `base`",
+    "seed": "each trial has a seed already: set `repeats` in `base` to average over several",
+    "provenance": "it belongs to exported configs",
+}
+"""Keys that no task can vary, with the reason."""
+
+
+class Budget(Protocol):
+    """The section `training` of a config."""
+
+    @property
+    def epochs(self) -> int:
+        """The full budget; early stopping may end a trial before."""
+
+
+class TaskConfig(Protocol):
+    """What the config of any task has; a frozen dataclass, whose other fields are the task's own."""
+
+    @property
+    def training(self) -> Budget: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def provenance(self) -> Provenance | None: ...
+
+
+class Run:
+    """One training, epoch by epoch: the base of all runs.
+
+    A subclass trains, judges, saves and loads; what is left out here has a meaning.
+    """
+
+    epoch: int = 0
+    """Epochs trained so far."""
+    test_examples: int | None = None
+    """How many there were, once the test set was read; None where a count means nothing."""
+
+    @property
+    def diverged(self) -> bool:
+        """Whether a loss or a weight is not finite any more; training on would be in vain."""
+        return False
+
+    @property
+    def summary(self) -> str:
+        """What is about to be trained, on what, in a line."""
+        return type(self).__name__
+
+    def train_epoch(self) -> dict[str, float]:
+        """Trains one epoch, counts it, and judges on the validation split where one is held out."""
+        raise NotImplementedError(f"{type(self).__name__} must say what an epoch is")
+
+    def evaluate_validation(self) -> dict[str, float]:
+        """The validation metrics for the state as it is; none where nothing is held out."""
+        return {}
+
+    def evaluate_test(self) -> dict[str, float]:
+        """Judges on the test set, which nothing else reads."""
+        raise NotImplementedError(f"{type(self).__name__} must say how it is tested")
+
+    def save(self, folder: Path) -> None:
+        """Writes all that `load` needs to go on as if nothing had happened."""
+        raise NotImplementedError(f"{type(self).__name__} must say how it is saved")
+
+    def load(self, folder: Path) -> None:
+        """Takes up what `save` wrote."""
+        raise NotImplementedError(f"{type(self).__name__} must say how it is loaded")
+
+
+class Task:
+    """The base of all tasks. A subclass states at least Config, metrics and `start`.
+
+    What a subclass leaves out has a meaning: no data to look for, no warm starts, every value has an effect.
+    """
+
+    name: str = ""
+    """`module:Class`; set by `find_task`, which made it."""
+    Config: ClassVar[type]
+    """The trial config: a frozen, keyword-only dataclass with the fields of TaskConfig and the task's own."""
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+    """Of the validation split, each a possible objective. The first is the default, and what a config promises."""
+    example: ClassVar[str] = "example"
+    """What people call one of what it learns from: `image`."""
+    told: ClassVar[tuple[Metric, ...]] = ()
+    """Of the training itself: told epoch by epoch where nothing is held out."""
+    fixed: ClassVar[Mapping[str, str]] = {}
+    """Keys and sections that cannot be varied, with the reason."""
+    effects: ClassVar[Mapping[str, Mapping[str, Sequence[Scalar]]]] = {}
+    """Key -> the values of other keys under which alone it has an effect."""
+    warm_starts: ClassVar[Mapping[str, Values]] = {}
+    """Name -> values that a sweep begins with, as near as its space holds them."""
+    columns: ClassVar[tuple[str, ...]] = ()
+    """Keys and sections that the table of observations shows, varied or not; those that are varied it always does."""
+    choices: ClassVar[tuple[str, ...]] = ()
+    """Keys whose values the report compares one by one."""
+
+    # ---------------------------------------------------------------- what a task does
+
+    def start(self, config: Any, *, threads: int | None = None, hold_out: bool = True) -> Run:
+        """A run from its beginning. `hold_out=False` trains on train + validation: the final training.
+
+        Raises:
+            UserError: the data or the device is not there.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must say how a run starts")
+
+    def train(self, trial: Trial) -> None:
+        """One trial of a sweep: trains epoch by epoch and reports each; early stopping may end it."""
+        run = self.start(trial.config, threads=trial.threads)
+        trial.resume(run.load)
+        go_on = run.epoch < trial.config.training.epochs
+        while go_on:
+            metrics = run.train_epoch()
+            go_on = trial.report(run.epoch, metrics, save=run.save, diverged=run.diverged)
+
+    def load_model(self, config: Any, folder: Path) -> Any:
+        """The trained model that a checkpoint holds, ready to be used; nothing of the data is needed.
+
+        Raises:
+            UserError: there is none, or the task says nothing of it.
+        """
+        raise UserError(
+            f"{self.name}: the task does not say how a trained model is loaded: add `load_model` to it"
+        )
+
+    # ---------------------------------------------------------------- what a task knows
+
+    def check(self, config: Any) -> None:
+        """Looks whether the data is there, before anything starts.
+
+        Raises:
+            UserError: it is not.
+        """
+
+    def subject(self, config: Any) -> str:
+        """What is trained on what, for headlines: `resnet8 on digits`."""
+        return type(self).__name__
+
+    def examples(self, config: Any) -> int | None:
+        """How many validation examples the config leaves; None where that is not known before the data is read."""
+        return None
+
+    def seeds_per_trial(self, config: Any) -> int:
+        """How many seeds, counted up from the trial's, one trial uses."""
+        return 1
+
+    # ---------------------------------------------------------------- derived
+
+    def metric(self, name: str) -> Metric:
+        """A metric by its name; KeyError where there is none."""
+        return next(metric for metric in (*self.metrics, *self.told) if metric.name == name)
+
+    @property
+    def promise(self) -> Metric:
+        """What an exported config promises."""
+        return self.metrics[0]
+
+    def why_fixed(self, key: str) -> str | None:
+        """Why a key cannot be varied; None where it can."""
+        for prefix, reason in {**FIXED, **self.fixed}.items():
+            if key == prefix or key.startswith(f"{prefix}."):
+                return reason
+        return None
+
+    def record(self, config: Any) -> TaskRecord:
+        """What readers of a sweep need to know of its task."""
+        titles = _metadata(self.Config, "title")
+        return TaskRecord(
+            name=self.name,
+            subject=self.subject(config),
+            metrics=self.metrics,
+            example=self.example,
+            examples=self.examples(config),
+            columns=self.columns,
+            text_keys=tuple(key for key, kind in _leaves(self.Config) if _is_text(kind)),
+            choices=self.choices,
+            titles=titles,
+        )
+
+    def short_title(self, key: str) -> str:
+        """A key as a narrow column's head."""
+        return _metadata(self.Config, "short").get(key, key.rsplit(".", 1)[-1].replace("_", " "))
+
+
+def check_declaration(task: Task) -> None:
+    """Looks whether a task states what it must.
+
+    Raises:
+        UserError: says what is missing.
+    """
+    config = getattr(task, "Config", None)
+    if not dataclasses.is_dataclass(config):
+        raise UserError(f"task: `{task.name}` has no `Config`: state a dataclass of its trial config")
+    names = {item.name for item in dataclasses.fields(config)}
+    for needed in ("training", "seed", "provenance"):
+        if needed not in names:
+            raise UserError(
+                f"task: the Config of `{task.name}` has no field `{needed}`: add it, as docs/tasks.md says"
+            )
+    if not task.metrics:
+        raise UserError(f"task: `{task.name}` has no `metrics`: state at least one, which its trials report")
+    if type(task).start is Task.start and type(task).train is Task.train:
+        raise UserError(f"task: `{task.name}` has no `start`: say how a run begins")
+
+
+def _leaves(kind: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """(dotted key, type) of all fields of a config's schema that have no fields of their own."""
+    found: list[tuple[str, Any]] = []
+    for name, inner in typing.get_type_hints(kind).items():
+        if name not in {item.name for item in dataclasses.fields(kind)}:
+            continue
+        if dataclasses.is_dataclass(inner):
+            found += _leaves(inner, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", inner))
+    return found
+
+
+def _is_text(kind: Any) -> bool:
+    """Whether values are words: text, or one of several texts."""
+    if kind is str or isinstance(kind, str):
+        return True
+    return any(_is_text(member) for member in typing.get_args(kind) if member is not type(None))
+
+
+def _metadata(kind: Any, name: str, prefix: str = "") -> dict[str, str]:
+    """Key -> what the schema's fields say of themselves under `name`."""
+    found: dict[str, str] = {}
+    hints = typing.get_type_hints(kind)
+    for item in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[item.name]):
+            found |= _metadata(hints[item.name], name, f"{prefix}{item.name}.")
+        elif name in item.metadata:
+            found[f"{prefix}{item.name}"] = item.metadata[name]
+    return found

@@ -1,0 +1,140 @@
+"""One trial as its task sees it: a config to train, a checkpoint to go on from, and someone to report to."""
+
+from __future__ import annotations
+
+import json
+import numbers
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ubn_sweep.plain_json import dumps
+
+METRICS_FILE = "metrics.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a trial tells its sweep: an epoch, its end, or both."""
+
+    epoch: int | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    checkpoint: str | None = None
+    """Folder that the trial can continue from after this epoch."""
+    ended: Literal["failed", "diverged"] | None = None
+    """`failed` or `diverged`: an end of the trial's own. All others the sweep decides."""
+    reason: str = ""
+
+    def to_json(self) -> str:
+        """One value, however many metrics: what carries it between processes keeps none of them apart."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Report:
+        return Report(**json.loads(text))
+
+
+Send = Callable[[Report], None]
+Save = Callable[[Path], None]
+
+
+class Trial:
+    """What a task is given to train a trial.
+
+    After the death of its process, or of the whole sweep, the task is asked again with the same trial: `resume` loads
+    the newest checkpoint and reports its epoch once more, since that report may have been lost. The sweep passes over
+    what it knows.
+
+    Args:
+        config: the trial's, of the task's own class.
+        threads: of the processor, that it may use.
+        checkpoints: a folder for this trial's alone, on storage that all nodes share.
+        every_epochs: how often a checkpoint is kept.
+        send: takes each report to the sweep; it may end the trial by never returning.
+    """
+
+    def __init__(
+        self, number: int, config: Any, *, threads: int, checkpoints: Path, every_epochs: int, send: Send
+    ) -> None:
+        self.number = number
+        self.config = config
+        self.threads = threads
+        self._folder = checkpoints
+        self._every = every_epochs
+        self._send = send
+
+    def resume(self, load: Save) -> None:
+        """Loads the newest checkpoint, where there is one, with the task's own function."""
+        checkpoint = newest_checkpoint(self._folder)
+        if checkpoint is None:
+            return
+        load(checkpoint)
+        metrics = json.loads((checkpoint / METRICS_FILE).read_text())
+        self._send(
+            Report(
+                epoch=_epoch_of(checkpoint),
+                metrics={key: float(value) for key, value in metrics.items()},
+                checkpoint=str(checkpoint),
+            )
+        )
+
+    def report(self, epoch: int, metrics: Mapping[str, Any], *, save: Save, diverged: bool = False) -> bool:
+        """Reports an epoch, saved before; False means that the trial is over. It may never return, if it is stopped.
+
+        Raises:
+            ValueError: a metric is no number.
+        """
+        found = _numbers(metrics)
+        last = epoch >= self.config.training.epochs
+        checkpoint = None
+        if epoch % self._every == 0 and not (last or diverged):
+            checkpoint = str(self._save(epoch, found, save))
+        self._send(
+            Report(
+                epoch=epoch,
+                metrics=found,
+                checkpoint=checkpoint,
+                ended="diverged" if diverged else None,
+                reason=f"not finite in epoch {epoch}" if diverged else "",
+            )
+        )
+        return not (last or diverged)
+
+    def _save(self, epoch: int, metrics: dict[str, float], save: Save) -> Path:
+        """Writes beside and renames, so that a kill leaves the checkpoint before; then removes that one."""
+        target = self._folder / f"epoch-{epoch:05d}"
+        beside = self._folder / f"writing-{epoch:05d}"
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        save(beside)
+        (beside / METRICS_FILE).write_text(dumps(metrics))
+        shutil.rmtree(target, ignore_errors=True)
+        beside.rename(target)
+        for old in self._folder.glob("epoch-*"):
+            if old != target:
+                shutil.rmtree(old, ignore_errors=True)
+        return target
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The whole checkpoint with the highest epoch."""
+    return max(folder.glob("epoch-*"), key=_epoch_of, default=None)
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Floats, tensors and arrays of one number among them; looked at here, in the trial, which alone can fail by it."""
+    found = {}
+    for name, value in metrics.items():
+        is_number = isinstance(value, numbers.Real) or (
+            hasattr(value, "__float__") and not isinstance(value, str)
+        )
+        if not is_number:
+            raise ValueError(f"the metric `{name}` must be a number, but got {value!r}: report it as a float")
+        found[name] = float(value)
+    return found
+
+
+def _epoch_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("epoch-"))
