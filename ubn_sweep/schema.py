@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,9 +52,29 @@ def parse(
             "write `key: value`, a line each"
         )
     try:
-        return TypeAdapter(kind).validate_python(content)
+        return _adapter(kind).validate_python(content)  # type: ignore[arg-type]
     except ValidationError as error:
         raise UserError(_explain(error, kind, source, text, place)) from error
+
+
+@functools.cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    """The checker of a dataclass. It refuses unknown keys, in all dataclasses that it holds: nobody need ask for it."""
+    for section in _sections(kind):
+        if "__pydantic_config__" not in vars(section):
+            section.__pydantic_config__ = {"extra": "forbid"}
+    return TypeAdapter(kind)
+
+
+def _sections(kind: Any) -> Iterator[Any]:
+    """A dataclass, and those that lie in it at any depth."""
+    for section in _dataclasses_in(kind) or [
+        part for arg in typing.get_args(kind) for part in _sections(arg)
+    ]:
+        yield section
+        if dataclasses.is_dataclass(section):
+            for hint in typing.get_type_hints(section).values():
+                yield from _sections(hint)
 
 
 def line_of(text: str, place: tuple[str, ...]) -> int | None:

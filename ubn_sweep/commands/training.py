@@ -26,13 +26,16 @@ from ubn_sweep.training.task import Run, Task
 
 
 class EpochLines:
-    """A line for each epoch: what the task tells of a training, and the time left; one when a copy first lags."""
+    """A line for each epoch: what the task tells of a training, and the time left.
+
+    And one when the copy of the records first lags behind.
+    """
 
     def __init__(self, task: Task, epochs: int, notice: Callable[[], str | None]) -> None:
         self._metrics = (*task.told, *task.metrics)
         self._epochs = epochs
         self._notice = notice
-        self._noticed = False
+        self._told = False
         self._begun_s = time.monotonic()
         self._first: int | None = None
 
@@ -41,11 +44,11 @@ class EpochLines:
         each_s = (time.monotonic() - self._begun_s) / (epoch - first + 1)
         left = duration(each_s * (self._epochs - epoch))
         told = [f"{m.label} {m.text(metrics[m.name])}" for m in self._metrics if m.name in metrics]
-        console.print("  ".join([f"epoch {epoch}/{self._epochs}", *told, f"{left} left"]))
-        notice = None if self._noticed else self._notice()
+        console.print("  ".join([f"epoch {epoch}/{self._epochs}", *told, f"{left} left"]), soft_wrap=True)
+        notice = None if self._told else self._notice()
         if notice is not None:
             console.print(f"[yellow]{escape(notice)}: it is tried again[/yellow]", soft_wrap=True)
-            self._noticed = True
+            self._told = True
 
 
 def train_final(
@@ -88,13 +91,17 @@ def train_final(
 
 
 def _train(
-    task: Task, config: Any, folder: FinalFolder, recorder: FinalRecorder, *, notice: Callable[[], str | None]
+    task: Task,
+    config: Any,
+    folder: FinalFolder,
+    recorder: FinalRecorder,
+    *,
+    notice: Callable[[], str | None],
 ) -> FinalResult:
     """The training itself. However it ends, the record says so, unless the process is killed."""
     lines = EpochLines(task, config.training.epochs, notice)
     try:
         result = train_for_good(task, config, folder=folder, recorders=(recorder, lines), started=_tell_start)
-        _record_result(task, config.provenance, result, recorder)
     except KeyboardInterrupt as error:
         recorder.end("interrupted")
         raise InterruptedSweepError(
@@ -106,28 +113,19 @@ def _train(
     except BaseException:
         recorder.end("failed")
         raise
-    recorder.end("completed")
-    return result
-
-
-def _record_result(
-    task: Task, origin: Provenance | None, result: FinalResult, recorder: FinalRecorder
-) -> None:
+    origin: Provenance | None = config.provenance
     promised = origin.promised if origin is not None else None
-    if origin is None or promised is None:
-        recorder.tested(result.test, epoch=result.epochs)
-        return
+    difference = None
+    if origin is not None and promised is not None:
+        difference = result.test[task.metric(origin.metric).on_test] - promised
     recorder.tested(
         result.test,
         epoch=result.epochs,
-        promised={origin.metric: promised},
-        test_minus_promised=result.test[_test_name(task.metric(origin.metric))] - promised,
+        promised={origin.metric: promised} if origin is not None and promised is not None else None,
+        test_minus_promised=difference,
     )
-
-
-def _test_name(metric: Metric) -> str:
-    """What a metric is called on the test set."""
-    return metric.test if metric.test is not None else metric.name
+    recorder.end("completed")
+    return result
 
 
 def _tell_start(run: Run) -> None:
@@ -140,13 +138,13 @@ def _tell(
 ) -> None:
     origin: Provenance | None = config.provenance
     metric = task.promise if origin is None else task.metric(origin.metric)
-    value = result.test[_test_name(metric)]
+    value = result.test[metric.on_test]
     promised = origin.promised if origin is not None else None
     if as_json:
         print_json(
             {
                 "task": task.name,
-                "metric": _test_name(metric),
+                "metric": metric.on_test,
                 "test": value,
                 "promised": promised,
                 "checkpoint": str(result.checkpoint),
@@ -154,7 +152,7 @@ def _tell(
             }
         )
         return
-    console.print(f"\n{_test_name(metric)} [bold]{metric.text(value)}[/bold] after {duration(took_s)}")
+    console.print(f"\n{metric.on_test} [bold]{metric.text(value)}[/bold] after {duration(took_s)}")
     if origin is not None and promised is not None:
         console.print(_verdict(metric, origin, promised, value, result).sentence)
     console.print(f"checkpoint {result.checkpoint}", soft_wrap=True)

@@ -13,6 +13,7 @@ from ubn_sweep.errors import DivergedError, UserError
 from ubn_sweep.files import write_text
 from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.records.folder import FinalFolder
+from ubn_sweep.training.checkpoint_folder import CheckpointFolder
 from ubn_sweep.training.task import Run, Task
 
 
@@ -51,8 +52,10 @@ def train_for_good(
             training diverged.
     """
     run = task.start(config, threads=threads, hold_out=False)
-    if folder.checkpoint.is_dir():
-        run.load(folder.checkpoint)
+    checkpoints = CheckpointFolder(folder.checkpoint)
+    newest = checkpoints.newest()
+    if newest is not None:
+        run.load(newest)
     resumed_from = run.epoch
     started(run)
     while run.epoch < config.training.epochs:
@@ -65,13 +68,13 @@ def train_for_good(
         # way round it would never be told.
         for recorder in recorders:
             recorder.epoch(run.epoch, metrics)
-        run.save(folder.checkpoint)
+        newest = checkpoints.save(run.epoch, run.save)
     test = run.evaluate_test()
     content = {"task": task.name, "config": schema.to_plain(config), "test": with_nulls(test)}
     write_text(folder.result, json.dumps(content, indent=1) + "\n")
     return FinalResult(
         test=test,
-        checkpoint=folder.checkpoint,
+        checkpoint=newest if newest is not None else folder.checkpoint,
         epochs=run.epoch,
         test_examples=run.test_examples,
         resumed_from=resumed_from,
@@ -84,15 +87,15 @@ def prepare_folder(folder: FinalFolder, config: Any) -> None:
     Raises:
         UserError: it cannot be written, or holds the training of another config.
     """
-    text = schema.dump_yaml(schema.to_plain(config))
+    content = schema.to_plain(config)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        there = folder.config.read_text(encoding="utf-8") if folder.config.exists() else None
-        if there is not None and there != text:
+        there = schema.load_yaml(folder.config)[0] if folder.config.exists() else None
+        if there is not None and {**there, "provenance": None} != {**content, "provenance": None}:
             raise UserError(
                 f"--out: {folder.path} holds the training of another config: choose another folder"
             )
-        write_text(folder.config, text)
+        write_text(folder.config, schema.dump_yaml(content))
     except OSError as error:
         raise UserError(
             f"--out: {folder.path} cannot be written ({error.strerror}): choose a folder that you may write to"

@@ -7,9 +7,7 @@ Source of the fields: what arXiv 2311.15993, tables 2 to 7, varies or states.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
-
-FORBID_UNKNOWN_KEYS: dict[str, Any] = {"extra": "forbid"}
+from typing import Literal
 
 DatasetName = Literal["digits", "cifar10", "cifar100", "imagefolder", "parquet"]
 NormName = Literal["ubn", "bn", "in", "gn", "rbn", "bnet", "iebn"]
@@ -28,8 +26,6 @@ def require(holds: bool, rule: str, value: object, remedy: str) -> None:
 @dataclass(frozen=True, kw_only=True)
 class DatasetConfig:
     """Which images, and how they are split. The test set is never seen before the final training."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     name: DatasetName = "digits"
     root: str | None = None
@@ -69,8 +65,6 @@ class NormConfig:
     Fields that have no effect are null: the threshold and its momentum where the gate is off, the kernel
     size where the affine step is not depthwise, all but the name for a named relative of UBN.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     name: NormName = field(default="ubn", metadata={"title": "layer"})
     gate: bool | None = field(default=True, metadata={"title": "statistics gate"})
@@ -128,8 +122,6 @@ class NormConfig:
 class OptimizerConfig:
     """The optimizer and the shape of its learning rate over the epochs."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
-
     name: Literal["sgd", "adamw"] = "sgd"
     lr: float = 0.1
     """The highest learning rate, at the batch size given: it is not rescaled."""
@@ -166,8 +158,6 @@ class OptimizerConfig:
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """How long and how a run trains."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     epochs: int = 12
     """The full budget; early stopping may end a trial before."""
