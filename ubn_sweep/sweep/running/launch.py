@@ -170,7 +170,7 @@ def _run(
 def _train(state: SweepState, folder: SweepFolder, attempt: int, surroundings: Surroundings) -> None:
     watch = surroundings.watch(state, folder) if surroundings.watch is not None else nullcontext()
     with watch:
-        surroundings.executor.run(state, folder=folder.path, attempt=attempt)
+        surroundings.executor.run(state, folder=folder, attempt=attempt)
 
 
 def _result(state: SweepState, folder: SweepFolder) -> SweepResult:
