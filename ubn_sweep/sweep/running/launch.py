@@ -69,7 +69,7 @@ def start_sweep(
     priors = learn_from(spec, home)
     folder = new_folder(home, spec.name if name is None else name, may_count_up=name is None)
     spec = dataclasses.replace(spec, name=folder.name)
-    with sweep_lock(folder.path):
+    with sweep_lock(folder):
         folder.spec.write_text(schema.dump_yaml(schema.to_plain(spec)), encoding="utf-8")
         with Journal(folder.path) as journal:
             journal.append(
@@ -93,7 +93,7 @@ def resume_sweep(folder: SweepFolder, *, surroundings: Surroundings = Surroundin
     Raises:
         UserError: another process runs it, its data has gone, or the journal cannot be read.
     """
-    with sweep_lock(folder.path), Journal(folder.path) as journal:
+    with sweep_lock(folder), Journal(folder.path) as journal:
         events = read_journal(folder.path)
         spec = recorded_spec(events)
         state = SweepState(spec, record=journal.append)
