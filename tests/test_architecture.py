@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 GROUND = {
     "errors",
     "schema",
+    "source",
     "files",
     "file_lock",
     "dotted",
@@ -58,7 +59,7 @@ OWNER = {
     "torch": {"nn", "training"},
     "torchvision": {"training"},
     "pydantic": {"schema", "sweep.spec"},
-    "yaml": {"schema", "overrides"},
+    "yaml": {"schema", "source", "overrides"},
     "optuna": {"sweep.spec", "sweep.deciding", "landscape.views", "tracking.optuna"},
     "sqlalchemy": {"tracking.mlflow"},
     "sklearn": {"sweep.deciding", "landscape.views", "training"},
