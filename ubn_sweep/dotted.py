@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -47,18 +47,20 @@ def value_at(content: Mapping[str, Any], key: str) -> Any:
     return value
 
 
-def set_at(content: dict[str, Any], key: str, value: Any) -> None:
-    """Sets the value under a dotted key; mappings that are absent or null on the way are made.
+def set_at(content: dict[str, Any], key: str | Sequence[str], value: Any) -> None:
+    """Sets the value under a dotted key, or under a list of keys that may have dots themselves.
+
+    Mappings that are absent or null on the way are made.
 
     Raises:
         NotAMappingError: a value on the way is no mapping.
     """
-    *parents, last = key.split(".")
+    *parents, last = key.split(".") if isinstance(key, str) else key
     for depth, part in enumerate(parents, start=1):
         inner = content.get(part)
         if inner is None:
             inner = content[part] = {}
         if not isinstance(inner, dict):
-            raise NotAMappingError(key, ".".join(parents[:depth]), inner)
+            raise NotAMappingError(".".join((*parents, last)), ".".join(parents[:depth]), inner)
         content = inner
     content[last] = value

@@ -61,7 +61,7 @@ def assigned(content: dict[str, Any], assignment: Assignment) -> dict[str, Any]:
     """
     result = copy.deepcopy(content)
     try:
-        set_at(result, ".".join(assignment.place), assignment.value)
+        set_at(result, assignment.place, assignment.value)
     except NotAMappingError as error:
         raise UserError(
             f"--set {assignment.text}: `{error.place}` holds {error.value!r}, which has no keys: set that"
