@@ -5,15 +5,33 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from ubn_sweep.errors import UserError
 
 T = TypeVar("T")
+FORBID_UNKNOWN_KEYS: dict[str, Any] = {"extra": "forbid"}
+"""The `__pydantic_config__` of every dataclass of the schema."""
+
+
+def require(holds: bool, rule: str, value: object, remedy: str) -> None:
+    """A rule of the schema.
+
+    Raises:
+        ValueError: it does not hold; says rule, value and remedy.
+    """
+    if not holds:
+        raise ValueError(f"`{rule}` must hold, but got {value}: {remedy}")
+
+
+def checked_by(check: Callable[[T], T]) -> Any:
+    """For `Annotated[str, checked_by(check)]`: what `check` raises as a ValueError names the field's own place."""
+    return AfterValidator(check)
 
 
 def load_yaml(path: Path) -> tuple[Any, str]:

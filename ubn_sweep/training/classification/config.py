@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Literal
 
 from ubn_sweep.training.config import (
     FORBID_UNKNOWN_KEYS,
-    DatasetConfig,
     NormConfig,
     OptimizerConfig,
     TrainingConfig,
     require,
 )
+from ubn_sweep.training.data.config import DatasetConfig
 from ubn_sweep.training.models.config import ModelConfig
 from ubn_sweep.training.provenance import Provenance
 
