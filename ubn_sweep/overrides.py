@@ -4,39 +4,73 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.source import Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """One `a.b=value`."""
+
+    text: str
+    place: Place
+    value: Any
 
 
 def apply_overrides(content: dict[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
     """A copy of `content` with each `key.path=value` set; later ones win, absent mappings are made.
 
-    Values are YAML: `0.1` is a number, `null` is None, `[100, 150]` a list, and `1e-3` is a number too.
     Whether a key is known is for the schema to say.
 
     Raises:
         UserError: an assignment is not written so, or leads through something that is no mapping.
     """
-    result = copy.deepcopy(content)
-    for assignment in assignments:
-        place, value = _parse(assignment)
-        _set(result, place, value, assignment)
-    return result
+    for text in assignments:
+        content = assigned(content, parse_assignment(text))
+    return content
 
 
-def _parse(assignment: str) -> tuple[list[str], Any]:
-    key, equals, text = assignment.partition("=")
-    place = key.strip().split(".")
+def parse_assignment(text: str) -> Assignment:
+    """Values are YAML: `0.1` is a number, `null` is None, `[100, 150]` a list, and `1e-3` is a number too.
+
+    Raises:
+        UserError: it is not written so.
+    """
+    key, equals, value_text = text.partition("=")
+    place = tuple(key.strip().split("."))
     if not equals or not all(place):
-        raise UserError(f"--set {assignment}: is written KEY=VALUE: say dataset.root=/data, for instance")
+        raise UserError(f"--set {text}: is written KEY=VALUE: say dataset.root=/data, for instance")
     try:
-        value = yaml.safe_load(text)
+        value = yaml.safe_load(value_text)
     except yaml.YAMLError as error:
-        raise UserError(f"--set {assignment}: the value is not YAML: put it in quotes") from error
-    return place, _as_number(value)
+        raise UserError(f"--set {text}: the value is not YAML: put it in quotes") from error
+    return Assignment(text=text, place=place, value=_as_number(value))
+
+
+def assigned(content: dict[str, Any], assignment: Assignment) -> dict[str, Any]:
+    """A copy of `content` with one key set.
+
+    Raises:
+        UserError: it leads through something that is no mapping.
+    """
+    result = copy.deepcopy(content)
+    inner = result
+    for depth, key in enumerate(assignment.place[:-1], start=1):
+        if inner.get(key) is None:
+            inner[key] = {}
+        if not isinstance(inner[key], dict):
+            here = ".".join(assignment.place[:depth])
+            raise UserError(
+                f"--set {assignment.text}: `{here}` holds {inner[key]!r}, which has no keys: set that"
+            )
+        inner = inner[key]
+    inner[assignment.place[-1]] = assignment.value
+    return result
 
 
 def _as_number(value: Any) -> Any:
@@ -47,15 +81,3 @@ def _as_number(value: Any) -> Any:
         except ValueError:
             return value
     return value
-
-
-def _set(content: dict[str, Any], place: list[str], value: Any, assignment: str) -> None:
-    for depth, key in enumerate(place[:-1], start=1):
-        inner = content.get(key)
-        if inner is None:
-            inner = content[key] = {}
-        if not isinstance(inner, dict):
-            here = ".".join(place[:depth])
-            raise UserError(f"--set {assignment}: `{here}` holds {inner!r}, which has no keys: set that")
-        content = inner
-    content[place[-1]] = value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,10 +14,9 @@ import yaml
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.source import Place, Source, file_source
 
 T = TypeVar("T")
-FORBID_UNKNOWN_KEYS: dict[str, Any] = {"extra": "forbid"}
-"""The `__pydantic_config__` of every dataclass of the schema."""
 
 
 def require(holds: bool, rule: str, value: object, remedy: str) -> None:
@@ -54,35 +54,44 @@ def load_yaml(path: Path) -> tuple[Any, str]:
         raise UserError(f"{where}: not valid YAML ({problem}): mend the syntax there") from error
 
 
-def parse(
-    kind: type[T], content: Any, *, source: str, text: str | None = None, place: tuple[str, ...] = ()
-) -> T:
-    """Checks content against a dataclass of the schema; `place` is where in the file it lies.
+def parse(kind: type[T], content: Any, *, source: Source | str, place: Place = ()) -> T:
+    """Checks content against a dataclass of the schema.
+
+    `source` is where it came from, or the name of a record without lines; `place` is where in it the content lies.
 
     Raises:
-        UserError: naming the first offending key, its line in `text` where there is one, and the remedy.
+        UserError: naming the first offending key, its place in the source, and the remedy.
     """
+    source = file_source(source) if isinstance(source, str) else source
     if not isinstance(content, dict):
         raise UserError(
-            f"{at(source, text, place)}: must hold a mapping of keys, but holds {type(content).__name__}: "
+            f"{source.at(place)}: must hold a mapping of keys, but holds {type(content).__name__}: "
             "write `key: value`, a line each"
         )
     try:
-        return TypeAdapter(kind).validate_python(content)
+        return _adapter(kind).validate_python(content)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise UserError(_explain(error, kind, source, text, place)) from error
+        raise UserError(_explain(error, kind, source, place)) from error
 
 
-def line_of(text: str, place: tuple[str, ...]) -> int | None:
-    """The line, from 1, of a key path in a YAML text; that of its nearest parent where it is absent."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    line = None
-    for key in place:
-        child = _child(node, key)
-        if child is None:
-            break
-        line, node = child
-    return line
+@functools.cache
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    """The checker of a dataclass. It refuses unknown keys, in all dataclasses that it holds: nobody need ask for it."""
+    for section in _sections(kind):
+        if "__pydantic_config__" not in vars(section):
+            section.__pydantic_config__ = {"extra": "forbid"}
+    return TypeAdapter(kind)
+
+
+def _sections(kind: Any) -> Iterator[Any]:
+    """A dataclass, and those that lie in it at any depth."""
+    for section in _dataclasses_in(kind) or [
+        part for arg in typing.get_args(kind) for part in _sections(arg)
+    ]:
+        yield section
+        if dataclasses.is_dataclass(section):
+            for hint in typing.get_type_hints(section).values():
+                yield from _sections(hint)
 
 
 def to_plain(value: Any) -> dict[str, Any]:
@@ -93,6 +102,12 @@ def to_plain(value: Any) -> dict[str, Any]:
 def dump_yaml(content: Any) -> str:
     """YAML in the order of the fields."""
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def on_one_line(value: Any) -> str:
+    """A value as YAML writes it in a line: `{low: 0.0, high: 0.8}`."""
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6)
+    return text.removesuffix("\n").removesuffix("...").strip()
 
 
 def field_names(kind: Any) -> list[str]:
@@ -106,13 +121,6 @@ def did_you_mean(name: str, names: list[str]) -> str:
     return f" (did you mean `{near[0]}`?)" if near else ""
 
 
-def at(source: str, text: str | None, place: tuple[str, ...]) -> str:
-    """`file.yaml:12: a.b.c`, for the beginning of a message."""
-    line = line_of(text, place) if text is not None else None
-    where = f"{source}:{line}" if line is not None else source
-    return f"{where}: {'.'.join(place)}" if place else where
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
@@ -121,23 +129,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _child(node: Any, key: str) -> tuple[int, Any] | None:
-    if isinstance(node, yaml.MappingNode):
-        for name, value in node.value:
-            if name.value == key:
-                return name.start_mark.line + 1, value
-    if isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
-        value = node.value[int(key)]
-        return value.start_mark.line + 1, value
-    return None
-
-
-def _explain(error: ValidationError, kind: Any, source: str, text: str | None, above: tuple[str, ...]) -> str:
+def _explain(error: ValidationError, kind: Any, source: Source, above: Place) -> str:
     # Unknown keys first: a misspelt key is often the cause of what else is wrong.
     mistakes = sorted(error.errors(), key=lambda item: item["type"] not in _UNKNOWN_KEY)
     mistake = mistakes[0]
     place = (*above, *_place_in_file(mistake["loc"], kind))
-    begin = at(source, text, place)
+    begin = source.at(place)
     if mistake["type"] in _UNKNOWN_KEY:
         names = _known_keys(kind, mistake["loc"][:-1])
         return f"{begin}: unknown key{did_you_mean(place[-1], names)}; known here: {', '.join(names)}"

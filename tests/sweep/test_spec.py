@@ -9,12 +9,14 @@ from ubn_sweep.sweep.spec.loading import load_spec
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
 QUICKSTART = Path(__file__).parents[2] / "search_spaces" / "quickstart.yaml"
+WHOLE = Path(__file__).parents[1] / "data" / "whole_spec.yaml"
+"""The quickstart's content in one file, which extends none."""
 
 
 @pytest.fixture
 def load(tmp_path):
     def load_changed(old: str, new: str) -> SweepSpec:
-        text = QUICKSTART.read_text()
+        text = WHOLE.read_text()
         assert old in text
         path = tmp_path / "spec.yaml"
         path.write_text(text.replace(old, new, 1))
@@ -32,6 +34,10 @@ def test_the_shipped_specs_are_valid():
 
 def test_numbers_that_yaml_reads_as_text_are_numbers(load):
     assert load("weight_decay: 5.0e-4", "weight_decay: 1e-4").base.optimizer.weight_decay == 1e-4
+
+
+def test_it_is_the_quickstart():
+    assert load_spec(WHOLE) == load_spec(QUICKSTART)
 
 
 def test_overrides_reach_the_base_without_its_name():
@@ -108,8 +114,8 @@ def test_a_mistake_is_one_line_with_place_value_and_remedy(load, tmp_path, old, 
 
 
 def test_the_line_of_the_mistake_is_named(load, tmp_path):
-    line = 1 + QUICKSTART.read_text().splitlines().index(
-        next(text for text in QUICKSTART.read_text().splitlines() if "norm.threshold" in text)
+    line = 1 + WHOLE.read_text().splitlines().index(
+        next(text for text in WHOLE.read_text().splitlines() if "norm.threshold" in text)
     )
     with pytest.raises(UserError, match=f"spec.yaml:{line}: space.norm.threshold"):
         load("low: 0.0, high: 0.8", "low: 0.9, high: 0.8")

@@ -54,7 +54,7 @@ def mirror(folder):
 
 def deliver_all(folder, batch_events=500):
     sink = mirror(folder)
-    delivery = Delivery(folder, sink, sink.cursor, batch_events=batch_events)
+    delivery = Delivery(folder, sink, batch_events=batch_events)
     while delivery.deliver_batch():
         pass
 

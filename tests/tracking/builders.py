@@ -16,7 +16,11 @@ from ubn_sweep.records.events import (
     TrialCreated,
     TrialEnded,
 )
+from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import Journal
+from ubn_sweep.tracking.delivery.sync import SyncResult, sync
+from ubn_sweep.tracking.mlflow.client import DEFAULT_EXPERIMENT
+from ubn_sweep.tracking.mlflow.sweep_sink import SweepSink
 
 START_S = 1_760_000_000.25
 SWEEP_ID = "0123456789abcdef0123456789abcdef"
@@ -121,3 +125,15 @@ def write_journal(folder: Path, events: list[Event]) -> None:
     with Journal(folder) as journal:
         for event in events:
             journal.append(event)
+
+
+def sync_sweep(
+    folder: SweepFolder,
+    uri: str | None = None,
+    *,
+    experiment: str = DEFAULT_EXPERIMENT,
+    from_start: bool = False,
+) -> tuple[SyncResult, SweepSink]:
+    """As `ubn-sweep sync` does it: a sweep into MLflow, with its results."""
+    sink = SweepSink(folder, uri if uri is not None else folder.default_tracking_uri, experiment)
+    return sync(folder, sink, paths=folder.results, from_start=from_start), sink

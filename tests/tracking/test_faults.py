@@ -9,23 +9,23 @@ import time
 import pytest
 
 from tests.support.processes import wait_until
-from tests.tracking.builders import sweep_events, write_journal
+from tests.tracking.builders import sweep_events, sync_sweep, write_journal
 from tests.tracking.reading import check, parent_run
 from tests.tracking.servers import MlflowServer, broken_server, python
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.journal import Journal
 from ubn_sweep.tracking.delivery.follower import Follower, Pace
-from ubn_sweep.tracking.delivery.sync import log_sweep_artifacts, sync
+from ubn_sweep.tracking.delivery.sync import attach_now
 from ubn_sweep.tracking.mlflow.client import connect
-from ubn_sweep.tracking.mlflow.sink import MlflowSink
+from ubn_sweep.tracking.mlflow.sweep_sink import SweepSink
 
 QUICK = Pace(poll_s=0.05, first_retry_s=0.1, longest_retry_s=0.5)
 
 
 @contextlib.contextmanager
 def following(folder, uri, batch_events=8):
-    sink = MlflowSink(folder, uri)
-    follower = Follower(folder, sink, sink.cursor, pace=QUICK, batch_events=batch_events)
+    sink = SweepSink(folder, uri)
+    follower = Follower(folder, sink, pace=QUICK, batch_events=batch_events)
     follower.start()
     try:
         yield follower
@@ -64,7 +64,7 @@ def test_a_server_that_is_killed_and_comes_back(folder, server):
     check(server.uri, events)
     parent = parent_run(server.uri)
     folder.report.write_text("<html></html>")
-    assert log_sweep_artifacts(folder, [folder.report], tracking_uri=server.uri) is None
+    assert attach_now(folder, SweepSink(folder, server.uri), [folder.report]) is None
     found = [item.path for item in connect(server.uri).list_artifacts(parent.info.run_id)]
     assert found == ["landscape.html", "spec.yaml"]
 
@@ -85,9 +85,9 @@ def test_a_server_that_errs_or_hangs_holds_up_nothing(folder, seconds, monkeypat
         assert follower.lag == len(events)
         began_s = time.monotonic()
         with pytest.raises(UserError, match=r"own process is running|could not be written"):
-            sync(folder, tracking_uri=uri)
+            sync_sweep(folder, uri)
         assert time.monotonic() - began_s < 10
-    assert sync(folder).delivered == len(events)
+    assert sync_sweep(folder)[0].delivered == len(events)
     check(folder.default_tracking_uri, events)
 
 
@@ -95,13 +95,13 @@ DELIVER = """
 import sys
 from pathlib import Path
 from ubn_sweep.tracking.delivery.follower import Follower, Pace
-from ubn_sweep.tracking.mlflow.sink import MlflowSink
+from ubn_sweep.tracking.mlflow.sweep_sink import SweepSink
 from ubn_sweep.records.folder import SweepFolder
 import mlflow
 
 folder = SweepFolder(home=Path(sys.argv[1]), name="small")
-sink = MlflowSink(folder, folder.default_tracking_uri)
-follower = Follower(folder, sink, sink.cursor, pace=Pace(poll_s=0.01), batch_events=3)
+sink = SweepSink(folder, folder.default_tracking_uri)
+follower = Follower(folder, sink, pace=Pace(poll_s=0.01), batch_events=3)
 print("ready", flush=True)
 follower.start()
 print("done", follower.wait_until_caught_up(60), flush=True)
@@ -122,7 +122,7 @@ def test_killed_at_random_moments_it_ends_the_same(folder):
     events = sweep_events(16)
     write_journal(folder.path, events)
     kill_at_random_moments(folder, times=4, seed=1)
-    assert sync(folder).trials == 16
+    assert sync_sweep(folder)[1].trials == 16
     check(folder.default_tracking_uri, events)
 
 
@@ -134,8 +134,8 @@ def test_killed_often_with_no_store_at_first_and_cursors_lost(folder):
     for seed in range(6):
         kill_at_random_moments(folder, times=4, seed=seed)
         if seed % 2 == 0:
-            MlflowSink(folder, folder.default_tracking_uri).cursor.unlink(missing_ok=True)
-    assert sync(folder).trials == 40
+            SweepSink(folder, folder.default_tracking_uri).cursor.unlink(missing_ok=True)
+    assert sync_sweep(folder)[1].trials == 40
     check(folder.default_tracking_uri, events)
     assert len(list(folder.home.glob(".mlflow.db*"))) <= 2  # of the last one killed while it made the store
 
@@ -146,13 +146,13 @@ def test_a_thousand_runs(folder, capsys):
     metrics = sum(len(getattr(event, "metrics", {})) for event in events)
     write_journal(folder.path, events)
     began_s = time.monotonic()
-    result = sync(folder)
+    _, sink = sync_sweep(folder)
     took_s = time.monotonic() - began_s
     with capsys.disabled():
         print(f"\n1000 runs, {metrics} metrics into SQLite: {took_s:.0f} s, {metrics / took_s:.0f} metrics/s")
-    assert (result.trials, result.refused) == (1000, 0)
+    assert (sink.trials, sink.refused) == (1000, 0)
     began_s = time.monotonic()
-    again = sync(folder, from_start=True)
+    _, again = sync_sweep(folder, from_start=True)
     with capsys.disabled():
         print(f"offered again: {time.monotonic() - began_s:.0f} s")
     assert again.trials == 1000

@@ -9,7 +9,7 @@ from tests.support.processes import wait_until
 from tests.tracking.builders import sweep_events, write_journal
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import Journal
-from ubn_sweep.tracking.delivery.cursor import cursor_file, delivering_alone, read_cursor, write_cursor
+from ubn_sweep.tracking.delivery.cursor import delivering_alone, read_cursor, write_cursor
 from ubn_sweep.tracking.delivery.follower import Follower, Pace
 
 QUICK = Pace(poll_s=0.01, first_retry_s=0.02, longest_retry_s=0.1)
@@ -18,6 +18,8 @@ EVENTS = sweep_events(10)
 
 class ListSink:
     """Keeps what it is given; raises, waits or forgets where told to."""
+
+    store, address = "a list", "here"
 
     def __init__(self, failures=0, holds=True):
         self.events = []
@@ -58,7 +60,8 @@ def follow(folder):
     started = []
 
     def start(sink, **settings):
-        follower = Follower(folder, sink, cursor(folder), **{"pace": QUICK, **settings})
+        sink.cursor = cursor(folder)
+        follower = Follower(folder, sink, **{"pace": QUICK, **settings})
         follower.start()
         started.append((follower, sink))
         return follower
@@ -70,7 +73,7 @@ def follow(folder):
 
 
 def cursor(folder):
-    return cursor_file(folder, "test", "somewhere")
+    return folder.delivered("test", "somewhere")
 
 
 @pytest.mark.parametrize("batch_events", [1, 3, 500])
@@ -183,8 +186,8 @@ def test_only_one_process_delivers_at_a_time(folder, follow):
 
 
 def test_cursors_of_different_stores_differ_and_hide_passwords(folder):
-    first = cursor_file(folder, "mlflow", "postgresql://me:secret@host/db", "ubn-sweep")
-    second = cursor_file(folder, "mlflow", "postgresql://me:secret@host/db", "other")
+    first = folder.delivered("mlflow", "postgresql://me:secret@host/db", "ubn-sweep")
+    second = folder.delivered("mlflow", "postgresql://me:secret@host/db", "other")
     assert first != second
     assert "secret" not in str(first)
 

@@ -22,12 +22,13 @@ from ubn_sweep.tracking.delivery.deliver import Delivery
 from ubn_sweep.tracking.mlflow import entries
 from ubn_sweep.tracking.mlflow.client import connect
 from ubn_sweep.tracking.mlflow.runs import parent_run_id, trial_run_id, trial_run_ids
-from ubn_sweep.tracking.mlflow.sink import MlflowSink
+from ubn_sweep.tracking.mlflow.store import MlflowStore
+from ubn_sweep.tracking.mlflow.sweep_sink import SweepSink
 
 
 def deliver_all(folder, batch_events=500, uri=None):
-    sink = MlflowSink(folder, uri if uri is not None else folder.default_tracking_uri)
-    delivery = Delivery(folder, sink, sink.cursor, batch_events=batch_events)
+    sink = SweepSink(folder, uri if uri is not None else folder.default_tracking_uri)
+    delivery = Delivery(folder, sink, batch_events=batch_events)
     while delivery.deliver_batch():
         pass
     return sink
@@ -150,8 +151,8 @@ def test_a_request_that_failed_after_it_worked_makes_no_second_run(folder, monke
     events = sweep_events(6)
     write_journal(folder.path, events)
     uri = folder.default_tracking_uri
-    sink = MlflowSink(folder, uri)
-    create, calls = MlflowSink._create, []
+    sink = SweepSink(folder, uri)
+    create, calls = MlflowStore.create, []
 
     def create_and_fail(self, *arguments):
         found = create(self, *arguments)
@@ -160,8 +161,8 @@ def test_a_request_that_failed_after_it_worked_makes_no_second_run(folder, monke
             raise ConnectionError("lost")
         return found
 
-    monkeypatch.setattr(MlflowSink, "_create", create_and_fail)
-    delivery = Delivery(folder, sink, sink.cursor, batch_events=5)
+    monkeypatch.setattr(MlflowStore, "create", create_and_fail)
+    delivery = Delivery(folder, sink, batch_events=5)
     for _ in range(50):
         try:
             if not delivery.deliver_batch():
@@ -188,8 +189,8 @@ def test_a_run_that_someone_deleted_stays_deleted_and_holds_up_nothing(folder):
     events = sweep_events(8)
     cut = len(events) // 2
     write_journal(folder.path, events[:cut])
-    sink = MlflowSink(folder, folder.default_tracking_uri)
-    delivery = Delivery(folder, sink, sink.cursor)
+    sink = SweepSink(folder, folder.default_tracking_uri)
+    delivery = Delivery(folder, sink)
     delivery.deliver_batch()
     runs = trial_runs(folder.default_tracking_uri)
     connect(folder.default_tracking_uri).delete_run(runs[0].info.run_id)

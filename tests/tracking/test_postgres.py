@@ -6,13 +6,12 @@ import optuna
 import pytest
 
 from tests.support.processes import wait_until
-from tests.tracking.builders import started, sweep_events, write_journal
+from tests.tracking.builders import started, sweep_events, sync_sweep, write_journal
 from tests.tracking.reading import check
 from tests.tracking.servers import POSTGRES_FOLDERS, PostgresServer
 from ubn_sweep.records.journal import Journal
 from ubn_sweep.tracking.delivery.follower import Follower, Pace
-from ubn_sweep.tracking.delivery.sync import sync
-from ubn_sweep.tracking.mlflow.sink import MlflowSink
+from ubn_sweep.tracking.mlflow.sweep_sink import SweepSink
 from ubn_sweep.tracking.optuna.mirror import StudyMirror, study_name
 from ubn_sweep.tracking.uri import with_driver
 
@@ -36,7 +35,7 @@ def server(tmp_path_factory):
 
 @contextlib.contextmanager
 def following(folder, sink):
-    follower = Follower(folder, sink, sink.cursor, pace=QUICK, batch_events=6)
+    follower = Follower(folder, sink, pace=QUICK, batch_events=6)
     follower.start()
     try:
         yield follower
@@ -47,7 +46,7 @@ def following(folder, sink):
 def test_mlflow_on_postgres_that_crashes_and_comes_back(folder, server):
     events = sweep_events(12)
     half = len(events) // 2
-    with Journal(folder.path) as journal, following(folder, MlflowSink(folder, server.uri)) as follower:
+    with Journal(folder.path) as journal, following(folder, SweepSink(folder, server.uri)) as follower:
         for event in events[:half]:
             journal.append(event)
         wait_until(lambda: follower.lag < half // 2, timeout_s=120)
@@ -59,7 +58,7 @@ def test_mlflow_on_postgres_that_crashes_and_comes_back(folder, server):
         server.start()
         assert follower.wait_until_caught_up(60)
     check(server.uri, events)
-    assert sync(folder, tracking_uri=server.uri, from_start=True).trials == 12
+    assert sync_sweep(folder, server.uri, from_start=True)[1].trials == 12
     check(server.uri, events)
 
 

@@ -6,7 +6,9 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from ubn_sweep import schema
@@ -17,12 +19,14 @@ from ubn_sweep.records.journal import read_journal
 from ubn_sweep.sweep.explaining import preview
 from ubn_sweep.sweep.explaining.describe import describe_space, first_trials, rung_epochs, show
 from ubn_sweep.sweep.running import launch
-from ubn_sweep.sweep.spec.loading import load_spec
+from ubn_sweep.sweep.spec.loading import load_spec, load_spec_with_origins
+from ubn_sweep.sweep.spec.space import value_at
+from ubn_sweep.sweep.spec.spec import SweepSpec
 
 
 def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> None:
     """Checks a spec, its data and its task included, and shows what it says."""
-    spec = load_spec(path, assignments)
+    spec, origins = load_spec_with_origins(path, assignments)
     launch.check_runnable(spec)
     if as_json:
         print_json(
@@ -31,6 +35,7 @@ def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> N
                 "spec": schema.to_plain(spec),
                 "order": [key for key, _, _ in describe_space(spec)],
                 "rungs": rung_epochs(spec),
+                "origins": origins,
             }
         )
         return
@@ -48,7 +53,28 @@ def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> N
     )
     for name, params in first_trials(spec):
         console.print(f"first, {name}: " + ", ".join(f"{key}={show(value)}" for key, value in params.items()))
+    if len(set(origins.values())) > 1:
+        _tell_origins(spec, origins)
     console.print(f"\nvalid. Start it with [bold]ubn-sweep run {path}[/bold]")
+
+
+def _tell_origins(spec: SweepSpec, origins: dict[str, str]) -> None:
+    """The keys that were written, as they are resolved, below the file or option that each came from."""
+    values = schema.to_plain(spec)
+    for origin in dict.fromkeys(origins.values()):
+        console.print(f"\n[dim]from[/dim] {escape(origin)}", soft_wrap=True)
+        for key in [key for key, owner in origins.items() if owner == origin]:
+            console.print(f"  {key}: {escape(_written(values, key))}", soft_wrap=True)
+
+
+def _written(values: dict[str, Any], key: str) -> str:
+    """The value of a key of the spec, as YAML writes it on one line; the space's keys have dots of their own."""
+    section, _, rest = key.partition(".")
+    if section == "space":
+        parameter = values["space"][rest]
+        unset = [name for name, value in parameter.items() if value is None or value is False or value == {}]
+        return schema.on_one_line({name: parameter[name] for name in parameter if name not in unset})
+    return schema.on_one_line(value_at(values, "task" if key == "trainable" else key))
 
 
 def preview_sweep(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
+from ubn_sweep.commands.final_copies import deliver_final, final_of
 from ubn_sweep.commands.live import console, print_json
 from ubn_sweep.errors import UserError
-from ubn_sweep.records.folder import SweepFolder, existing_sweeps, find_sweep
+from ubn_sweep.records.folder import FinalFolder, SweepFolder, existing_sweeps, find_sweep
 from ubn_sweep.sweep.running.copies import deliver_all, run_ids
 from ubn_sweep.sweep.running.copies import tracking_uri as uri_of
 
@@ -48,9 +49,16 @@ def export_best(sweep: str, *, top: int, out: Path, home: Path | None, as_json: 
 def sync_sweep(
     sweep: str, *, tracking_uri: str | None, from_start: bool, home: Path | None, as_json: bool
 ) -> None:
-    """Delivers what has not arrived."""
-    folder = find_sweep(sweep, home_folder(home))
-    delivered = deliver_all(folder, spec_of(folder), to=tracking_uri, from_start=from_start)
+    """Delivers what has not arrived, of a sweep or of a final training's folder."""
+    place = home_folder(home)
+    folder = find_sweep(sweep, place)
+    final = final_of(folder.path)
+    if final is not None:
+        delivered = deliver_final(
+            FinalFolder(folder=folder.path), final, to=tracking_uri, from_start=from_start, home=place
+        )
+    else:
+        delivered = deliver_all(folder, spec_of(folder), to=tracking_uri, from_start=from_start)
     if as_json:
         print_json({"sweep": folder.name, "delivered": delivered})
         return

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
+
 from ubn_sweep.commands.common import home_folder
+from ubn_sweep.commands.final_copies import following, sink_of, store_of
 from ubn_sweep.commands.live import console, duration, print_json
 from ubn_sweep.errors import DivergedError, InterruptedSweepError
 from ubn_sweep.export.final import FinalResult, prepare_folder, train_for_good
 from ubn_sweep.export.verdict import Verdict, verdict
 from ubn_sweep.records.environment import describe_environment
-from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.final_training import FinalRecorder, recording
+from ubn_sweep.records.folder import FinalFolder
 from ubn_sweep.records.metrics import Metric
 from ubn_sweep.schema import to_plain
-from ubn_sweep.tracking.mlflow.client import check_uri
-from ubn_sweep.tracking.mlflow.final import FinalRun
 from ubn_sweep.training.loading import load_config
 from ubn_sweep.training.provenance import Provenance
 from ubn_sweep.training.task import Run, Task
 
 
 class EpochLines:
-    """A line for each epoch: what the task tells of a training, and the time left."""
+    """A line for each epoch: what the task tells of a training, and the time left.
 
-    def __init__(self, task: Task, epochs: int) -> None:
-        self._told = (*task.told, *task.metrics)
+    And one when the copy of the records first lags behind.
+    """
+
+    def __init__(self, task: Task, epochs: int, notice: Callable[[], str | None]) -> None:
+        self._metrics = (*task.told, *task.metrics)
         self._epochs = epochs
+        self._notice = notice
+        self._told = False
         self._begun_s = time.monotonic()
         self._first: int | None = None
 
@@ -36,8 +43,12 @@ class EpochLines:
         first = self._first = self._first if self._first is not None else epoch
         each_s = (time.monotonic() - self._begun_s) / (epoch - first + 1)
         left = duration(each_s * (self._epochs - epoch))
-        told = [f"{m.label} {m.text(metrics[m.name])}" for m in self._told if m.name in metrics]
-        console.print("  ".join([f"epoch {epoch}/{self._epochs}", *told, f"{left} left"]))
+        told = [f"{m.label} {m.text(metrics[m.name])}" for m in self._metrics if m.name in metrics]
+        console.print("  ".join([f"epoch {epoch}/{self._epochs}", *told, f"{left} left"]), soft_wrap=True)
+        notice = None if self._told else self._notice()
+        if notice is not None:
+            console.print(f"[yellow]{escape(notice)}: it is tried again[/yellow]", soft_wrap=True)
+            self._told = True
 
 
 def train_final(
@@ -53,55 +64,68 @@ def train_final(
     """Trains, tests once, records, and compares with the promise."""
     task, config = load_config(config_path, assignments, task=task_name)
     task.check(config)
-    out = (out if out is not None else Path("runs") / config_path.stem).absolute()
-    prepare_folder(out, config)
-    recording = _recording(config, out, tracking_uri, home)
+    origin = config.provenance.tracking_uri if config.provenance is not None else None
+    place = home_folder(home)
+    uri = store_of(origin, tracking_uri, place)
+    folder = FinalFolder(folder=(out if out is not None else Path("runs") / config_path.stem).absolute())
+    prepare_folder(folder, config)
+    sink = sink_of(folder, uri, place)
     begun_s = time.monotonic()
-    try:
-        result = train_for_good(
-            task,
-            config,
-            out=out,
-            recorders=(EpochLines(task, config.training.epochs), recording),
-            started=_tell_start,
+    with recording(folder) as recorder:
+        recorder.begin(
+            name=f"final {folder.path.name}",
+            task=task.name,
+            config=to_plain(config),
+            tracking_uri=uri,
+            environment=describe_environment(),
         )
+        with following(folder, sink) as followers:
+            result = _train(task, config, folder, recorder, notice=followers.notice)
+    for store, why in followers.undelivered.items():
+        console.print(
+            f"[yellow]{store} has not taken the run ({escape(why)}); none of it is lost: "
+            f"`ubn-sweep sync {folder.path}` delivers it[/yellow]",
+            soft_wrap=True,
+        )
+    _tell(task, config, result, sink.run_id, took_s=time.monotonic() - begun_s, as_json=as_json)
+
+
+def _train(
+    task: Task,
+    config: Any,
+    folder: FinalFolder,
+    recorder: FinalRecorder,
+    *,
+    notice: Callable[[], str | None],
+) -> FinalResult:
+    """The training itself. However it ends, the record says so, unless the process is killed."""
+    lines = EpochLines(task, config.training.epochs, notice)
+    try:
+        result = train_for_good(task, config, folder=folder, recorders=(recorder, lines), started=_tell_start)
     except KeyboardInterrupt as error:
-        recording.end("interrupted")
+        recorder.end("interrupted")
         raise InterruptedSweepError(
-            f"interrupted; the same command goes on from the last epoch in {out}"
+            f"interrupted; the same command goes on from the last epoch in {folder.path}"
         ) from error
     except DivergedError:
-        recording.end("diverged")
+        recorder.end("diverged")
         raise
     except BaseException:
-        recording.end("failed")
+        recorder.end("failed")
         raise
-    recording.result(result.test, step=result.epochs)
-    recording.artifacts([out / "config.yaml", result.checkpoint])
-    if not recording.end():
-        console.print(
-            f"[yellow]MLflow has not taken the run ({recording.last_error}); the same command tries again[/yellow]"
-        )
-    _tell(task, config, result, recording, took_s=time.monotonic() - begun_s, as_json=as_json)
-
-
-def _recording(config: Any, out: Path, tracking_uri: str | None, home: Path | None) -> FinalRun:
-    """Into the store of the sweep that the config came from; without one, into the store of this folder."""
-    place = SweepFolder(home=home_folder(home), name="")
-    origin = config.provenance.tracking_uri if config.provenance is not None else None
-    uri = next(item for item in (tracking_uri, origin, place.default_tracking_uri) if item is not None)
-    check_uri(uri)
-    local = uri == place.default_tracking_uri
-    if local:
-        place.home.mkdir(parents=True, exist_ok=True)
-    return FinalRun(
-        out,
-        name=f"final {out.name}",
-        config=to_plain(config),
-        tracking_uri=uri,
-        artifact_root=place.default_artifact_root if local else None,
-        environment=describe_environment(),
+    origin: Provenance | None = config.provenance
+    promised = origin.promised if origin is not None else None
+    difference = None
+    if origin is not None and promised is not None:
+        difference = result.test[task.metric(origin.metric).on_test] - promised
+    recorder.tested(
+        result.test,
+        epoch=result.epochs,
+        promised={origin.metric: promised} if origin is not None and promised is not None else None,
+        test_minus_promised=difference,
     )
+    recorder.end("completed")
+    return result
 
 
 def _tell_start(run: Run) -> None:
@@ -110,31 +134,30 @@ def _tell_start(run: Run) -> None:
 
 
 def _tell(
-    task: Task, config: Any, result: FinalResult, recording: FinalRun, *, took_s: float, as_json: bool
+    task: Task, config: Any, result: FinalResult, run_id: str | None, *, took_s: float, as_json: bool
 ) -> None:
     origin: Provenance | None = config.provenance
     metric = task.promise if origin is None else task.metric(origin.metric)
-    value = result.test[metric.test or metric.name]
+    value = result.test[metric.on_test]
     promised = origin.promised if origin is not None else None
     if as_json:
         print_json(
             {
                 "task": task.name,
-                "metric": metric.test or metric.name,
+                "metric": metric.on_test,
                 "test": value,
                 "promised": promised,
                 "checkpoint": str(result.checkpoint),
-                "run_id": recording.run_id,
+                "run_id": run_id,
             }
         )
         return
-    console.print(
-        f"\n{metric.test or metric.name} [bold]{metric.text(value)}[/bold] after {duration(took_s)}"
-    )
+    console.print(f"\n{metric.on_test} [bold]{metric.text(value)}[/bold] after {duration(took_s)}")
     if origin is not None and promised is not None:
         console.print(_verdict(metric, origin, promised, value, result).sentence)
     console.print(f"checkpoint {result.checkpoint}", soft_wrap=True)
-    console.print(f"MLflow run {recording.run_id}; look at it with [bold]ubn-sweep ui[/bold]", soft_wrap=True)
+    if run_id is not None:
+        console.print(f"MLflow run {run_id}; look at it with [bold]ubn-sweep ui[/bold]", soft_wrap=True)
 
 
 def _verdict(

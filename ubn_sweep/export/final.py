@@ -10,14 +10,15 @@ from typing import Any, Protocol
 
 from ubn_sweep import schema
 from ubn_sweep.errors import DivergedError, UserError
+from ubn_sweep.files import write_text
+from ubn_sweep.plain_json import with_nulls
+from ubn_sweep.records.folder import FinalFolder
+from ubn_sweep.training.checkpoint_folder import CheckpointFolder
 from ubn_sweep.training.task import Run, Task
-
-CHECKPOINT_FOLDER = "checkpoint"
-RESULT_FILE = "result.json"
 
 
 class Recorder(Protocol):
-    """Who is told of each epoch: MLflow, the terminal."""
+    """Who is told of each epoch, before its checkpoint is written: the journal, the terminal."""
 
     def epoch(self, epoch: int, metrics: dict[str, float]) -> None: ...
 
@@ -39,7 +40,7 @@ def train_for_good(
     task: Task,
     config: Any,
     *,
-    out: Path,
+    folder: FinalFolder,
     recorders: tuple[Recorder, ...] = (),
     threads: int | None = None,
     started: Callable[[Run], None] = lambda run: None,
@@ -51,47 +52,51 @@ def train_for_good(
             training diverged.
     """
     run = task.start(config, threads=threads, hold_out=False)
-    checkpoint = out / CHECKPOINT_FOLDER
-    if checkpoint.is_dir():
-        run.load(checkpoint)
+    checkpoints = CheckpointFolder(folder.checkpoint)
+    newest = checkpoints.newest()
+    if newest is not None:
+        run.load(newest)
     resumed_from = run.epoch
     started(run)
     while run.epoch < config.training.epochs:
         metrics = run.train_epoch()
         if run.diverged:
             raise DivergedError(
-                f"{out}: the training diverged in epoch {run.epoch}: lower optimizer.lr, or take another config"
+                f"{folder.path}: the training diverged in epoch {run.epoch}: lower optimizer.lr, or take another config"
             )
-        run.save(checkpoint)
+        # Told first: a kill before the checkpoint trains the epoch again, which the record passes over; the other
+        # way round it would never be told.
         for recorder in recorders:
             recorder.epoch(run.epoch, metrics)
+        newest = checkpoints.save(run.epoch, run.save)
     test = run.evaluate_test()
-    (out / RESULT_FILE).write_text(
-        json.dumps({"task": task.name, "config": schema.to_plain(config), "test": test}, indent=1) + "\n"
-    )
+    content = {"task": task.name, "config": schema.to_plain(config), "test": with_nulls(test)}
+    write_text(folder.result, json.dumps(content, indent=1) + "\n")
     return FinalResult(
         test=test,
-        checkpoint=checkpoint,
+        checkpoint=newest if newest is not None else folder.checkpoint,
         epochs=run.epoch,
         test_examples=run.test_examples,
         resumed_from=resumed_from,
     )
 
 
-def prepare_folder(out: Path, config: Any) -> None:
+def prepare_folder(folder: FinalFolder, config: Any) -> None:
     """Creates the run's folder and writes its config there.
 
     Raises:
         UserError: it cannot be written, or holds the training of another config.
     """
-    text = schema.dump_yaml(schema.to_plain(config))
-    path = out / "config.yaml"
+    content = schema.to_plain(config)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.read_text(encoding="utf-8") != text:
-            raise UserError(f"--out: {out} holds the training of another config: choose another folder")
-        path.write_text(text, encoding="utf-8")
+        folder.path.mkdir(parents=True, exist_ok=True)
+        there = schema.load_yaml(folder.config)[0] if folder.config.exists() else None
+        if there is not None and {**there, "provenance": None} != {**content, "provenance": None}:
+            raise UserError(
+                f"--out: {folder.path} holds the training of another config: choose another folder"
+            )
+        write_text(folder.config, schema.dump_yaml(content))
     except OSError as error:
         raise UserError(
-            f"--out: {out} cannot be written ({error.strerror}): choose a folder that you may write to"
+            f"--out: {folder.path} cannot be written ({error.strerror}): choose a folder that you may write to"
         ) from error

@@ -1,4 +1,7 @@
-"""What happens in a sweep, as records. The journal holds them in order; everything else is made from them."""
+"""What happens in a sweep, or in a final training, as records.
+
+The journal holds them in order; everything else is made from them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,14 @@ from typing import Any, Literal, get_args
 
 Status = Literal["completed", "stopped", "failed", "diverged"]
 STATUSES: tuple[str, ...] = get_args(Status)
+FinalStatus = Literal["completed", "interrupted", "failed", "diverged"]
+OPTUNA_STATES: dict[str, str] = {
+    "completed": "COMPLETE",
+    "stopped": "PRUNED",
+    "failed": "FAIL",
+    "diverged": "FAIL",
+}
+"""How Optuna calls a trial's end, for the sampler's study and for the copy in a storage: names of its TrialState."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +40,7 @@ class SweepStarted:
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptStarted:
-    """The sweep's process started, for the first time or again after a kill."""
+    """The process of a sweep, or of a final training, started: for the first time or again after a kill."""
 
     time_s: float
     attempt: int
@@ -99,7 +110,60 @@ class SweepEnded:
     time_s: float
 
 
-Event = SweepStarted | AttemptStarted | PriorTrial | TrialCreated | EpochReported | TrialEnded | SweepEnded
+@dataclass(frozen=True, kw_only=True)
+class FinalStarted:
+    """The first record of a final training: a config that is trained for good, in a folder of its own."""
+
+    time_s: float
+    final_id: str
+    """Unique for ever; names may be used again in other folders."""
+    name: str
+    config: dict[str, Any]
+    """The whole trial config as plain mappings, its provenance included."""
+    task: str = ""
+    """The task that the config is of, as a spec names it; empty where nothing says it."""
+    tracking_uri: str | None = None
+    """The store that it is copied to."""
+    environment: dict[str, Any] = field(default_factory=dict)
+    """As in SweepStarted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalEpoch:
+    """A final training finished an epoch."""
+
+    time_s: float
+    epoch: int
+    """From 1."""
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalTested:
+    """The one look at the test set, and what the sweep had promised."""
+
+    time_s: float
+    epoch: int
+    """The one that it was tested after."""
+    metrics: dict[str, float]
+    promised: dict[str, float] | None = None
+    """Name of the promised metric -> its value; null where nothing was promised."""
+    test_minus_promised: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalEnded:
+    """An attempt at a final training is over; after any status but `completed` another one may follow."""
+
+    time_s: float
+    status: FinalStatus
+
+
+SweepEvent = (
+    SweepStarted | AttemptStarted | PriorTrial | TrialCreated | EpochReported | TrialEnded | SweepEnded
+)
+FinalEvent = FinalStarted | AttemptStarted | FinalEpoch | FinalTested | FinalEnded
+Event = SweepEvent | FinalEvent
 
 _NAMES: dict[str, type] = {
     "sweep": SweepStarted,
@@ -109,6 +173,10 @@ _NAMES: dict[str, type] = {
     "epoch": EpochReported,
     "end": TrialEnded,
     "sweep_end": SweepEnded,
+    "final": FinalStarted,
+    "final_epoch": FinalEpoch,
+    "final_test": FinalTested,
+    "final_end": FinalEnded,
 }
 _NAME_OF = {kind: name for name, kind in _NAMES.items()}
 
@@ -129,10 +197,18 @@ def from_dict(content: dict[str, Any]) -> Event:
         raise ValueError(f"unknown kind of record {content.get('event')!r}; known: {', '.join(_NAMES)}")
     names = {item.name for item in dataclasses.fields(kind)}
     fields = {key: value for key, value in content.items() if key in names}
+    fields |= {key: _numbers(fields[key]) for key in ("metrics", "values", "promised") if key in fields}
     if kind is PriorTrial:  # JSON turns the epochs into text
         fields["values"] = {int(epoch): value for epoch, value in fields["values"].items()}
+    if fields.get("test_minus_promised") is not None:
+        fields["test_minus_promised"] = float(fields["test_minus_promised"])
     try:
         event: Event = kind(**fields)
     except TypeError as error:
         raise ValueError(f"a {content['event']} record lacks a field: {error}") from error
     return event
+
+
+def _numbers(values: dict[str, Any] | None) -> dict[str, float] | None:
+    """What JSON has no number for was written as text: `nan`, `inf`."""
+    return None if values is None else {name: float(value) for name, value in values.items()}

@@ -1,7 +1,12 @@
-"""Where sweeps lie: `sweeps/` in the folder from which they are started."""
+"""Where everything lies: the folders of sweeps and of final trainings, with all their paths.
+
+Sweeps lie in `sweeps/` in the folder from which they are started.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +14,29 @@ from ubn_sweep.errors import UserError, known
 from ubn_sweep.records.journal import JOURNAL_FILE
 
 
+class JournalFolder(ABC):
+    """A folder with a journal, the lock of the one process that writes it, and how far it has been copied."""
+
+    @property
+    @abstractmethod
+    def path(self) -> Path: ...
+
+    @property
+    def journal(self) -> Path:
+        return self.path / JOURNAL_FILE
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
+
+    def delivered(self, kind: str, *address: str) -> Path:
+        """How far the journal has been delivered to a store. The address is hashed: a URI may hold a password."""
+        digest = hashlib.sha256("\n".join(address).encode()).hexdigest()[:12]
+        return self.path / "delivered" / f"{kind}-{digest}.json"
+
+
 @dataclass(frozen=True, kw_only=True)
-class SweepFolder:
+class SweepFolder(JournalFolder):
     """The paths of one sweep. `home` holds all sweeps and the tracking store that they share."""
 
     home: Path
@@ -21,12 +47,22 @@ class SweepFolder:
         return self.home / self.name
 
     @property
-    def journal(self) -> Path:
-        return self.path / JOURNAL_FILE
-
-    @property
     def spec(self) -> Path:
         return self.path / "spec.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder a trial below it, while the sweep runs."""
+        return self.path / "checkpoints"
+
+    def checkpoint(self, trial: int) -> Path:
+        """Where one trial keeps its checkpoints."""
+        return self.checkpoints / f"{trial:04d}"
+
+    @property
+    def ray(self) -> Path:
+        """Ray's own files, while the sweep runs."""
+        return self.path / "ray"
 
     @property
     def observations(self) -> Path:
@@ -37,8 +73,18 @@ class SweepFolder:
         return self.path / "landscape.html"
 
     @property
+    def numbers(self) -> Path:
+        """What the report says, for programs."""
+        return self.path / "landscape.json"
+
+    @property
     def figures(self) -> Path:
         return self.path / "figures"
+
+    @property
+    def results(self) -> tuple[Path, ...]:
+        """What people want beside the sweep's runs; some may not be there (yet)."""
+        return self.spec, self.report, self.numbers, self.figures, self.observations
 
     @property
     def default_tracking_uri(self) -> str:
@@ -51,6 +97,34 @@ class SweepFolder:
     @property
     def default_study_storage(self) -> str:
         return f"sqlite:///{self.home / 'optuna.db'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalFolder(JournalFolder):
+    """The paths of one final training."""
+
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        return self.folder
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint"
+
+    @property
+    def result(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def results(self) -> tuple[Path, ...]:
+        """What people want beside the run."""
+        return self.config, self.result, self.checkpoint
 
 
 def default_home() -> Path:

@@ -1,4 +1,4 @@
-"""The journal: one JSON object a line, only ever appended to. It is the one truth about a sweep.
+"""The journal: one JSON object a line, only ever appended to. It is the one truth about a sweep or a final training.
 
 The sampler's study, ASHA's rungs, MLflow's runs, the Optuna storage and the observations are all made from it,
 so that a sweep that was killed at any moment continues from exactly what had been recorded.
@@ -7,14 +7,14 @@ so that a sweep that was killed at any moment continues from exactly what had be
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
+from ubn_sweep import plain_json
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import Event, from_dict, to_dict
 
@@ -23,7 +23,7 @@ SYNC_INTERVAL_S = 1.0
 
 
 class Journal:
-    """Appends events to a sweep's journal.
+    """Appends events to the journal in a folder.
 
     A line is handed to the operating system before `append` returns, which survives the death of every process;
     it is forced to the disk once a second, which survives most of a power cut.
@@ -37,17 +37,18 @@ class Journal:
         self._synced_s = time.monotonic()
 
     def append(self, event: Event) -> None:
-        line = json.dumps(_finite(to_dict(event)), separators=(",", ":"), allow_nan=False)
+        line = plain_json.dumps(to_dict(event), separators=(",", ":"))
         self._file.write(line.encode() + b"\n")
         if time.monotonic() - self._synced_s > SYNC_INTERVAL_S:
-            self._sync()
+            self.sync()
 
     def close(self) -> None:
         if not self._file.closed:
-            self._sync()
+            self.sync()
             self._file.close()
 
-    def _sync(self) -> None:
+    def sync(self) -> None:
+        """Forces to the disk what has been appended: it survives a power cut from here on."""
         os.fsync(self._file.fileno())
         self._synced_s = time.monotonic()
 
@@ -61,12 +62,21 @@ class Journal:
 
 
 def read_journal(folder: Path) -> list[Event]:
-    """All events of a sweep, in order.
+    """All events of a journal, in order.
 
     Raises:
         UserError: there is no journal, or a line in its midst is not readable.
     """
     return [event for event, _ in read_from(folder, 0)]
+
+
+def first_event(folder: Path) -> Event | None:
+    """What a journal begins with; None where it holds nothing yet.
+
+    Raises:
+        UserError: there is no journal, or the line is not readable.
+    """
+    return next((event for event, _ in read_from(folder, 0)), None)
 
 
 def read_from(folder: Path, offset: int) -> Iterator[tuple[Event, int]]:
@@ -76,7 +86,7 @@ def read_from(folder: Path, offset: int) -> Iterator[tuple[Event, int]]:
         file = path.open("rb")
     except OSError as error:
         raise UserError(
-            f"{path}: cannot be read ({error.strerror}): is this the folder of a sweep?"
+            f"{path}: cannot be read ({error.strerror}): is this the folder of a sweep or of a final training?"
         ) from error
     with file:
         file.seek(offset)
@@ -85,7 +95,7 @@ def read_from(folder: Path, offset: int) -> Iterator[tuple[Event, int]]:
                 return
             offset += len(line)
             try:
-                event = from_dict(_restored(json.loads(line)))
+                event = from_dict(json.loads(line))
             except ValueError as error:
                 raise UserError(f"{path}: byte {offset - len(line)}: not a record ({error})") from error
             yield event, offset
@@ -99,21 +109,3 @@ def _cut_torn_line(path: Path) -> None:
     if whole < len(content):
         with path.open("r+b") as file:
             file.truncate(whole)
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN or infinity: they travel as text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return repr(value)
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
-
-
-def _restored(content: dict[str, Any]) -> dict[str, Any]:
-    for key in ("metrics", "values"):
-        if key in content:
-            content[key] = {name: float(value) for name, value in content[key].items()}
-    return content

@@ -32,6 +32,11 @@ class Metric:
         return self.unit == SHARE
 
     @property
+    def on_test(self) -> str:
+        """What it is called on the test set."""
+        return self.name if self.test is None else self.test
+
+    @property
     def spread(self) -> str:
         """The metric that holds its standard deviation over repeats."""
         return f"{self.name}_std"

@@ -8,12 +8,12 @@ Columns, in this order:
     origin          string   `warm start: paper`, `warm start: bn`, or the sampler's name
     time_s          float64  when the row was recorded, in seconds since 1970
     params.<key>             one for each parameter that any trial varied: its value, null where inactive
-    config.<key>             norm.* and training.batch_size as trained, varied or fixed; null: no effect
+    config.<key>             as trained, varied or fixed, of the task's `columns`; null: no effect
     metrics.<name>  float64  null where not reported; NaN is kept
 
 A params or config column is bool, int64, float64 (also where whole and real numbers meet) or string.
 In a string column a value that is itself null, such as `scaling: null`, is the text `none`, and so kept apart
-from "inactive"; name, scaling and affine of the norm are strings even where they are `none` throughout.
+from "inactive"; the task's `text_keys` are strings even where they are `none` throughout.
 Other columns without any value are float64. Keys are dotted, as in the trial config.
 Rows are sorted by trial, then epoch.
 
@@ -23,7 +23,6 @@ The schema's metadata tells the sweep: read it with `origin_of(table)`.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,11 +33,15 @@ import pyarrow.parquet as pq
 
 from ubn_sweep.dotted import as_text, flatten
 from ubn_sweep.errors import UserError
-from ubn_sweep.records.events import EpochReported, Event, SweepStarted, TrialCreated, TrialEnded
+from ubn_sweep.files import written_beside
+from ubn_sweep.records.events import EpochReported, Event, SweepStarted
+from ubn_sweep.records.task import TaskRecord
+from ubn_sweep.records.trials import TrialRecord, Trials
 
-CONFIG_SECTION = "norm."
+CONFIG_SECTION = "norm"
 CONFIG_KEYS = ("training.batch_size",)
 TEXT_KEYS = ("norm.name", "norm.scaling", "norm.affine")
+"""What journals of version 0.1, which do not record their task, show of a trial's config, and which of it is words."""
 METADATA_KEY = b"ubn_sweep"
 INACTIVE = object()
 
@@ -55,14 +58,18 @@ class SweepOrigin:
     mode: str
     """max or min."""
     task: dict[str, Any] = field(default_factory=dict)
-    """A TaskRecord as plain mappings; empty in a sweep of version 0.1."""
+    """A TaskRecord, as plain mappings; empty in tables of version 0.1."""
 
 
-@dataclass(kw_only=True)
-class _Trial:
-    created: TrialCreated
-    epochs: dict[int, EpochReported] = field(default_factory=dict)
-    ended: TrialEnded | None = None
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    """Which keys of the trial config have a column, and which of their values are words."""
+
+    shown: tuple[str, ...]
+    text_keys: tuple[str, ...]
+
+    def show(self, key: str) -> bool:
+        return any(key == item or key.startswith(f"{item}.") for item in self.shown)
 
 
 def observations(events: Iterable[Event]) -> pa.Table:
@@ -71,11 +78,13 @@ def observations(events: Iterable[Event]) -> pa.Table:
     Raises:
         UserError: the events do not begin with the sweep's record.
     """
-    started, trials = _gather(events)
+    gathered = Trials(events)
+    started, trials = gathered.started, list(gathered)
+    of_task = _of_task(started)
     rows = [(index, row) for index, trial in enumerate(trials) for row in _rows(trial)]
     columns = _fixed_columns(trials, rows)
     of_trial = pa.array([index for index, _ in rows], pa.int64())
-    for name, column in _parameter_columns(trials).items():
+    for name, column in _parameter_columns(trials, of_task).items():
         columns[name] = column.take(of_trial)
     columns |= _metric_columns([row for _, row in rows])
     objective = started.spec["objective"]
@@ -93,13 +102,8 @@ def observations(events: Iterable[Event]) -> pa.Table:
 def write_observations(events: Iterable[Event], path: Path) -> pa.Table:
     """Writes the table as Parquet, beside its place and renamed, so that a reader finds a whole file."""
     table = observations(events)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
+    with written_beside(path) as beside:
         pq.write_table(table, beside, compression="zstd")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
     return table
 
 
@@ -115,33 +119,23 @@ def origin_of(table: pa.Table) -> SweepOrigin:
     return SweepOrigin(**json.loads(content))
 
 
-def _gather(events: Iterable[Event]) -> tuple[SweepStarted, list[_Trial]]:
-    started: SweepStarted | None = None
-    trials: dict[int, _Trial] = {}
-    for event in events:
-        if isinstance(event, SweepStarted):
-            started = event
-        elif isinstance(event, TrialCreated):
-            trials[event.trial] = _Trial(created=event)
-        elif isinstance(event, EpochReported):
-            trials[event.trial].epochs[event.epoch] = event
-        elif isinstance(event, TrialEnded):
-            trials[event.trial].ended = event
-    if started is None:
-        raise UserError("the journal does not begin with the sweep's record: run the sweep anew")
-    return started, [trials[number] for number in sorted(trials)]
+def _of_task(started: SweepStarted) -> _Columns:
+    if not started.task:
+        return _Columns(shown=(CONFIG_SECTION, *CONFIG_KEYS), text_keys=TEXT_KEYS)
+    task = TaskRecord.from_plain(started.task)
+    return _Columns(shown=task.columns, text_keys=task.text_keys)
 
 
-def _rows(trial: _Trial) -> list[EpochReported]:
+def _rows(trial: TrialRecord) -> list[EpochReported]:
     if trial.epochs:
         return [trial.epochs[epoch] for epoch in sorted(trial.epochs)]
     last = trial.created if trial.ended is None else trial.ended
-    return [EpochReported(time_s=last.time_s, trial=trial.created.trial, epoch=0, metrics={})]
+    return [EpochReported(time_s=last.time_s, trial=trial.number, epoch=0, metrics={})]
 
 
-def _fixed_columns(trials: list[_Trial], rows: list[tuple[int, EpochReported]]) -> dict[str, pa.Array]:
-    statuses = ["running" if trial.ended is None else trial.ended.status for trial in trials]
-    lasts = [max(trial.epochs, default=0) for trial in trials]
+def _fixed_columns(trials: list[TrialRecord], rows: list[tuple[int, EpochReported]]) -> dict[str, pa.Array]:
+    statuses = [trial.status for trial in trials]
+    lasts = [trial.last_epoch for trial in trials]
     return {
         "trial": pa.array([row.trial for _, row in rows], pa.int32()),
         "epoch": pa.array([row.epoch for _, row in rows], pa.int32()),
@@ -152,14 +146,15 @@ def _fixed_columns(trials: list[_Trial], rows: list[tuple[int, EpochReported]]) 
     }
 
 
-def _parameter_columns(trials: list[_Trial]) -> dict[str, pa.Array]:
+def _parameter_columns(trials: list[TrialRecord], of_task: _Columns) -> dict[str, pa.Array]:
     """One value a trial, by the column's name."""
     sampled = [trial.created.params for trial in trials]
     configs = [flatten(trial.created.config) for trial in trials]
-    columns = {f"params.{key}": _column(key, sampled) for key in _keys(sampled)}
+    words = of_task.text_keys
+    columns = {f"params.{key}": _column(sampled, key, words) for key in _keys(sampled)}
     for key in _keys(configs):
-        if key.startswith(CONFIG_SECTION) or key in CONFIG_KEYS:
-            columns[f"config.{key}"] = _column(key, configs)
+        if of_task.show(key):
+            columns[f"config.{key}"] = _column(configs, key, words)
     return columns
 
 
@@ -175,17 +170,17 @@ def _keys(contents: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(key for content in contents for key in content))
 
 
-def _column(key: str, contents: list[dict[str, Any]]) -> pa.Array:
+def _column(contents: list[dict[str, Any]], key: str, text_keys: tuple[str, ...]) -> pa.Array:
     values = [content.get(key, INACTIVE) for content in contents]
-    kind = _kind(key, values)
+    kind = pa.string() if key in text_keys else _kind(values)
     if kind != pa.string():
         return pa.array([None if value is INACTIVE else value for value in values], kind)
     return pa.array([None if value is INACTIVE else as_text(value) for value in values], kind)
 
 
-def _kind(key: str, values: list[Any]) -> pa.DataType:
+def _kind(values: list[Any]) -> pa.DataType:
     kinds = {type(value) for value in values if value is not INACTIVE and value is not None}
-    if key in TEXT_KEYS or not kinds <= {bool, int, float}:
+    if not kinds <= {bool, int, float}:
         return pa.string()
     if kinds == {bool}:
         return pa.bool_()

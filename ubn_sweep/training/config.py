@@ -7,9 +7,9 @@ Source of the fields: what arXiv 2311.15993, tables 2 to 7, varies or states.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
-from ubn_sweep.schema import FORBID_UNKNOWN_KEYS, require
+from ubn_sweep.schema import require
 from ubn_sweep.training.data.config import DatasetConfig as DatasetConfig
 
 NormName = Literal["ubn", "bn", "in", "gn", "rbn", "bnet", "iebn"]
@@ -22,8 +22,6 @@ class NormConfig:
     Fields that have no effect are null: the threshold and its momentum where the gate is off, the kernel
     size where the affine step is not depthwise, all but the name for a named relative of UBN.
     """
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     name: NormName = field(default="ubn", metadata={"title": "layer"})
     gate: bool | None = field(default=True, metadata={"title": "statistics gate"})
@@ -81,8 +79,6 @@ class NormConfig:
 class OptimizerConfig:
     """The optimizer and the shape of its learning rate over the epochs."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
-
     name: Literal["sgd", "adamw"] = "sgd"
     lr: float = 0.1
     """The highest learning rate, at the batch size given: it is not rescaled."""
@@ -119,8 +115,6 @@ class OptimizerConfig:
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """How long and how a run trains."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     epochs: int = 12
     """The full budget; early stopping may end a trial before."""

@@ -9,6 +9,7 @@ from typing import Any
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.overrides import apply_overrides
+from ubn_sweep.source import file_source
 from ubn_sweep.training.provenance import upgraded
 from ubn_sweep.training.task import Task
 from ubn_sweep.training.tasks import DEFAULT_TASK, find_task, lies_in
@@ -31,7 +32,7 @@ def load_config(path: Path, assignments: Sequence[str] = (), *, task: str | None
         content = apply_overrides(content, assignments)
         content = _with_provenance(content, [item for item in assignments if not item.startswith(HARMLESS)])
     found = _task_of(content, task, path.absolute().parent)
-    return found, schema.parse(found.Config, content, source=str(path), text=text)
+    return found, schema.parse(found.Config, content, source=file_source(str(path), text))
 
 
 def _with_provenance(content: dict[str, Any], changes: list[str]) -> dict[str, Any]:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-from ubn_sweep.training.config import FORBID_UNKNOWN_KEYS
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
     """The trial that a config was exported from."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     task: str
     """`module:Class` of the task that was swept, and that trains the config for good."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import numbers
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from ubn_sweep.plain_json import dumps
+from ubn_sweep.training.checkpoint_folder import CheckpointFolder, Save, epoch_of
 
 METRICS_FILE = "metrics.json"
 
@@ -35,7 +37,6 @@ class Report:
 
 
 Send = Callable[[Report], None]
-Save = Callable[[Path], None]
 
 
 class Trial:
@@ -59,20 +60,20 @@ class Trial:
         self.number = number
         self.config = config
         self.threads = threads
-        self._folder = checkpoints
+        self._checkpoints = CheckpointFolder(checkpoints)
         self._every = every_epochs
         self._send = send
 
     def resume(self, load: Save) -> None:
         """Loads the newest checkpoint, where there is one, with the task's own function."""
-        checkpoint = newest_checkpoint(self._folder)
+        checkpoint = self._checkpoints.newest()
         if checkpoint is None:
             return
         load(checkpoint)
         metrics = json.loads((checkpoint / METRICS_FILE).read_text())
         self._send(
             Report(
-                epoch=_epoch_of(checkpoint),
+                epoch=epoch_of(checkpoint),
                 metrics={key: float(value) for key, value in metrics.items()},
                 checkpoint=str(checkpoint),
             )
@@ -101,24 +102,13 @@ class Trial:
         return not (last or diverged)
 
     def _save(self, epoch: int, metrics: dict[str, float], save: Save) -> Path:
-        """Writes beside and renames, so that a kill leaves the checkpoint before; then removes that one."""
-        target = self._folder / f"epoch-{epoch:05d}"
-        beside = self._folder / f"writing-{epoch:05d}"
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        save(beside)
-        (beside / METRICS_FILE).write_text(json.dumps({key: repr(value) for key, value in metrics.items()}))
-        shutil.rmtree(target, ignore_errors=True)
-        beside.rename(target)
-        for old in self._folder.glob("epoch-*"):
-            if old != target:
-                shutil.rmtree(old, ignore_errors=True)
-        return target
+        """With its metrics beside, for the trial that goes on from it."""
 
+        def save_both(folder: Path) -> None:
+            save(folder)
+            (folder / METRICS_FILE).write_text(dumps(metrics))
 
-def newest_checkpoint(folder: Path) -> Path | None:
-    """The whole checkpoint with the highest epoch."""
-    return max(folder.glob("epoch-*"), key=_epoch_of, default=None)
+        return self._checkpoints.save(epoch, save_both)
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -132,7 +122,3 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
             raise ValueError(f"the metric `{name}` must be a number, but got {value!r}: report it as a float")
         found[name] = float(value)
     return found
-
-
-def _epoch_of(checkpoint: Path) -> int:
-    return int(checkpoint.name.removeprefix("epoch-"))

@@ -11,17 +11,13 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from ubn_sweep.records.events import OPTUNA_STATES
 from ubn_sweep.sweep.deciding.samplers import make_sampler
 from ubn_sweep.sweep.spec.space import Params, Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 STUDY = "sweep"
-STATE_OF_STATUS = {
-    "completed": TrialState.COMPLETE,
-    "stopped": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
-    "diverged": TrialState.FAIL,
-}
+STATE_OF_STATUS = {status: TrialState[name] for status, name in OPTUNA_STATES.items()}
 FRESH_ATTEMPTS = 200
 """Random points tried in search of one that no trial had; a space where none turns up counts as exhausted."""
 

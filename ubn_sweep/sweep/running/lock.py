@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.file_lock import HeldError, file_lock
 
 
 @contextmanager
@@ -16,19 +15,18 @@ def sweep_lock(folder: Path) -> Iterator[None]:
     """Holds the sweep's lock, which the operating system frees when the process dies, however it dies.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process holds it, or the folder knows no locks.
     """
-    path = folder / "lock"
-    with path.open("a+") as file:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
+            stack.enter_context(file_lock(folder / "lock"))
+        except HeldError as error:
             raise UserError(
-                f"{folder}: the sweep is running already, in process {holder}: wait for it or stop it"
+                f"{folder}: the sweep is running already, in process {error.holder}: wait for it or stop it"
             ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        except OSError as error:
+            raise UserError(
+                f"{folder}: cannot be locked ({error.strerror}): see that it can be written, and that its file "
+                "system has locks"
+            ) from error
         yield

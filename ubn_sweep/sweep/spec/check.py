@@ -6,6 +6,7 @@ from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
+from ubn_sweep.source import Source
 from ubn_sweep.sweep.spec.parameters import Scalar, possible_values, same
 from ubn_sweep.sweep.spec.space import Params, Space, as_list, decision_order, value_at
 from ubn_sweep.sweep.spec.spec import SweepSpec
@@ -14,7 +15,7 @@ from ubn_sweep.training.task import Task
 Allowed = dict[str, list[Scalar]]
 
 
-def check_space(spec: SweepSpec, *, source: str, text: str | None = None) -> None:
+def check_space(spec: SweepSpec, source: Source) -> None:
     """Checks what the schema alone cannot see.
 
     Raises:
@@ -23,16 +24,16 @@ def check_space(spec: SweepSpec, *, source: str, text: str | None = None) -> Non
     """
     task, base = spec.find_task(), schema.to_plain(spec.base)
     for key in spec.space:
-        where = schema.at(source, text, ("space", key))
+        where = source.at(("space", key))
         _check_key(key, task, base, where)
-        _check_conditions(key, spec, base, source, text)
+        _check_conditions(key, spec, base, source)
     try:
         decision_order(spec)
     except UserError as error:
-        raise UserError(f"{schema.at(source, text, ('space',))}: {error}") from error
+        raise UserError(f"{source.at(('space',))}: {error}") from error
     space = Space(spec)
     for key in spec.space:
-        where = schema.at(source, text, ("space", key))
+        where = source.at(("space", key))
         _check_effect(key, task, spec, base, where)
         for value in spec.space[key].extremes():
             _check_value(space, spec, base, key, value, where)
@@ -50,9 +51,9 @@ def _check_key(key: str, task: Task, base: dict[str, Any], where: str) -> None:
         raise UserError(f"{where}: unknown key{near}; known here: {', '.join(candidates)}")
 
 
-def _check_conditions(key: str, spec: SweepSpec, base: dict[str, Any], source: str, text: str | None) -> None:
+def _check_conditions(key: str, spec: SweepSpec, base: dict[str, Any], source: Source) -> None:
     for parent, allowed in spec.space[key].when.items():
-        where = schema.at(source, text, ("space", key, "when", parent))
+        where = source.at(("space", key, "when", parent))
         if parent == key:
             raise UserError(f"{where}: a parameter cannot depend on itself: drop the condition")
         if parent in spec.space:

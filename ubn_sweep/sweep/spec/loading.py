@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
-from ubn_sweep.overrides import apply_overrides
+from ubn_sweep.overrides import assigned, parse_assignment
+from ubn_sweep.source import Layer, Place, Source, file_source
 from ubn_sweep.sweep.spec.check import check_space
+from ubn_sweep.sweep.spec.extends import load_layers, origins
 from ubn_sweep.sweep.spec.spec import ObjectiveConfig, SweepSpec
 from ubn_sweep.training.task import Task
 from ubn_sweep.training.tasks import find_task, lies_in, spec_in_todays_words
@@ -22,65 +24,94 @@ def load_spec(path: Path, assignments: Sequence[str] = ()) -> SweepSpec:
     Raises:
         UserError: one line with the place in the file, the rule, the value and the remedy.
     """
-    content, text = schema.load_yaml(path)
-    if assignments and isinstance(content, dict):
-        content = apply_overrides(content, [_full_key(item, content, path.parent) for item in assignments])
-    spec = _parsed(content, source=str(path), text=text, folder=path.absolute().parent)
-    check_space(spec, source=str(path), text=text)
-    return spec
+    return load_spec_with_origins(path, assignments)[0]
+
+
+def load_spec_with_origins(path: Path, assignments: Sequence[str] = ()) -> tuple[SweepSpec, dict[str, str]]:
+    """The spec, and for each key that was written the file or the option that it came from."""
+    content, source = load_layers(path)
+    if isinstance(content, dict):
+        content, source = _with_assignments(content, source, assignments, path.parent)
+    spec = _parsed(content, source, folder=path.absolute().parent)
+    check_space(spec, source)
+    return spec, origins(content, source)
 
 
 def spec_from_plain(content: dict[str, Any]) -> SweepSpec:
     """The spec of a recorded sweep."""
-    return _parsed(content, source="the sweep's record", text=None, folder=None)
+    return _parsed(content, file_source("the sweep's record"), folder=None)
 
 
-def _parsed(content: Any, *, source: str, text: str | None, folder: Path | None) -> SweepSpec:
+def _with_assignments(
+    content: dict[str, Any], source: Source, assignments: Sequence[str], folder: Path
+) -> tuple[dict[str, Any], Source]:
+    """`--set` lies above the files, and is what a mistake in it is blamed on."""
+    layers = source.layers
+    for text in assignments:
+        assignment = parse_assignment(text)
+        place = _place_in_spec(assignment.place, content, folder)
+        content = assigned(content, replace(assignment, place=place))
+        layers = (Layer(name=f"--set {text}", place=place), *layers)
+    return content, Source(layers=layers)
+
+
+def _parsed(content: Any, source: Source, *, folder: Path | None) -> SweepSpec:
     """The spec's own keys first, then `base` by the schema of the task that they name."""
     if isinstance(content, dict):
         content = spec_in_todays_words(content)
-    spec = schema.parse(SweepSpec, content, source=source, text=text)
+    spec = schema.parse(SweepSpec, content, source=source)
     if spec.task_folder is None and folder is not None and lies_in(spec.task, folder):
-        spec = dataclasses.replace(spec, task_folder=str(folder))
+        spec = replace(spec, task_folder=str(folder))
     try:
         task = spec.find_task()
     except UserError as error:
-        raise UserError(f"{schema.at(source, text, ())}: {error}") from error
-    base: Any = schema.parse(task.Config, spec.base, source=source, text=text, place=("base",))
-    objective = _objective(spec.objective, task, source, text)
-    _check_grace(spec, base.training.epochs, source, text)
-    return dataclasses.replace(spec, task=task.name, base=base, objective=objective)
+        raise UserError(f"{source.at(('task',))}: {str(error).removeprefix('task: ')}") from error
+    base: Any = schema.parse(task.Config, spec.base, source=source, place=("base",))
+    objective = _objective(spec.objective, task, source)
+    _check_grace(spec, base.training.epochs, source)
+    return replace(spec, task=task.name, base=base, objective=objective)
 
 
-def _objective(objective: ObjectiveConfig, task: Task, source: str, text: str | None) -> ObjectiveConfig:
+def _objective(objective: ObjectiveConfig, task: Task, source: Source) -> ObjectiveConfig:
     known = [metric.name for metric in task.metrics]
     name = objective.metric or known[0]
     if name not in known:
-        where = schema.at(source, text, ("objective", "metric"))
+        where = source.at(("objective", "metric"))
         near = schema.did_you_mean(name, known)
         raise UserError(f"{where}: unknown metric `{name}`{near}; those of {task.name}: {', '.join(known)}")
     natural = task.metric(name).direction
     if objective.mode not in (None, natural):
-        where = schema.at(source, text, ("objective", "mode"))
+        where = source.at(("objective", "mode"))
         raise UserError(f"{where}: `{name}` has mode {natural}, but got {objective.mode}: leave `mode` out")
     return ObjectiveConfig(metric=name, mode=natural)
 
 
-def _check_grace(spec: SweepSpec, epochs: int, source: str, text: str | None) -> None:
+def _check_grace(spec: SweepSpec, epochs: int, source: Source) -> None:
     stopping = spec.early_stopping
     if stopping is not None and stopping.grace_epochs > epochs:
         raise UserError(
-            f"{schema.at(source, text, ('early_stopping', 'grace_epochs'))}: `early_stopping.grace_epochs <= "
+            f"{source.at(('early_stopping', 'grace_epochs'))}: `early_stopping.grace_epochs <= "
             f"base.training.epochs` must hold, but got {stopping.grace_epochs} > {epochs}: lower the one or raise "
             "the other"
         )
 
 
-def _full_key(assignment: str, content: dict[str, Any], folder: Path) -> str:
-    """Keys of the trial config may be written without `base.`."""
-    first = assignment.split("=", 1)[0].split(".", 1)[0]
+def _place_in_spec(place: Place, content: dict[str, Any], folder: Path) -> Place:
+    """Keys of the trial config may be written without `base.`; those of the space have dots of their own."""
+    first = place[0]
+    if first == "space":
+        return _place_in_space(place, content.get("space"))
     if first in schema.field_names(SweepSpec) or first == "trainable":
-        return assignment
+        return place
     name = spec_in_todays_words(content).get("task", SweepSpec.task)
     task = find_task(name, folder if lies_in(name, folder) else None)
-    return f"base.{assignment}" if first in schema.field_names(task.Config) else assignment
+    return ("base", *place) if first in schema.field_names(task.Config) else place
+
+
+def _place_in_space(place: Place, space: Any) -> Place:
+    """`space.norm.threshold.high` -> (space, norm.threshold, high), by the longest key that the space has."""
+    for length in range(len(place), 1, -1):
+        key = ".".join(place[1:length])
+        if isinstance(space, dict) and key in space:
+            return ("space", key, *place[length:])
+    return ("space", ".".join(place[1:])) if len(place) > 1 else place

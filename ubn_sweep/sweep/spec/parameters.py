@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
-
-from ubn_sweep.training.config import FORBID_UNKNOWN_KEYS
 
 Scalar = bool | int | float | str | None
 Conditions = dict[str, Scalar | list[Scalar]]
@@ -39,8 +37,6 @@ def _check_values(values: Sequence[Scalar]) -> None:
 class FloatParameter:
     """A real number in [low, high], on a log scale or in steps where wanted."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
-
     type: Literal["float"]
     low: float
     high: float
@@ -58,8 +54,6 @@ class FloatParameter:
 @dataclass(frozen=True, kw_only=True)
 class IntParameter:
     """A whole number in [low, high], on a log scale or in steps where wanted."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     type: Literal["int"]
     low: int
@@ -79,8 +73,6 @@ class IntParameter:
 class ChoiceParameter:
     """One of several values without an order."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
-
     type: Literal["choice"]
     values: tuple[Scalar, ...]
     when: Conditions = field(default_factory=dict)
@@ -96,8 +88,6 @@ class ChoiceParameter:
 class OrderedParameter:
     """One of several values in their order, such as batch sizes: neighbours are taken to behave alike."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
-
     type: Literal["ordered"]
     values: tuple[Scalar, ...]
     when: Conditions = field(default_factory=dict)
@@ -112,8 +102,6 @@ class OrderedParameter:
 @dataclass(frozen=True, kw_only=True)
 class ConstantParameter:
     """A fixed value, where it holds only under a condition; otherwise write it into `base`."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     type: Literal["constant"]
     value: Scalar

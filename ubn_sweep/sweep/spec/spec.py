@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.metrics import Metric
 from ubn_sweep.sweep.spec.parameters import Parameter
-from ubn_sweep.training.config import FORBID_UNKNOWN_KEYS
 from ubn_sweep.training.task import Task
 from ubn_sweep.training.tasks import DEFAULT_TASK, find_task
 
@@ -20,8 +19,6 @@ NAME_CHARACTERS = "letters, digits, `-`, `_` and `.`"
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
     """What a trial is judged by: a metric of the task, on the validation split."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     metric: str = ""
     """Left out, the task's first."""
@@ -37,8 +34,6 @@ class ObjectiveConfig:
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
     """Which trials are made."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     trials: int = 32
     sampler: str = "auto"
@@ -69,8 +64,6 @@ class EarlyStoppingConfig:
     Source: Li et al., arXiv 1810.05934.
     """
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
-
     grace_epochs: int = 1
     """No trial is stopped before; the first rung."""
     reduction_factor: float = 3.0
@@ -87,8 +80,6 @@ class EarlyStoppingConfig:
 @dataclass(frozen=True, kw_only=True)
 class ResourcesConfig:
     """What one trial takes, and how many run at once."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     cpus_per_trial: int = 1
     """Threads of one trial, too."""
@@ -118,8 +109,6 @@ class ResourcesConfig:
 class TrackingConfig:
     """Where the records are copied to."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
-
     uri: str | None = None
     """MLflow's tracking store; null takes SQLite in the folder of the sweeps."""
     experiment: str = "ubn-sweep"
@@ -130,8 +119,6 @@ class TrackingConfig:
 @dataclass(frozen=True, kw_only=True)
 class SweepSpec:
     """The whole of a sweep."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     name: str
     description: str = ""

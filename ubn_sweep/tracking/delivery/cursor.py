@@ -6,21 +6,12 @@ It only saves time. Delivering twice changes nothing, so a cursor that is lost, 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
-import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ubn_sweep.records.folder import SweepFolder
-
-
-def cursor_file(folder: SweepFolder, kind: str, *address: str) -> Path:
-    """Where the cursor for a store lies. The address is hashed, since a URI may hold a password."""
-    digest = hashlib.sha256("\n".join(address).encode()).hexdigest()[:12]
-    return folder.path / "delivered" / f"{kind}-{digest}.json"
+from ubn_sweep.file_lock import HeldError, file_lock
+from ubn_sweep.files import write_text
 
 
 def read_cursor(path: Path, journal: Path) -> int:
@@ -37,10 +28,7 @@ def read_cursor(path: Path, journal: Path) -> int:
 
 def write_cursor(path: Path, offset: int) -> None:
     """Replaces the file as a whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".tmp")
-    beside.write_text(json.dumps({"offset": offset}))
-    beside.replace(path)
+    write_text(path, json.dumps({"offset": offset}))
 
 
 @contextlib.contextmanager
@@ -50,24 +38,12 @@ def delivering_alone(path: Path, patience_s: float = 0.0) -> Iterator[bool]:
     Two at once could both find that a trial has no run yet. Where the file system knows no locks, it is taken
     for granted. `patience_s` is how long another one is waited for.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        deadline = time.monotonic() + patience_s
-        alone = _lock(descriptor)
-        while not alone and time.monotonic() < deadline:
-            time.sleep(0.05)
-            alone = _lock(descriptor)
+    alone = True
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(path.with_suffix(".lock"), patience_s=patience_s))
+        except HeldError:
+            alone = False
+        except OSError:
+            alone = True
         yield alone
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Protocol
 
-from ubn_sweep.records.events import Event
-from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.folder import JournalFolder
 from ubn_sweep.records.journal import read_from
 from ubn_sweep.tracking.delivery.cursor import read_cursor, write_cursor
+from ubn_sweep.tracking.delivery.sink import Sink
 
 BATCH_EVENTS = 500
-
-
-class Sink(Protocol):
-    """A store that a journal is copied to. Only one thread calls it."""
-
-    def resume(self, events: Sequence[Event]) -> bool:
-        """Told once, before the first delivery, what has been delivered before. Raises when out of reach.
-
-        False: the store does not hold it all (any more), so everything is delivered again from the start.
-        """
-
-    def deliver(self, events: Sequence[Event]) -> None:
-        """Writes events, which follow on those before. Raises when out of reach: the same come again, later.
-
-        Writing an event that the store holds already changes nothing.
-        """
 
 
 class Delivery:
     """A journal on its way into one sink."""
 
-    def __init__(
-        self, folder: SweepFolder, sink: Sink, cursor: Path, *, batch_events: int = BATCH_EVENTS
-    ) -> None:
+    def __init__(self, folder: JournalFolder, sink: Sink, *, batch_events: int = BATCH_EVENTS) -> None:
         self.delivered = 0
         """Events that the store holds."""
         self._folder = folder
         self._sink = sink
-        self._cursor = cursor
+        self._cursor = sink.cursor
         self._batch_events = batch_events
         self._offset: int | None = None
 

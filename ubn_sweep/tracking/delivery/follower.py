@@ -1,16 +1,21 @@
-"""Followers of the journal: each copies it to a store in its own thread, and never holds up the sweep."""
+"""Followers of the journal: each copies it to a store in its own thread, and never holds up what is recorded."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.folder import JournalFolder
 from ubn_sweep.tracking.delivery.cursor import delivering_alone
-from ubn_sweep.tracking.delivery.deliver import BATCH_EVENTS, Delivery, Sink
+from ubn_sweep.tracking.delivery.deliver import BATCH_EVENTS, Delivery
+from ubn_sweep.tracking.delivery.sink import Sink
 
 ERROR_LENGTH = 300
+PATIENCE_S = 60.0
+"""How long the end waits for a store that lags; `ubn-sweep sync` delivers the rest."""
+LAG_WORTH_TELLING = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +30,7 @@ class Pace:
 
 
 class Follower:
-    """Tails a sweep's journal and delivers it to a sink.
+    """Tails a journal and delivers it to a sink.
 
     A sink that raises is offered the same events again, ever more seldom. What has not arrived when the
     process ends arrives with the next follower. It watches the journal by itself.
@@ -33,16 +38,16 @@ class Follower:
 
     def __init__(
         self,
-        folder: SweepFolder,
+        folder: JournalFolder,
         sink: Sink,
-        cursor: Path,
         *,
         pace: Pace = Pace(),
         batch_events: int = BATCH_EVENTS,
-        name: str = "follower",
     ) -> None:
-        self._delivery = Delivery(folder, sink, cursor, batch_events=batch_events)
-        self._cursor = cursor
+        self.store = sink.store
+        """What people call the sink's store."""
+        self._delivery = Delivery(folder, sink, batch_events=batch_events)
+        self._cursor = sink.cursor
         self._pace = pace
         self._last_error: str | None = None
         self._lines = _LineCount(folder.journal)
@@ -50,7 +55,7 @@ class Follower:
         self._failures = 0
         self._wanted = threading.Event()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"follower: {sink.store}", daemon=True)
 
     @property
     def lag(self) -> int:
@@ -97,16 +102,14 @@ class Follower:
             try:
                 with delivering_alone(self._cursor) as alone:
                     if not alone:
-                        raise RuntimeError("another process delivers this sweep's records")
+                        raise RuntimeError("another process delivers these records")
                     while not self._stopping:
                         more = self._delivery.deliver_batch()
                         retry_s, self._last_error = self._pace.first_retry_s, None
                         self._tell_waiting()
                         if not more:
                             self._rest(self._pace.poll_s)
-            except (
-                Exception
-            ) as error:  # whatever a store's client raises, the sweep goes on and this tries again
+            except Exception as error:  # whatever a store's client raises, this tries again
                 self._last_error = describe(error)
                 self._failures += 1
                 self._tell_waiting()
@@ -125,6 +128,36 @@ class Follower:
     def _tell_waiting(self) -> None:
         with self._news:
             self._news.notify_all()
+
+
+class Followers:
+    """The followers of one journal. None of them holds it up; what they could not deliver is told at the end."""
+
+    def __init__(self, folder: JournalFolder, sinks: Iterable[Sink]) -> None:
+        self._followers = [Follower(folder, sink) for sink in sinks]
+        self.undelivered: dict[str, str] = {}
+        """Store -> why not all arrived there."""
+
+    def start(self) -> None:
+        for follower in self._followers:
+            follower.start()
+
+    def finish(self, patience_s: float = PATIENCE_S) -> None:
+        """Waits for what is under way, as long as it is told for each, and ends them."""
+        for follower in self._followers:
+            if not follower.wait_until_caught_up(patience_s):
+                self.undelivered[follower.store] = follower.last_error or "it is slow"
+            follower.stop(timeout_s=5)
+
+    def notice(self) -> str | None:
+        """A line for the live table where a store lags or answers errors."""
+        parts = []
+        for follower in self._followers:
+            if follower.last_error is not None:
+                parts.append(f"{follower.store}: {follower.last_error} ({follower.lag} records wait)")
+            elif follower.lag > LAG_WORTH_TELLING:
+                parts.append(f"{follower.store}: {follower.lag} records wait")
+        return "; ".join(parts) or None
 
 
 class _LineCount:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ubn_sweep.dotted import as_text, flatten
-from ubn_sweep.records.events import SweepStarted, TrialCreated
+from ubn_sweep.records.events import SweepStarted, TrialCreated, TrialEnded
 
 TAG_SWEEP = "ubn_sweep.sweep"
 TAG_SWEEP_ID = "ubn_sweep.sweep_id"
@@ -19,8 +19,16 @@ TAG_STATUS = "ubn_sweep.status"
 TAG_ORIGIN = "ubn_sweep.origin"
 TAG_REASON = "ubn_sweep.reason"
 TAG_LAST_EPOCH = "ubn_sweep.last_epoch"
+TAG_ATTEMPTS = "ubn_sweep.attempts"
+TAG_FINAL_ID = "ubn_sweep.final_id"
 
-RUN_STATUS = {"completed": "FINISHED", "stopped": "KILLED", "failed": "FAILED", "diverged": "FAILED"}
+RUN_STATUS = {
+    "completed": "FINISHED",
+    "stopped": "KILLED",
+    "interrupted": "KILLED",
+    "failed": "FAILED",
+    "diverged": "FAILED",
+}
 """MLflow has no word for early stopping: KILLED keeps it apart from full budget, and the tag says it."""
 
 KEY_LENGTH = 250
@@ -88,6 +96,26 @@ def trial_tags(started: SweepStarted, created: TrialCreated, parent_run: str) ->
         "mlflow.parentRunId": parent_run,
     }
     return sweep_tags(started) | texts(tags)
+
+
+def end_tags(ended: TrialEnded) -> dict[str, str]:
+    tags = {TAG_STATUS: ended.status, TAG_LAST_EPOCH: str(ended.epoch)}
+    return tags | ({TAG_REASON: ended.reason[:TAG_LENGTH]} if ended.reason else {})
+
+
+def final_tags(config: Mapping[str, Any], environment: Mapping[str, Any]) -> dict[str, str]:
+    """Which sweep and trial the config came from, which code and versions trained it."""
+    origin = config.get("provenance") or {}
+    tags = {
+        TAG_KIND: "final",
+        TAG_SWEEP: origin.get("sweep"),
+        TAG_SWEEP_ID: origin.get("sweep_id"),
+        TAG_TRIAL: origin.get("trial"),
+        "ubn_sweep.trial_run_id": origin.get("run_id"),
+        "ubn_sweep.sweep_git_revision": origin.get("git_revision"),
+        "ubn_sweep.seed": config.get("seed"),
+    }
+    return texts(tags) | environment_tags(environment)
 
 
 def run_name(sweep: str, trial: int) -> str:

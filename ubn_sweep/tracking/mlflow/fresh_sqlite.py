@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ubn_sweep.files import clear_up, flush
+
 PREFIX = "sqlite:///"
 
 
@@ -22,12 +24,12 @@ def create_if_missing(tracking_uri: str) -> None:
     if path is None or (path.exists() and path.stat().st_size > 0):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    _clear_up(path)
+    clear_up(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with _unsynced(beside):
             _make_tables(f"{PREFIX}{beside}")
-        _flush(beside)
+        flush(beside)
         _put(beside, path)
     finally:
         beside.unlink(missing_ok=True)
@@ -64,29 +66,6 @@ def _unsynced(path: Path) -> Iterator[None]:
         yield
     finally:
         sqlalchemy.event.remove(Engine, "connect", relax)
-
-
-def _clear_up(path: Path) -> None:
-    """Removes what killed processes left half made."""
-    for left in path.parent.glob(f".{path.name}.*.tmp*"):
-        pid = left.name.removeprefix(f".{path.name}.").split(".")[0]
-        if pid.isdigit() and int(pid) != os.getpid() and not _alive(int(pid)):
-            left.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _put(beside: Path, path: Path) -> None:

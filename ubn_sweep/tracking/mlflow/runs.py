@@ -1,19 +1,19 @@
-"""Which MLflow run belongs to which trial: found by tags, made where there is none, and never made twice."""
+"""Which MLflow run belongs to which trial, or final training: found by tags, and never made twice."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ubn_sweep.tracking.mlflow.client import DEFAULT_EXPERIMENT, connect, find_runs
-from ubn_sweep.tracking.mlflow.entries import TAG_KIND, TAG_TRIAL, id_filter
+from ubn_sweep.tracking.mlflow.entries import TAG_FINAL_ID, TAG_KIND, TAG_TRIAL, id_filter, quoted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PARENT = -1
-"""Takes the place of a trial's number for the sweep's own run."""
+"""Takes the place of a trial's number for the sweep's own run, and for that of a final training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,24 +23,66 @@ class RunRef:
     """False: someone deleted it in MLflow, and it is left alone."""
 
 
+class Whose(Protocol):
+    """Which runs belong together, and which of them is which."""
+
+    def filter(self, trial: int | None = None) -> str:
+        """What finds them all in a store, or those of one trial (PARENT for the run that is no trial's)."""
+
+    def trial_of(self, run: Any) -> int | None:
+        """The trial of a run that was found; None where it is none of them."""
+
+
+@dataclass(frozen=True)
+class OfSweep:
+    """A sweep's own run and those of its trials."""
+
+    sweep_id: str
+
+    def filter(self, trial: int | None = None) -> str:
+        if trial == PARENT:
+            return f"{id_filter(self.sweep_id)} AND tags.`{TAG_KIND}` = 'sweep'"
+        return id_filter(self.sweep_id, trial)
+
+    def trial_of(self, run: Any) -> int | None:
+        tags = run.data.tags
+        kind = tags.get(TAG_KIND)
+        if kind == "sweep":
+            return PARENT
+        return int(tags[TAG_TRIAL]) if kind == "trial" else None
+
+
+@dataclass(frozen=True)
+class OfFinal:
+    """The run of a final training."""
+
+    final_id: str
+
+    def filter(self, trial: int | None = None) -> str:
+        return f"tags.`{TAG_FINAL_ID}` = {quoted(self.final_id)}"
+
+    def trial_of(self, run: Any) -> int | None:
+        return PARENT
+
+
 class Runs:
-    """The runs of one sweep in one experiment.
+    """The runs of one sweep, or of one final training, in one experiment.
 
     A request to create a run may fail and yet have created it. So after a failure the store is asked first;
     and where a slow server made a second one all the same, the emptier is deleted when they are next read.
     """
 
-    def __init__(self, client: MlflowClient, experiment: str, sweep_id: str) -> None:
+    def __init__(self, client: MlflowClient, experiment: str, whose: Whose) -> None:
         self._client = client
         self._experiment = experiment
-        self._sweep_id = sweep_id
+        self._whose = whose
         self._runs: dict[int, RunRef] = {}
         self._doubtful: set[int] = set()
         self._had_doubts = False
 
     def load(self) -> None:
-        """Reads all runs of the sweep from the store."""
-        self._adopt(find_runs(self._client, self._experiment, id_filter(self._sweep_id)))
+        """Reads all of them from the store."""
+        self._adopt(find_runs(self._client, self._experiment, self._whose.filter()))
 
     def reload_if_doubtful(self) -> None:
         """Reads them again where the creation of one had failed."""
@@ -56,10 +98,10 @@ class Runs:
         return self._runs.get(trial)
 
     def ensure(self, trial: int, create: Callable[[], str]) -> RunRef:
-        """The run of a trial, or of the sweep (PARENT); `create` makes it and returns its id."""
+        """The run of a trial, or the one that is no trial's (PARENT); `create` makes it and returns its id."""
         if trial in self._doubtful:
             self._had_doubts = True
-            self._adopt(find_runs(self._client, self._experiment, _filter(self._sweep_id, trial)))
+            self._adopt(find_runs(self._client, self._experiment, self._whose.filter(trial)))
         found = self._runs.get(trial)
         if found is None:
             self._doubtful.add(trial)
@@ -70,7 +112,7 @@ class Runs:
     def _adopt(self, runs: list[Any]) -> None:
         by_trial: dict[int, list[Any]] = {}
         for run in runs:
-            trial = _trial_of(run)
+            trial = self._whose.trial_of(run)
             if trial is not None:
                 by_trial.setdefault(trial, []).append(run)
         for trial, candidates in by_trial.items():
@@ -99,10 +141,11 @@ def trial_run_ids(
     """Trial -> its run, of those that have arrived in a store. Raises when the store is out of reach."""
     client = connect(tracking_uri)
     found = client.get_experiment_by_name(experiment)
-    runs = [] if found is None else find_runs(client, found.experiment_id, id_filter(sweep_id))
+    whose = OfSweep(sweep_id)
+    runs = [] if found is None else find_runs(client, found.experiment_id, whose.filter())
     by_trial: dict[int, list[Any]] = {}
     for run in runs:
-        trial = _trial_of(run)
+        trial = whose.trial_of(run)
         if trial is not None and trial != PARENT:
             by_trial.setdefault(trial, []).append(run)
     return {trial: str(fullest(same).info.run_id) for trial, same in by_trial.items()}
@@ -120,26 +163,10 @@ def _run_id(tracking_uri: str, sweep_id: str, trial: int, experiment: str) -> st
     found = client.get_experiment_by_name(experiment)
     if found is None:
         return None
-    runs = [
-        run
-        for run in find_runs(client, found.experiment_id, _filter(sweep_id, trial))
-        if _trial_of(run) == trial
-    ]
+    whose = OfSweep(sweep_id)
+    candidates = find_runs(client, found.experiment_id, whose.filter(trial))
+    runs = [run for run in candidates if whose.trial_of(run) == trial]
     return str(fullest(runs).info.run_id) if runs else None
-
-
-def _filter(sweep_id: str, trial: int) -> str:
-    if trial == PARENT:
-        return f"{id_filter(sweep_id)} AND tags.`{TAG_KIND}` = 'sweep'"
-    return id_filter(sweep_id, trial)
-
-
-def _trial_of(run: Any) -> int | None:
-    tags = run.data.tags
-    kind = tags.get(TAG_KIND)
-    if kind == "sweep":
-        return PARENT
-    return int(tags[TAG_TRIAL]) if kind == "trial" else None
 
 
 def _active(run: Any) -> bool:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ubn_sweep.records.events import EpochReported, Event, SweepStarted, TrialCreated, TrialEnded
+from ubn_sweep.records.events import OPTUNA_STATES, Event, SweepStarted, TrialEnded
 from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.tracking.delivery.cursor import cursor_file
-from ubn_sweep.tracking.uri import with_driver
+from ubn_sweep.records.trials import TrialRecord, Trials
+from ubn_sweep.tracking.uri import masked, with_driver
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -23,18 +23,8 @@ if TYPE_CHECKING:
 Distributions = Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, "BaseDistribution"]]]
 """A trial's params -> its params and distributions as Optuna shall show them."""
 
-STATES = {"completed": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL", "diverged": "FAIL"}
 ATTR_SWEEP_ID = "sweep_id"
 ATTR_TRIAL = "trial"
-
-
-@dataclass(kw_only=True)
-class _News:
-    """What one delivery has for one trial."""
-
-    created: TrialCreated | None = None
-    values: dict[int, float] = field(default_factory=dict)
-    ended: TrialEnded | None = None
 
 
 @dataclass(kw_only=True)
@@ -54,8 +44,11 @@ class StudyMirror:
     and end COMPLETE, PRUNED (stopped early, the stopping epoch's value included) or FAIL (failed and diverged).
     """
 
+    store = "the Optuna storage"
+
     def __init__(self, folder: SweepFolder, storage: str, distributions: Distributions) -> None:
-        self._folder = folder
+        self.address = masked(storage)
+        self.cursor = folder.delivered("study", storage)
         self._url = storage
         self._distributions = distributions
         self._storage: BaseStorage | None = None
@@ -63,42 +56,28 @@ class StudyMirror:
         self._study_id: int | None = None
         self._trials: dict[int, _Mirrored] = {}
 
-    @property
-    def cursor(self) -> Path:
-        """Where the follower keeps how far it is."""
-        return cursor_file(self._folder, "study", self._url)
-
     def resume(self, events: Sequence[Event]) -> bool:
-        started = next((event for event in events if isinstance(event, SweepStarted)), None)
-        if started is None:
+        before = Trials(events)
+        if before.start is None:
             return False
-        self._open(started)
-        created = sum(isinstance(event, TrialCreated) for event in events)
-        return len(self._trials) >= created
+        self._open(before.start)
+        return len(self._trials) >= len(before)
 
     def deliver(self, events: Sequence[Event]) -> None:
-        news: dict[int, _News] = {}
-        started = self._started
-        for event in events:
-            if isinstance(event, SweepStarted):
-                started = event
-            elif isinstance(event, TrialCreated):
-                news.setdefault(event.trial, _News()).created = event
-            elif isinstance(event, EpochReported):
-                assert started is not None
-                value = event.metrics.get(started.spec["objective"]["metric"])
-                if value is not None:
-                    news.setdefault(event.trial, _News()).values[event.epoch] = value
-            elif isinstance(event, TrialEnded):
-                news.setdefault(event.trial, _News()).ended = event
+        new = Trials(events)
+        started = new.start if new.start is not None else self._started
         assert started is not None, "a journal begins with the sweep's record"
         try:
             self._open(started)
-            for trial, new in sorted(news.items()):
-                self._write(trial, new)
+            for trial in new:
+                self._write(trial, trial.values(started.spec["objective"]["metric"]))
         except Exception:
             self._study_id = None  # what was written before the error is read again
             raise
+
+    def attach(self, paths: Iterable[Path]) -> int:
+        """The storage keeps no files."""
+        return 0
 
     # ---------------------------------------------------------------- inside
 
@@ -121,58 +100,59 @@ class StudyMirror:
         }
         self._study_id = study_id
 
-    def _write(self, trial: int, new: _News) -> None:
-        known = self._trials.get(trial)
+    def _write(self, new: TrialRecord, values: dict[int, float]) -> None:
+        known = self._trials.get(new.number)
         if known is None:
-            if new.created is not None:
-                self._create(new.created, new)
+            if new.creation is not None:
+                self._create(new, values)
         elif not known.finished:
-            self._update(known, new)
+            self._update(known, new, values)
 
-    def _create(self, created: TrialCreated, new: _News) -> None:
+    def _create(self, new: TrialRecord, values: dict[int, float]) -> None:
         """One write for all that is known by now, its end too."""
         assert self._storage is not None
         assert self._study_id is not None
-        template = self._frozen(created, new)
+        template = self._frozen(new, values)
         trial_id = self._storage.create_new_trial(self._study_id, template)
-        self._trials[created.trial] = _Mirrored(
-            trial_id=trial_id, finished=template.state.is_finished(), last=_last(new.values)
+        self._trials[new.number] = _Mirrored(
+            trial_id=trial_id, finished=template.state.is_finished(), last=_last(values)
         )
 
-    def _update(self, known: _Mirrored, new: _News) -> None:
+    def _update(self, known: _Mirrored, new: TrialRecord, values: dict[int, float]) -> None:
         from optuna.trial import TrialState
 
         storage = self._storage
         assert storage is not None
-        for epoch, value in sorted(new.values.items()):
+        for epoch, value in values.items():
             storage.set_trial_intermediate_value(known.trial_id, epoch, value)
             known.last = value
         if new.ended is not None:
             for name, attr in _end_attrs(new.ended).items():
                 storage.set_trial_user_attr(known.trial_id, name, attr)
             state = _state(new.ended, known.last)
-            values = [known.last] if state != TrialState.FAIL and _is_value(known.last) else None
-            storage.set_trial_state_values(known.trial_id, state, values)
+            score = [known.last] if state != TrialState.FAIL and _is_value(known.last) else None
+            storage.set_trial_state_values(known.trial_id, state, score)
             known.finished = True
 
-    def _frozen(self, created: TrialCreated, new: _News) -> FrozenTrial:
+    def _frozen(self, new: TrialRecord, values: dict[int, float]) -> FrozenTrial:
         from optuna.trial import TrialState, create_trial
 
         assert self._started is not None
+        created, ended = new.created, new.ended
         params, distributions = self._distributions(created.params)
-        last = _last(new.values)
-        state = TrialState.RUNNING if new.ended is None else _state(new.ended, last)
-        attrs = {ATTR_TRIAL: created.trial, "origin": created.origin, ATTR_SWEEP_ID: self._started.sweep_id}
+        last = _last(values)
+        state = TrialState.RUNNING if ended is None else _state(ended, last)
+        attrs = {ATTR_TRIAL: new.number, "origin": created.origin, ATTR_SWEEP_ID: self._started.sweep_id}
         trial = create_trial(
             state=state,
             value=last if state in (TrialState.COMPLETE, TrialState.PRUNED) and _is_value(last) else None,
             params=params,
             distributions=distributions,
-            user_attrs=attrs | (_end_attrs(new.ended) if new.ended is not None else {}),
-            intermediate_values=dict(sorted(new.values.items())),
+            user_attrs=attrs | (_end_attrs(ended) if ended is not None else {}),
+            intermediate_values=values,
         )
         trial.datetime_start = datetime.fromtimestamp(created.time_s)
-        trial.datetime_complete = datetime.fromtimestamp(new.ended.time_s) if new.ended is not None else None
+        trial.datetime_complete = datetime.fromtimestamp(ended.time_s) if ended is not None else None
         return trial
 
 
@@ -221,7 +201,7 @@ def _state(ended: TrialEnded, last: float | None) -> Any:
     """COMPLETE needs a value."""
     from optuna.trial import TrialState
 
-    state = TrialState[STATES[ended.status]]
+    state = TrialState[OPTUNA_STATES[ended.status]]
     return TrialState.FAIL if state == TrialState.COMPLETE and not _is_value(last) else state
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 from ubn_sweep.training.config import (
-    FORBID_UNKNOWN_KEYS,
     NormConfig,
     OptimizerConfig,
     TrainingConfig,
@@ -20,8 +19,6 @@ from ubn_sweep.training.provenance import Provenance
 @dataclass(frozen=True, kw_only=True)
 class ClassificationConfig:
     """Everything that one training run depends on."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

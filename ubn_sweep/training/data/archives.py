@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from filelock import FileLock
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.file_lock import file_lock
 from ubn_sweep.training.data.dataset import Fingerprint, Part, Sizes, fingerprint_of
 from ubn_sweep.training.data.in_memory import InMemoryDataset
 from ubn_sweep.training.data.labelled import LabelledImages
@@ -52,8 +52,7 @@ class Archive(InMemoryDataset):
         """Downloads and unpacks unless it is there. Trials that start together wait for one another."""
         root = self.root()
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            with FileLock(root / ".download.lock"):
+            with file_lock(root / ".download.lock", patience_s=-1):
                 self._torchvision_class()(root, download=True)
         except (RuntimeError, OSError) as error:
             raise UserError(

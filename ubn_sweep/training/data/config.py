@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from ubn_sweep.schema import FORBID_UNKNOWN_KEYS, checked_by, require
+from ubn_sweep.schema import checked_by, require
 from ubn_sweep.training.data.names import check_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetConfig:
     """Which images, and how they are split. The test set is never seen before the final training."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     name: Annotated[str, checked_by(check_name)] = "digits"
     """A built-in data set, or `module:Class` of one's own (docs/datasets.md)."""

@@ -34,9 +34,7 @@ class Sizes:
 
 @dataclass(frozen=True, kw_only=True)
 class NoOptions:
-    """The schema of `dataset.options` where a class states none; a class's own is a dataclass derived from it."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = schema.FORBID_UNKNOWN_KEYS
+    """The schema of `dataset.options` where a class states none."""
 
 
 class Dataset(ABC):
@@ -44,7 +42,8 @@ class Dataset(ABC):
 
     A subclass for images that fit into memory derives from `in_memory.InMemoryDataset`; one that streams them
     gives `load` itself. A class may have keys of its own under `dataset.options`: it states them as `Options`,
-    a dataclass derived from NoOptions, and finds them, checked, as `self.options`.
+    a dataclass whose fields have types and perhaps defaults, and finds them, checked, as `self.options`; a rule of
+    its own is a ValueError in its `__post_init__`.
 
     Raises:
         UserError: `dataset.options` is not as `Options` states it.
@@ -59,7 +58,9 @@ class Dataset(ABC):
         if self.Options is NoOptions and config.options:
             key = next(iter(config.options))
             raise UserError(f"dataset.options: `{config.name}` has none, but got `{key}`: remove it")
-        self.options: Any = schema.parse(self.Options, config.options, source="dataset.options")
+        self.options: Any = schema.parse(
+            self.Options, config.options, source=f"the data set {config.name}", place=("dataset", "options")
+        )
 
     def check(self) -> None:
         """Looks whether the data is there, before anything starts; the images themselves are not read.

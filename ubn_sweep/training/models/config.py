@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
-from ubn_sweep.training.config import FORBID_UNKNOWN_KEYS, require
+from ubn_sweep.training.config import require
 
 ModelName = Literal[
     "resnet8",
@@ -23,8 +23,6 @@ ModelName = Literal[
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """A residual network: resnet8 and resnet20 are He et al.'s CIFAR networks, the others torchvision's."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID_UNKNOWN_KEYS
 
     name: ModelName = "resnet8"
     width: int = 16

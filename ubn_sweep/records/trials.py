@@ -1,0 +1,122 @@
+"""What a sweep's events add up to, trial by trial: the one fold for all who read a journal, or a part of one.
+
+A running sweep folds them in `SweepState` by itself, since it decides something with each of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from ubn_sweep.errors import UserError
+from ubn_sweep.records.events import (
+    AttemptStarted,
+    EpochReported,
+    Event,
+    SweepEnded,
+    SweepStarted,
+    TrialCreated,
+    TrialEnded,
+)
+
+RUNNING = "running"
+
+
+@dataclass(kw_only=True)
+class TrialRecord:
+    """One trial as far as the events tell of it."""
+
+    number: int
+    creation: TrialCreated | None = None
+    """None where the events are a later part of a journal."""
+    epochs: dict[int, EpochReported] = field(default_factory=dict)
+    """By epoch, in the order in which they were reported."""
+    ended: TrialEnded | None = None
+
+    @property
+    def created(self) -> TrialCreated:
+        """How it began.
+
+        Raises:
+            UserError: the events do not tell.
+        """
+        if self.creation is None:
+            raise UserError(
+                f"the journal tells of trial {self.number} before it began: take the sweep's folder from a backup"
+            )
+        return self.creation
+
+    @property
+    def status(self) -> str:
+        """How it ended; `running` before that."""
+        return RUNNING if self.ended is None else self.ended.status
+
+    @property
+    def last_epoch(self) -> int:
+        """0 where it reported none."""
+        return max(self.epochs, default=0)
+
+    def values(self, metric: str) -> dict[int, float]:
+        """Epoch -> a metric, of the epochs that reported it, ascending."""
+        found = ((epoch, self.epochs[epoch].metrics.get(metric)) for epoch in sorted(self.epochs))
+        return {epoch: value for epoch, value in found if value is not None}
+
+    def last_value(self, metric: str) -> float:
+        """A metric after the last epoch; NaN where it is absent."""
+        return self.epochs[self.last_epoch].metrics.get(metric, math.nan) if self.epochs else math.nan
+
+
+class Trials:
+    """A fold of events, whose parts may be added one by one. The same event twice changes nothing."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self.start: SweepStarted | None = None
+        """None where the events are a later part of a journal."""
+        self.attempts = 0
+        """How often the sweep's process had started, by the last one told of."""
+        self.ended: SweepEnded | None = None
+        self._records: dict[int, TrialRecord] = {}
+        for event in events:
+            self.apply(event)
+
+    def apply(self, event: Event) -> None:
+        """Takes up the next event; what is none of the trials' is passed over."""
+        if isinstance(event, SweepStarted):
+            self.start = event
+        elif isinstance(event, AttemptStarted):
+            self.attempts = event.attempt
+        elif isinstance(event, TrialCreated):
+            self._record(event.trial).creation = event
+        elif isinstance(event, EpochReported):
+            self._record(event.trial).epochs[event.epoch] = event
+        elif isinstance(event, TrialEnded):
+            self._record(event.trial).ended = event
+        elif isinstance(event, SweepEnded):
+            self.ended = event
+
+    @property
+    def started(self) -> SweepStarted:
+        """The sweep's record.
+
+        Raises:
+            UserError: the events do not begin with it.
+        """
+        if self.start is None:
+            raise UserError(
+                "the journal does not begin with the sweep's record: the sweep never started; run it anew"
+            )
+        return self.start
+
+    def __getitem__(self, number: int) -> TrialRecord:
+        return self._records[number]
+
+    def __iter__(self) -> Iterator[TrialRecord]:
+        """By number, ascending."""
+        return iter([self._records[number] for number in sorted(self._records)])
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def _record(self, number: int) -> TrialRecord:
+        return self._records.setdefault(number, TrialRecord(number=number))
