@@ -62,7 +62,7 @@ def test_a_missing_spec(command, tmp_path):
     [
         ("norm.treshold=0.2", ["norm.treshold", "did you mean `threshold`"]),
         ("training.epochs=none", ["training.epochs"]),
-        ("dataset.name=mnist", ["dataset.name", "digits"]),
+        ("dataset.name=mnits", ["dataset.name", "digits"]),
         ("model.name=resnet9000", ["model.name", "resnet8"]),
         ("search.trials=0", ["trials >= 1"]),
         ("nonsense", ["KEY=VALUE"]),

@@ -6,17 +6,32 @@ import dataclasses
 import difflib
 import functools
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.source import Place, Source, file_source
 
 T = TypeVar("T")
+
+
+def require(holds: bool, rule: str, value: object, remedy: str) -> None:
+    """A rule of the schema.
+
+    Raises:
+        ValueError: it does not hold; says rule, value and remedy.
+    """
+    if not holds:
+        raise ValueError(f"`{rule}` must hold, but got {value}: {remedy}")
+
+
+def checked_by(check: Callable[[T], T]) -> Any:
+    """For `Annotated[str, checked_by(check)]`: what `check` raises as a ValueError names the field's own place."""
+    return AfterValidator(check)
 
 
 def load_yaml(path: Path) -> tuple[Any, str]:

@@ -14,7 +14,8 @@ from ubn_sweep.records.events import EpochReported, Event, SweepEnded, SweepStar
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import Journal
 from ubn_sweep.training.classification.config import ClassificationConfig
-from ubn_sweep.training.config import DatasetConfig, NormConfig, TrainingConfig
+from ubn_sweep.training.config import NormConfig, TrainingConfig
+from ubn_sweep.training.data.config import DatasetConfig
 
 START_S = 1_760_000_000.0
 LAYERS = (

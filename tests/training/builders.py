@@ -19,6 +19,8 @@ from ubn_sweep import schema
 from ubn_sweep.training.classification.config import ClassificationConfig
 
 SHARED_DATA = Path(os.environ.get("UBN_SWEEP_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DEVICE = os.environ.get("UBN_SWEEP_TEST_DEVICE", "cpu")
+"""Where the tests of training put their data and train: cpu or cuda."""
 
 
 def tiny_config(**sections) -> ClassificationConfig:
@@ -33,7 +35,7 @@ def tiny_config(**sections) -> ClassificationConfig:
         "model": {"name": "resnet8", "width": 4},
         "norm": {"name": "bn"},
         "training": {"epochs": 4, "batch_size": 32},
-        "device": "cpu",
+        "device": DEVICE,
     }
     for name, section in sections.items():
         content[name] = {**content.get(name, {}), **section} if isinstance(section, dict) else section

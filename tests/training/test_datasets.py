@@ -11,6 +11,7 @@ from PIL import Image
 from torchvision import datasets as torchvision_datasets
 
 from tests.training.builders import (
+    DEVICE,
     SHARED_DATA,
     encode,
     pictures,
@@ -21,26 +22,27 @@ from tests.training.builders import (
 )
 from ubn_sweep.errors import UserError
 from ubn_sweep.training.classification.run import TrainingRun
-from ubn_sweep.training.config import DatasetConfig
-from ubn_sweep.training.data import sources
-from ubn_sweep.training.data.check import check_dataset
-from ubn_sweep.training.data.load import load_dataset
-
-CPU = torch.device("cpu")
+from ubn_sweep.training.data.config import DatasetConfig
+from ubn_sweep.training.data.registry import find_dataset
 
 
 def load(threads=1, hold_out=True, **keys):
-    return load_dataset(DatasetConfig(**keys), hold_out=hold_out, device=CPU, threads=threads)
+    dataset = find_dataset(DatasetConfig(**keys))
+    return dataset.load(hold_out=hold_out, device=torch.device(DEVICE), threads=threads)
+
+
+def check_dataset(config):
+    find_dataset(config).check()
 
 
 def all_of(images):
     pixels, labels = zip(*images.in_order(16), strict=True)
-    return torch.cat(pixels), torch.cat(labels)
+    return torch.cat(pixels).cpu(), torch.cat(labels).cpu()
 
 
 def epoch_of(images, *, seed=0, epoch=1, batch_size=8):
     pixels, labels = zip(*images.shuffled(batch_size, seed=seed, epoch=epoch), strict=True)
-    return torch.cat(pixels), torch.cat(labels)
+    return torch.cat(pixels).cpu(), torch.cat(labels).cpu()
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def test_cifar10_through_torchvision(cifar10_root):
     assert (len(dataset.train), len(dataset.validation), len(dataset.load_test())) == (80, 20, 20)
     expected, labels = pictures(20, 32, seed=5, classes=10)
     test = dataset.load_test()
-    assert torch.equal(test.pixels, torch.from_numpy(expected).permute(0, 3, 1, 2))
+    assert torch.equal(test.pixels.cpu(), torch.from_numpy(expected).permute(0, 3, 1, 2))
     assert test.labels.tolist() == labels.tolist()
     metrics = TrainingRun(tiny_config(dataset=keys)).train_epoch()
     assert 0 <= metrics["val_top5"] <= 1
@@ -108,21 +110,21 @@ def test_parquet(parquet_root):
     assert dataset.validation.labels.bincount().tolist() == [6, 6, 6]
     expected, labels = pictures(30, 12, seed=9)
     test = dataset.load_test()
-    assert torch.equal(test.pixels, torch.from_numpy(expected).permute(0, 3, 1, 2))
+    assert torch.equal(test.pixels.cpu(), torch.from_numpy(expected).permute(0, 3, 1, 2))
     assert test.labels.tolist() == labels.tolist()
 
 
 def test_a_subset_of_parquet_is_balanced_and_its_images_keep_their_labels(parquet_root):
     dataset = load(name="parquet", root=str(parquet_root), train_examples=12, validation_fraction=0.5)
-    whole = sources.load(DatasetConfig(name="parquet", root=str(parquet_root)), "train")
+    whole = find_dataset(DatasetConfig(name="parquet", root=str(parquet_root))).decoded("train")
     label_of = {
-        image.numpy().tobytes(): label
+        image.cpu().numpy().tobytes(): label
         for image, label in zip(whole.pixels, whole.labels.tolist(), strict=True)
     }
     for part in (dataset.train, dataset.validation):
         assert part.labels.bincount().tolist() == [2, 2, 2]
         for image, label in zip(part.pixels, part.labels.tolist(), strict=True):
-            assert label_of[image.numpy().tobytes()] == label
+            assert label_of[image.cpu().numpy().tobytes()] == label
 
 
 def test_parquet_column_names_are_found_by_type(tmp_path):
@@ -153,10 +155,10 @@ def test_decoded_images_are_kept_until_the_files_change(tmp_path):
     for part in ("train", "test"):
         write_parquet(tmp_path / f"{part}-0.parquet", images, labels)
     config = DatasetConfig(name="parquet", root=str(tmp_path))
-    first = sources.load(config, "train")
-    assert sources.load(config, "train") is first
+    first = find_dataset(config).decoded("train")
+    assert find_dataset(config).decoded("train") is first
     write_parquet(tmp_path / "train-0.parquet", images[:3], labels[:3])
-    assert len(sources.load(config, "train").labels) == 3
+    assert len(find_dataset(config).decoded("train").labels) == 3
 
 
 def test_image_folder(image_folder_root):
@@ -211,9 +213,9 @@ def test_epochs_are_shuffled_and_augmented_by_seed_and_epoch(
         assert not torch.equal(first, other[0])
     # An epoch shows each image at most once, and what has no augmentation shows them unchanged.
     if augmentation == "none":
-        shown = {image.numpy().tobytes() for image in first}
+        shown = {image.cpu().numpy().tobytes() for image in first}
         assert len(shown) == len(labels)
-        assert shown <= {image.numpy().tobytes() for image in all_of(images)[0]}
+        assert shown <= {image.cpu().numpy().tobytes() for image in all_of(images)[0]}
 
 
 def test_an_unreadable_image_is_one_line_also_from_a_loader_process(tmp_path):

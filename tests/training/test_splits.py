@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ubn_sweep.errors import UserError
-from ubn_sweep.training.config import DatasetConfig
+from ubn_sweep.training.data.config import DatasetConfig
 from ubn_sweep.training.data.splits import balanced_subset, split_training_set, stratified_split
 
 UNEQUAL = np.repeat([0, 1, 2], [5, 40, 100])

@@ -9,53 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-DatasetName = Literal["digits", "cifar10", "cifar100", "imagefolder", "parquet"]
+from ubn_sweep.schema import require
+from ubn_sweep.training.data.config import DatasetConfig as DatasetConfig
+
 NormName = Literal["ubn", "bn", "in", "gn", "rbn", "bnet", "iebn"]
-
-
-def require(holds: bool, rule: str, value: object, remedy: str) -> None:
-    """A rule of the schema.
-
-    Raises:
-        ValueError: it does not hold; says rule, value and remedy.
-    """
-    if not holds:
-        raise ValueError(f"`{rule}` must hold, but got {value}: {remedy}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatasetConfig:
-    """Which images, and how they are split. The test set is never seen before the final training."""
-
-    name: DatasetName = "digits"
-    root: str | None = None
-    """Folder of the data; for `parquet`, one that holds train-*.parquet and test-*.parquet."""
-    download: bool = False
-    """Lets torchvision download `cifar10` and `cifar100` into `root`."""
-    validation_fraction: float = 0.2
-    """Share of the (subset of the) training set that is held out, class by class."""
-    train_examples: int | None = None
-    """Size of a class-balanced subset of the training set, validation included; null takes all of it."""
-    test_examples: int | None = None
-    """Size of a class-balanced subset of the test set; null takes all of it."""
-    split_seed: int = 0
-    """Decides the subset and the validation split, so that all trials of a sweep share them."""
-    augmentation: Literal["none", "crop_flip", "resized_crop_flip"] = "none"
-    image_size_px: int | None = None
-    """Images are resized to this square; null keeps their size (`imagefolder` needs a value)."""
-
-    def __post_init__(self) -> None:
-        require(
-            0.0 < self.validation_fraction < 1.0,
-            "0 < validation_fraction < 1",
-            self.validation_fraction,
-            "0.1 to 0.2 is usual",
-        )
-        for name in ("train_examples", "test_examples", "image_size_px"):
-            value = getattr(self, name)
-            require(value is None or value >= 1, f"{name} >= 1", value, "give a count, or null")
-        if self.name == "imagefolder" and self.image_size_px is None:
-            raise ValueError("`imagefolder` needs image_size_px, but got null: 224 is usual")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
-import sys
-import traceback
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ubn_sweep.errors import UserError, known
+from ubn_sweep.training.modules import import_named
 from ubn_sweep.training.task import Task, check_declaration
 from ubn_sweep.training.trial import Trial
 
@@ -70,34 +67,8 @@ def lies_in(name: str, folder: Path) -> bool:
 
 
 def _module(name: str, folders: list[str]) -> ModuleType:
-    for folder in folders:
-        if folder not in sys.path:
-            sys.path.append(folder)  # behind all others: a file there hides no library
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None:
-        raise UserError(
-            f"task: `{name}` is no module that can be imported: it must lie in the current folder, "
-            "beside the spec, or be installed"
-        )
-    try:
-        return importlib.import_module(name)
-    except Exception as error:
-        raise UserError(
-            f"task: `{name}` cannot be imported ({type(error).__name__}: {error}; {_place(error)}): mend it"
-        ) from error
-
-
-def _place(error: Exception) -> str:
-    """File and line of an error, in the module itself where Python's own machinery raised it."""
-    if isinstance(error, SyntaxError) and error.filename is not None:
-        return f"{Path(error.filename).name} line {error.lineno}"
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")
-    ]
-    return f"{Path(frames[-1].filename).name} line {frames[-1].lineno}"
+    places = "the current folder, beside the spec, or be installed"
+    return import_named(name, folders, key="task", places=places)
 
 
 def _is_task(value: Any) -> bool:

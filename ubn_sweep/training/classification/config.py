@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ubn_sweep.training.config import (
-    DatasetConfig,
     NormConfig,
     OptimizerConfig,
     TrainingConfig,
     require,
 )
+from ubn_sweep.training.data.config import DatasetConfig
 from ubn_sweep.training.models.config import ModelConfig
 from ubn_sweep.training.provenance import Provenance
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.condensation import CondensationMeter
-from ubn_sweep.training.data.images import Batch, Dataset, Images, batch_ends
+from ubn_sweep.training.data.images import Batch, Images, Splits, batch_ends
 from ubn_sweep.training.device import repeatable
 from ubn_sweep.training.models.build import apply_norm, build_model
 from ubn_sweep.training.optimization import build_optimizer, learning_rate
@@ -27,7 +27,7 @@ class Repeat:
     """Trains one seed."""
 
     def __init__(
-        self, config: ClassificationConfig, dataset: Dataset, seed: int, device: torch.device
+        self, config: ClassificationConfig, dataset: Splits, seed: int, device: torch.device
     ) -> None:
         self.config = config
         self.dataset = dataset

@@ -13,7 +13,7 @@ import torch
 from ubn_sweep.training.checkpoint import load_checkpoint, save_checkpoint
 from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.classification.repeat import Repeat
-from ubn_sweep.training.data.load import load_dataset
+from ubn_sweep.training.data.registry import find_dataset
 from ubn_sweep.training.device import choose_device, synchronize
 from ubn_sweep.training.task import Run
 
@@ -42,7 +42,9 @@ class TrainingRun(Run):
         self.hold_out = hold_out
         self.epoch = 0
         self.device = choose_device(config.device)
-        self._dataset = load_dataset(config.dataset, hold_out=hold_out, device=self.device, threads=threads)
+        self._dataset = find_dataset(config.dataset).load(
+            hold_out=hold_out, device=self.device, threads=threads
+        )
         self._repeats = [
             Repeat(config, self._dataset, config.seed + repeat, self.device)
             for repeat in range(config.repeats)

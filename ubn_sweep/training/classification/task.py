@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ubn_sweep.records.metrics import SHARE, Metric
 from ubn_sweep.training.classification.config import ClassificationConfig
-from ubn_sweep.training.data.check import check_dataset
-from ubn_sweep.training.data.files import KNOWN_SIZES
+from ubn_sweep.training.data.registry import find_dataset
+from ubn_sweep.training.data.splits import split_sizes
 from ubn_sweep.training.norms import NORM_CHOICES, NORM_EFFECTS, NORM_STARTS
 from ubn_sweep.training.task import Run, Task
 
@@ -60,18 +60,15 @@ class ImageClassification(Task):
 
     def check(self, config: Any) -> None:
         """Whether the images are there."""
-        check_dataset(config.dataset)
+        find_dataset(config.dataset).check()
 
     def subject(self, config: Any) -> str:
         return f"{config.model.name} on {config.dataset.name}"
 
     def examples(self, config: Any) -> int | None:
-        """Rounded over the whole set, while the split rounds class by class: a few images more or less."""
-        dataset = config.dataset
-        total = dataset.train_examples
-        if total is None and dataset.name in KNOWN_SIZES:
-            total = KNOWN_SIZES[dataset.name][0]
-        return None if total is None else max(1, round(total * dataset.validation_fraction))
+        """Exact or nearly so: split_sizes says when."""
+        sizes = split_sizes(find_dataset(config.dataset).sizes(), config.dataset)
+        return None if sizes is None else sizes.validation
 
     def seeds_per_trial(self, config: Any) -> int:
         return int(config.repeats)

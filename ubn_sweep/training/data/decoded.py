@@ -1,13 +1,19 @@
-"""Small images as one tensor, and what must hold of their labels."""
+"""Small images as tensors, read once per process: reused workers run many trials on the same data."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-import numpy as np
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from ubn_sweep.errors import UserError
+from ubn_sweep.training.data.dataset import Fingerprint, Part
+from ubn_sweep.training.data.labelled import LabelledImages, check_images, check_labels
+
+PARTS_KEPT = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,15 +27,40 @@ class Decoded:
     num_classes: int
 
 
-def check_labels(labels: np.ndarray, num_classes: int, *, where: str) -> None:
-    """Labels count from 0.
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the decoded images depend on, and who reads them."""
+
+    dataset: type
+    name: str
+    root: str | None
+    options: str
+    part: Part
+    examples: int | None
+    split_seed: int
+    image_size_px: int | None
+    fingerprint: Fingerprint
+    read: Callable[[], LabelledImages] = field(compare=False)
+
+
+@functools.lru_cache(maxsize=PARTS_KEPT)
+def decode(request: Request) -> Decoded:
+    """Reads the images and brings them to their size.
 
     Raises:
-        UserError: one is negative or too high.
+        UserError: they are not there, cannot be read, or are not as LabelledImages says.
     """
-    if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):
-        wrong = labels.min() if labels.min() < 0 else labels.max()
-        raise UserError(
-            f"dataset.root: labels in `{where}` must lie from 0 to {num_classes - 1}, but one is {wrong}: "
-            "remove unlabelled images, or name all classes"
-        )
+    images = request.read()
+    check_images(images, where=request.name)
+    check_labels(images.labels, images.num_classes, where=request.name)
+    return Decoded(
+        pixels=_resize(torch.from_numpy(images.pixels), request.image_size_px),
+        labels=torch.from_numpy(images.labels).long(),
+        num_classes=images.num_classes,
+    )
+
+
+def _resize(pixels: Tensor, size: int | None) -> Tensor:
+    if size is None or tuple(pixels.shape[-2:]) == (size, size):
+        return pixels
+    return F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)

@@ -15,7 +15,7 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Images(Protocol):
-    """A split of a dataset."""
+    """One split of a data set."""
 
     normalize: Normalization
     """What makes its pixels the network's input."""
@@ -32,8 +32,8 @@ class Images(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """The splits of a dataset, as one training run sees them."""
+class Splits:
+    """The splits of a data set, as one training run sees them."""
 
     train: Images
     validation: Images | None

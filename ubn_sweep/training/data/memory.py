@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from ubn_sweep.training.data.augmentation import prepare_augmentation
-from ubn_sweep.training.data.images import Batch, batch_ends
+from ubn_sweep.training.data.config import DatasetConfig
+from ubn_sweep.training.data.dataset import Part
+from ubn_sweep.training.data.decoded import Decoded
+from ubn_sweep.training.data.images import Batch, Splits, batch_ends
+from ubn_sweep.training.data.labelled import check_labels
 from ubn_sweep.training.data.normalization import Normalization
+from ubn_sweep.training.data.splits import split_training_set
 from ubn_sweep.training.seeds import generator_for
 
 
@@ -49,3 +54,40 @@ class MemoryImages:
         """All images as they are, for evaluation."""
         for pixels, labels in zip(self.pixels.split(batch_size), self.labels.split(batch_size), strict=True):
             yield self.normalize(pixels), labels
+
+
+def split_in_memory(
+    config: DatasetConfig, decoded: Callable[[Part], Decoded], *, hold_out: bool, device: torch.device
+) -> Splits:
+    """The splits of what `decoded` gives, on the device; the test set is asked for when `load_test` is called.
+
+    Raises:
+        UserError: there are too few images for a split, or the test set has other classes.
+    """
+    whole = decoded("train")
+    pixels, labels = whole.pixels, whole.labels
+    validation = None
+    if hold_out:
+        rest, held_out = (torch.from_numpy(part) for part in split_training_set(labels.numpy(), config))
+        validation_pixels, validation_labels = pixels[held_out], labels[held_out]
+        pixels, labels = pixels[rest], labels[rest]
+    normalization = Normalization.of(pixels)
+
+    def place(pixels: Tensor, labels: Tensor, augmentation: str = "none") -> MemoryImages:
+        return MemoryImages(pixels.to(device), labels.to(device), normalization, augmentation=augmentation)
+
+    def load_test() -> MemoryImages:
+        test = decoded("test")
+        check_labels(test.labels.numpy(), whole.num_classes, where=str(config.root))
+        return place(test.pixels, test.labels)
+
+    if hold_out:
+        validation = place(validation_pixels, validation_labels)
+    return Splits(
+        train=place(pixels, labels, config.augmentation),
+        validation=validation,
+        load_test=load_test,
+        num_classes=whole.num_classes,
+        in_channels=pixels.shape[1],
+        image_size_px=pixels.shape[-1],
+    )

@@ -1,103 +1,45 @@
-"""Images in Hugging Face's Parquet layout, decoded into one tensor; only the chosen rows are decoded."""
+"""A data set of Hugging Face's, saved as Parquet files with its images embedded."""
 
 from __future__ import annotations
 
-import functools
-import io
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-import pyarrow.parquet as pq
-import torch
 
 from ubn_sweep.errors import UserError
-from ubn_sweep.training.data.decoded import Decoded, check_labels
-from ubn_sweep.training.data.decoding import is_grey, open_image, to_square
-from ubn_sweep.training.data.parquet_layout import ParquetLayout, layout_of
-
-Choose = Callable[[np.ndarray], np.ndarray]
-"""All labels -> the rows to take, ascending."""
+from ubn_sweep.training.data.dataset import Fingerprint, Part, Sizes, fingerprint_of
+from ubn_sweep.training.data.in_memory import Choose, InMemoryDataset
+from ubn_sweep.training.data.labelled import LabelledImages
+from ubn_sweep.training.data.parquet_layout import count_rows, layout_of, shards_of
 
 
-def read_parquet(shards: Sequence[Path], choose: Choose, *, image_size_px: int | None) -> Decoded:
-    """The chosen rows of all shards, in their order.
+class Parquet(InMemoryDataset):
+    """`root/train-*.parquet` is the training set, `root/test-*.parquet` the test set, or `validation`, `valid` or `val`
+    where there is none. The columns are found by their types and by Hugging Face's metadata."""
 
-    Raises:
-        UserError: columns are absent, labels are out of range, or images are damaged or of several sizes.
-    """
-    layouts = [layout_of(shard) for shard in shards]
-    labels = np.concatenate([_labels(shard, layout) for shard, layout in zip(shards, layouts, strict=True)])
-    names = layouts[0].class_names
-    num_classes = len(names) if names is not None else int(labels.max(initial=0)) + 1
-    check_labels(labels, num_classes, where=str(shards[0].parent))
-    rows = choose(labels)
-    images: list[np.ndarray] = []
-    read = functools.partial(_array, image_size_px=image_size_px)
-    for row, encoded in _encoded(shards, layouts, rows):
-        if not images:  # the first image decides on the channels of all
-            read = functools.partial(read, grey=_decode(encoded, row, shards[0].parent, is_grey))
-        images.append(_decode(encoded, row, shards[0].parent, read))
-    _check_sizes(images, shards[0].parent)
-    pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
-    return Decoded(pixels=pixels, labels=torch.from_numpy(labels[rows]), num_classes=num_classes)
+    def check(self) -> None:
+        """Whether both parts are there, each shard with a column of images and one of labels."""
+        root = self.root()
+        for shard in (*shards_of(root, "train"), *shards_of(root, "test")):
+            layout_of(shard)
+        super().check()
 
+    def sizes(self) -> Sizes | None:
+        """From the files' footers; None where there are no such files."""
+        try:
+            root = self.root()
+            return Sizes(train=count_rows(shards_of(root, "train")), test=count_rows(shards_of(root, "test")))
+        except UserError:  # `check` is there to tell it
+            return None
 
-def _labels(shard: Path, layout: ParquetLayout) -> np.ndarray:
-    column = pq.read_table(shard, columns=[layout.label])[layout.label]
-    if column.null_count:
-        raise UserError(
-            f"dataset.root: `{shard}` must have a label in every row, but {column.null_count} have none: "
-            "remove those rows"
-        )
-    return np.asarray(column.to_numpy(), dtype=np.int64)
+    def fingerprint(self, part: Part) -> Fingerprint:
+        """Of the part's shards."""
+        return fingerprint_of(shards_of(self.root(), part))
 
+    def read(self, part: Part) -> LabelledImages:
+        """All rows."""
+        return self.read_chosen(part, lambda labels: np.arange(len(labels)))
 
-def _encoded(
-    shards: Sequence[Path], layouts: Sequence[ParquetLayout], rows: np.ndarray
-) -> Iterator[tuple[int, bytes | None]]:
-    """Row number and encoded image of the chosen rows, one row group in memory at a time."""
-    begin = 0
-    for shard, layout in zip(shards, layouts, strict=True):
-        with pq.ParquetFile(shard) as file:
-            for group in range(file.num_row_groups):
-                end = begin + file.metadata.row_group(group).num_rows
-                chosen = rows[(rows >= begin) & (rows < end)]
-                if len(chosen):
-                    column = file.read_row_group(group, columns=[layout.image])[layout.image]
-                    images = column.take(chosen - begin).combine_chunks().field("bytes")
-                    yield from ((int(row), image.as_py()) for row, image in zip(chosen, images, strict=True))
-                begin = end
+    def read_chosen(self, part: Part, choose: Choose) -> LabelledImages:
+        """Rows are chosen before their images are decoded."""
+        from ubn_sweep.training.data.parquet_reading import read_parquet  # decodes; looking needs none of it
 
-
-def _decode(encoded: bytes | None, row: int, root: Path, read: Callable[[io.BytesIO], Any]) -> Any:
-    if encoded is None:
-        raise UserError(
-            f"dataset.root: images must lie in the Parquet files of `{root}`, but that of row {row} is only "
-            "a path: save the dataset with its images embedded"
-        )
-    try:
-        return read(io.BytesIO(encoded))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(
-            f"dataset.root: the image of row {row} in `{root}` cannot be decoded ({error}): fetch it again"
-        ) from error
-
-
-def _array(file: io.BytesIO, *, grey: bool, image_size_px: int | None) -> np.ndarray:
-    image = open_image(file, grey=grey)
-    if image_size_px is not None:
-        image = to_square(image, image_size_px)
-    array = np.asarray(image)
-    return array[:, :, None] if grey else array
-
-
-def _check_sizes(images: list[np.ndarray], root: Path) -> None:
-    sizes = sorted({image.shape[:2] for image in images})
-    if len(sizes) > 1 or sizes[0][0] != sizes[0][1]:
-        shown = ", ".join(f"{width}x{height}" for height, width in sizes[:3])
-        raise UserError(
-            f"dataset.image_size_px: images in `{root}` must be of one square size, but there are {shown}: "
-            "give the size to bring them to"
-        )
+        return read_parquet(shards_of(self.root(), part), choose, image_size_px=self.config.image_size_px)

@@ -1,9 +1,9 @@
-"""Hugging Face's image layout in Parquet: which columns hold the images and the labels. Needs no torch."""
+"""Hugging Face's image layout in Parquet: which files are a part, and which columns hold images and labels."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.training.data.dataset import Part
 
 USUAL_IMAGE_NAMES = ("img", "image")
 USUAL_LABEL_NAMES = ("label", "labels", "fine_label")
+TEST_PREFIXES = ("test", "validation", "valid", "val")
+"""A published dataset without a test split calls the set that results are told on `validation`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,17 @@ class ParquetLayout:
     """Integers from 0."""
     class_names: tuple[str, ...] | None
     """From the schema's metadata; None where it names none."""
+
+
+def shards_of(root: Path, part: Part) -> list[Path]:
+    """The shards of the training or of the test set.
+
+    Raises:
+        UserError: there is none.
+    """
+    if part == "train":
+        return _shards(root, ["train"], what="training")
+    return _shards(root, TEST_PREFIXES, what="test")
 
 
 def layout_of(path: Path) -> ParquetLayout:
@@ -96,3 +110,22 @@ def _choose(found: list[str], usual: Sequence[str]) -> str | None:
         if name in found:
             return name
     return found[0] if found else None
+
+
+def _shards(root: Path, prefixes: Iterable[str], *, what: str) -> list[Path]:
+    """The shards of the first prefix that has any, in order.
+
+    Raises:
+        UserError: there is none.
+    """
+    patterns = []
+    for prefix in prefixes:
+        for pattern in (f"{prefix}-*.parquet", f"{prefix}.parquet"):
+            files = sorted(root.glob(pattern))
+            if files:
+                return files
+            patterns.append(pattern)
+    raise UserError(
+        f"dataset.root: must hold the {what} images as {patterns[0]}, but `{root}` has no such file: "
+        "give the folder in which the Parquet files lie"
+    )

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from ubn_sweep.errors import UserError
-from ubn_sweep.training.config import DatasetConfig
+from ubn_sweep.training.data.config import DatasetConfig
+from ubn_sweep.training.data.dataset import Sizes
 
 Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSizes:
+    """Images of a run's splits."""
+
+    train: int
+    validation: int
+    exact: bool
+    """False where they are rounded: a few more or less."""
 
 
 def balanced_subset(labels: Indices, size: int | None, *, seed: int, key: str) -> Indices:
@@ -38,9 +51,7 @@ def stratified_split(labels: Indices, fraction: float, *, seed: int) -> tuple[In
     generator = np.random.default_rng([seed, 2])
     rest, held_out = [], []
     for indices in _by_class(labels):
-        count = round(fraction * len(indices))
-        if len(indices) >= 2:
-            count = min(max(count, 1), len(indices) - 1)
+        count = _held_out(len(indices), fraction)
         shuffled = generator.permutation(indices)
         held_out.append(shuffled[:count])
         rest.append(shuffled[count:])
@@ -62,12 +73,40 @@ def split_training_set(labels: Indices, dataset: DatasetConfig) -> tuple[Indices
     return rest, held_out
 
 
+def split_sizes(sizes: Sizes | None, dataset: DatasetConfig) -> SplitSizes | None:
+    """Images to train on and to validate on, before any is read; None where the training set's size is not known.
+
+    Exact where the sizes of the classes are known; else rounded over the whole set, while the split rounds class by
+    class: a few images more or less.
+    """
+    if sizes is not None and sizes.train_per_class is not None:
+        per_class = list(sizes.train_per_class)
+        if dataset.train_examples is not None:
+            per_class = _equal_shares(per_class, min(dataset.train_examples, sum(per_class)))
+        held_out = sum(_held_out(count, dataset.validation_fraction) for count in per_class)
+        return SplitSizes(train=sum(per_class) - held_out, validation=held_out, exact=True)
+    total = dataset.train_examples
+    if total is None:
+        total = None if sizes is None else sizes.train
+    if total is None:
+        return None
+    held_out = max(1, round(total * dataset.validation_fraction))
+    return SplitSizes(train=total - held_out, validation=held_out, exact=False)
+
+
+def _held_out(examples: int, fraction: float) -> int:
+    """Of a class; one with at least two examples is on both sides."""
+    count = round(fraction * examples)
+    return min(max(count, 1), examples - 1) if examples >= 2 else count
+
+
 def _by_class(labels: Indices) -> list[Indices]:
     return [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
 
 def _equal_shares(sizes: list[int], total: int) -> list[int]:
-    """Shares that add up to `total`; a class too small gives all it has, and larger ones make up for it."""
+    """Shares that add up to `total`, in the order of `sizes`; a class too small gives all it has, and larger ones
+    make up for it."""
     shares = [0] * len(sizes)
     waiting = sorted(range(len(sizes)), key=lambda i: sizes[i])
     for position, i in enumerate(waiting):

@@ -1,0 +1,45 @@
+"""The section `dataset` of a trial config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from ubn_sweep.schema import checked_by, require
+from ubn_sweep.training.data.names import check_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetConfig:
+    """Which images, and how they are split. The test set is never seen before the final training."""
+
+    name: Annotated[str, checked_by(check_name)] = "digits"
+    """A built-in data set, or `module:Class` of one's own (docs/datasets.md)."""
+    root: str | None = None
+    """Folder of the data; for `parquet`, one that holds train-*.parquet and test-*.parquet."""
+    download: bool = False
+    """Lets torchvision download what it can into `root`: CIFAR and MNIST."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Keys of the data set's own, which its class checks."""
+    validation_fraction: float = 0.2
+    """Share of the (subset of the) training set that is held out, class by class."""
+    train_examples: int | None = None
+    """Size of a class-balanced subset of the training set, validation included; null takes all of it."""
+    test_examples: int | None = None
+    """Size of a class-balanced subset of the test set; null takes all of it."""
+    split_seed: int = 0
+    """Decides the subset and the validation split, so that all trials of a sweep share them."""
+    augmentation: Literal["none", "crop_flip", "resized_crop_flip"] = "none"
+    image_size_px: int | None = None
+    """Images are resized to this square; null keeps their size (`imagefolder` needs a value)."""
+
+    def __post_init__(self) -> None:
+        require(
+            0.0 < self.validation_fraction < 1.0,
+            "0 < validation_fraction < 1",
+            self.validation_fraction,
+            "0.1 to 0.2 is usual",
+        )
+        for name in ("train_examples", "test_examples", "image_size_px"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, f"{name} >= 1", value, "give a count, or null")

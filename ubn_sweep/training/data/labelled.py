@@ -1,0 +1,54 @@
+"""Small images as arrays, and what must hold of them and of their labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ubn_sweep.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledImages:
+    """A training set (validation included) or a test set, or some of its images."""
+
+    pixels: npt.NDArray[np.uint8]
+    """(N, C, H, W) with H = W; C is 1 for grey and 3 for colours."""
+    labels: npt.NDArray[np.int64]
+    """(N,) from 0, below num_classes."""
+    num_classes: int
+
+
+def check_images(images: LabelledImages, *, where: str) -> None:
+    """Looks whether the arrays are of their types and shapes; `where` names the data set.
+
+    Raises:
+        UserError: says of what type and shape they are instead.
+    """
+    pixels, labels = np.asarray(images.pixels), np.asarray(images.labels)
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[2] != pixels.shape[3]:
+        raise UserError(
+            f"dataset.name: the pixels of `{where}` must be uint8 of shape (N, C, S, S), but are {pixels.dtype} of "
+            f"shape {pixels.shape}: convert them"
+        )
+    if labels.dtype.kind not in "iu" or labels.shape != pixels.shape[:1]:
+        raise UserError(
+            f"dataset.name: the labels of `{where}` must be integers of shape ({len(pixels)},), one for each image, "
+            f"but are {labels.dtype} of shape {labels.shape}: convert them"
+        )
+
+
+def check_labels(labels: np.ndarray, num_classes: int, *, where: str) -> None:
+    """Labels count from 0.
+
+    Raises:
+        UserError: one is negative or too high.
+    """
+    if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):
+        wrong = labels.min() if labels.min() < 0 else labels.max()
+        raise UserError(
+            f"dataset.root: labels in `{where}` must lie from 0 to {num_classes - 1}, but one is {wrong}: "
+            "remove unlabelled images, or name all classes"
+        )
