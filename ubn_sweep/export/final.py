@@ -14,7 +14,8 @@ from ubn_sweep.files import write_text
 from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.records.folder import FinalFolder
 from ubn_sweep.training.checkpoint_folder import CheckpointFolder
-from ubn_sweep.training.task import Run, Task
+from ubn_sweep.training.run import Run
+from ubn_sweep.training.task import Task
 
 
 class Recorder(Protocol):

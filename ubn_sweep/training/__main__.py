@@ -15,7 +15,8 @@ from ubn_sweep.errors import UserError
 from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.training import CHECKPOINT_FILE
 from ubn_sweep.training.loading import load_config
-from ubn_sweep.training.task import Run, Task
+from ubn_sweep.training.run import Run
+from ubn_sweep.training.task import Task
 
 BAD_INPUT = 2
 INTERRUPTED = 128 + signal.SIGINT

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ubn_sweep.plain_json import dumps
-from ubn_sweep.training.checkpoint_folder import CheckpointFolder, Save, epoch_of
+from ubn_sweep.training.checkpoint_folder import CheckpointFolder, Load, Save, epoch_of
 
 METRICS_FILE = "metrics.json"
 
@@ -64,7 +64,7 @@ class Trial:
         self._every = every_epochs
         self._send = send
 
-    def resume(self, load: Save) -> None:
+    def resume(self, load: Load) -> None:
         """Loads the newest checkpoint, where there is one, with the task's own function."""
         checkpoint = self._checkpoints.newest()
         if checkpoint is None:
