@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -97,3 +98,25 @@ def write_cifar10(root: Path, *, per_batch: int = 20) -> dict[str, str]:
         (folder / name).write_bytes(pickle.dumps({"data": rows, "labels": labels.tolist()}))
     (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": [f"class {i}" for i in range(10)]}))
     return {path.name: hashlib.md5(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def write_mnist(folder: Path, *, train: int = 40, test: int = 20) -> None:
+    """The four unpacked IDX files of MNIST, or of a set of its format, with fewer images."""
+    folder.mkdir(parents=True)
+    for part, count, seed in (("train", train, 0), ("t10k", test, 5)):
+        images, labels = pictures(count, 28, seed=seed, classes=10)
+        grey = images[..., 0]
+        # 0x08 is uint8, then the number of axes, then their lengths, big-endian.
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(
+            struct.pack(">4B3I", 0, 0, 8, 3, *grey.shape) + grey.tobytes()
+        )
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(
+            struct.pack(">4BI", 0, 0, 8, 1, count) + labels.astype(np.uint8).tobytes()
+        )
+
+
+def write_own_images(root: Path, *, train: int = 48, test: int = 24) -> None:
+    """What tests/support/own_images.py reads: three classes of 8x8 in colours."""
+    for part, count, seed in (("train", train, 0), ("test", test, 9)):
+        images, labels = pictures(count, 8, seed=seed)
+        np.savez(root / f"{part}.npz", pixels=images.transpose(0, 3, 1, 2), labels=labels)

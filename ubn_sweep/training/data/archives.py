@@ -55,8 +55,9 @@ class Archive(InMemoryDataset):
             with file_lock(root / ".download.lock", patience_s=-1):
                 self._torchvision_class()(root, download=True)
         except (RuntimeError, OSError) as error:
+            reason = " ".join(str(error).split())
             raise UserError(
-                f"dataset.download: {self.config.name} cannot be fetched into `{root}` ({error}): "
+                f"dataset.download: {self.config.name} cannot be fetched into `{root}` ({reason}): "
                 "fetch it elsewhere and copy it there"
             ) from error
 

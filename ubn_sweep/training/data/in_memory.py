@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ubn_sweep.training.data.dataset import Dataset, Part
-from ubn_sweep.training.data.labelled import LabelledImages
+from ubn_sweep.training.data.labelled import LabelledImages, checked
 from ubn_sweep.training.data.splits import balanced_subset
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class InMemoryDataset(Dataset):
         """The images that `choose` takes. A class that need not decode the others to know the labels has its own.
 
         Raises:
-            UserError: they are not there, or cannot be read.
+            UserError: they are not there, cannot be read, or are not as LabelledImages says.
         """
-        whole = self.read(part)
+        whole = checked(self.read(part), where=self.config.name)
         chosen = choose(whole.labels)
         return LabelledImages(
             pixels=whole.pixels[chosen], labels=whole.labels[chosen], num_classes=whole.num_classes

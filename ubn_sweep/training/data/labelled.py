@@ -21,11 +21,11 @@ class LabelledImages:
     num_classes: int
 
 
-def check_images(images: LabelledImages, *, where: str) -> None:
-    """Looks whether the arrays are of their types and shapes; `where` names the data set.
+def checked(images: LabelledImages, *, where: str) -> LabelledImages:
+    """The same, known to be of their types and shapes; `where` names the data set. Lists and other integers will do.
 
     Raises:
-        UserError: says of what type and shape they are instead.
+        UserError: says of what type and shape they are instead, or which label is out of range.
     """
     pixels, labels = np.asarray(images.pixels), np.asarray(images.labels)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[2] != pixels.shape[3]:
@@ -38,6 +38,10 @@ def check_images(images: LabelledImages, *, where: str) -> None:
             f"dataset.name: the labels of `{where}` must be integers of shape ({len(pixels)},), one for each image, "
             f"but are {labels.dtype} of shape {labels.shape}: convert them"
         )
+    check_labels(labels, images.num_classes, where=where)
+    return LabelledImages(
+        pixels=pixels, labels=labels.astype(np.int64, copy=False), num_classes=images.num_classes
+    )
 
 
 def check_labels(labels: np.ndarray, num_classes: int, *, where: str) -> None:
