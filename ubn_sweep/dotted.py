@@ -27,3 +27,12 @@ def as_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return repr(value) if isinstance(value, float) else json.dumps(value)
+
+
+def short_text(value: Any) -> str:
+    """A value as tables and figures show it, where there is little room: none, on, 0.123, else as text."""
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

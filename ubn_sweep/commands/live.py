@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ubn_sweep.dotted import short_text
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState, TrialState
 from ubn_sweep.sweep.explaining.outlook import Outlook, Watcher
@@ -130,16 +131,8 @@ def _trials(outlook: Outlook, spec: SweepSpec) -> Table:
 
 def _cells(trial: TrialState, spec: SweepSpec, keys: list[str]) -> list[str]:
     value = score(trial, spec) if trial.epoch else "–"
-    values = [_short(trial.params[key]) if key in trial.params else "–" for key in keys]
+    values = [short_text(trial.params[key]) if key in trial.params else "–" for key in keys]
     return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", value, *values]
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def print_json(content: dict[str, Any]) -> None:
