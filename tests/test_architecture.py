@@ -17,6 +17,7 @@ GROUND = {
     "file_lock",
     "dotted",
     "plain_json",
+    "texts",
     "overrides",
     "privacy",
     "version",

@@ -17,8 +17,9 @@ from ubn_sweep.training.models.build import apply_norm
 from ubn_sweep.training.norms import NORM_CHOICES, NORM_EFFECTS, NORM_STARTS
 from ubn_sweep.training.optimization import build_optimizer
 from ubn_sweep.training.provenance import Provenance
+from ubn_sweep.training.run import Run
 from ubn_sweep.training.seeds import generator_for, global_seed
-from ubn_sweep.training.task import Run, Task
+from ubn_sweep.training.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)

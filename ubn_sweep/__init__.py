@@ -1,3 +1,3 @@
 """Sweep, map and settle the hyperparameters of Unified Batch Normalization networks."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

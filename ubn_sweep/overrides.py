@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from ubn_sweep.dotted import NotAMappingError, set_at
 from ubn_sweep.errors import UserError
 from ubn_sweep.source import Place
 
@@ -59,17 +60,12 @@ def assigned(content: dict[str, Any], assignment: Assignment) -> dict[str, Any]:
         UserError: it leads through something that is no mapping.
     """
     result = copy.deepcopy(content)
-    inner = result
-    for depth, key in enumerate(assignment.place[:-1], start=1):
-        if inner.get(key) is None:
-            inner[key] = {}
-        if not isinstance(inner[key], dict):
-            here = ".".join(assignment.place[:depth])
-            raise UserError(
-                f"--set {assignment.text}: `{here}` holds {inner[key]!r}, which has no keys: set that"
-            )
-        inner = inner[key]
-    inner[assignment.place[-1]] = assignment.value
+    try:
+        set_at(result, assignment.place, assignment.value)
+    except NotAMappingError as error:
+        raise UserError(
+            f"--set {assignment.text}: `{error.place}` holds {error.value!r}, which has no keys: set that"
+        ) from error
     return result
 
 

@@ -83,7 +83,7 @@ def test_killed_at_random_moments_it_is_one_run_with_every_epoch_once(place):
     run = check_whole(place, SweepFolder(home=place / "sweeps", name="").default_tracking_uri)
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["run_id"] == run.info.run_id
-    assert result["test_accuracy"] == run.data.metrics["test_top1"]
+    assert result["test"] == run.data.metrics["test_top1"]
     assert count(place, AttemptStarted) >= 3
 
 

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import math
 
 import pyarrow as pa
@@ -7,7 +8,9 @@ import pytest
 
 from tests.tracking.builders import SPEC, SWEEP_ID, created, started, sweep_events, trial_events
 from ubn_sweep.errors import UserError
+from ubn_sweep.records.metrics import Metric
 from ubn_sweep.records.observations import observations, origin_of, write_observations
+from ubn_sweep.records.task import TaskRecord
 
 
 def rows(table, **where):
@@ -135,3 +138,23 @@ def test_what_is_no_sweep_is_refused():
         observations([])
     with pytest.raises(UserError, match="does not tell its sweep"):
         origin_of(pa.table({"trial": [1]}))
+
+
+def test_the_task_says_which_of_the_config_is_shown():
+    task = TaskRecord(
+        name="tests:Task",
+        subject="something",
+        metrics=(Metric(name="val_top1", label="accuracy", direction="max"),),
+        columns=("optimizer", "norm.scaling"),
+        text_keys=("optimizer.lr", "norm.scaling"),
+    )
+    first = dataclasses.replace(started(), task=json.loads(json.dumps(task.to_plain())))
+    table = observations([first, *trial_events(0), *trial_events(3)])
+    shown = {name: table[name].type for name in table.column_names if name.startswith("config.")}
+    assert shown == {
+        "config.norm.scaling": pa.string(),
+        "config.optimizer.lr": pa.string(),
+        "config.optimizer.step_epochs": pa.string(),
+    }
+    assert set(table["config.norm.scaling"].to_pylist()) == {"none"}
+    assert TaskRecord.from_plain(origin_of(table).task) == task

@@ -138,5 +138,5 @@ def test_a_running_sweep_is_not_started_twice(small_spec, tmp_path):
 
     start_sweep(small_spec(search={"trials": 1}), home=tmp_path / "sweeps", name="held")
     folder = SweepFolder(home=tmp_path / "sweeps", name="held")
-    with sweep_lock(folder.path), pytest.raises(UserError, match="running already, in process"):
+    with sweep_lock(folder), pytest.raises(UserError, match="running already, in process"):
         resume_sweep(folder, surroundings=Surroundings())

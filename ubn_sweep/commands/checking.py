@@ -14,13 +14,13 @@ from rich.table import Table
 from ubn_sweep import schema
 from ubn_sweep.commands.common import home_folder
 from ubn_sweep.commands.live import console, print_json
+from ubn_sweep.dotted import value_at
 from ubn_sweep.records.folder import find_sweep
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.sweep.explaining import preview
 from ubn_sweep.sweep.explaining.describe import describe_space, first_trials, rung_epochs, show
 from ubn_sweep.sweep.running import launch
 from ubn_sweep.sweep.spec.loading import load_spec, load_spec_with_origins
-from ubn_sweep.sweep.spec.space import value_at
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
 

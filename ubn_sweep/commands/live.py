@@ -19,6 +19,7 @@ from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState, TrialState
 from ubn_sweep.sweep.explaining.outlook import Outlook, Watcher
 from ubn_sweep.sweep.spec.spec import SweepSpec
+from ubn_sweep.texts import as_shown
 
 REFRESH_S = 0.5
 LINE_EVERY_S = 10.0
@@ -130,16 +131,8 @@ def _trials(outlook: Outlook, spec: SweepSpec) -> Table:
 
 def _cells(trial: TrialState, spec: SweepSpec, keys: list[str]) -> list[str]:
     value = score(trial, spec) if trial.epoch else "–"
-    values = [_short(trial.params[key]) if key in trial.params else "–" for key in keys]
+    values = [as_shown(trial.params[key]) if key in trial.params else "–" for key in keys]
     return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", value, *values]
-
-
-def _short(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def print_json(content: dict[str, Any]) -> None:

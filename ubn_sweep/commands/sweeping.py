@@ -13,9 +13,9 @@ from rich.markup import escape
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
 from ubn_sweep.commands.live import console, print_json, score, watch_sweep
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError
-from ubn_sweep.records.events import TrialEnded
 from ubn_sweep.records.folder import SweepFolder, find_sweep
 from ubn_sweep.records.journal import read_journal
+from ubn_sweep.records.trials import Trials
 from ubn_sweep.sweep.explaining.describe import show
 from ubn_sweep.sweep.running import launch
 from ubn_sweep.sweep.running.copies import Following, check_tracking, tracking_uri
@@ -119,10 +119,10 @@ def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: st
 
 def _first_failure(folder: SweepFolder) -> str | None:
     """The first line of the first failed trial's reason, and where to read on."""
-    for event in read_journal(folder.path):
-        if isinstance(event, TrialEnded) and event.status == "failed":
-            reason = event.reason.splitlines()[0] if event.reason else "no reason is known"
-            return f"trial {event.trial} failed: {reason} (the whole of it is in {folder.journal})"
+    for trial in Trials(read_journal(folder.path)):
+        if trial.ended is not None and trial.ended.status == "failed":
+            reason = trial.ended.reason.splitlines()[0] if trial.ended.reason else "no reason is known"
+            return f"trial {trial.number} failed: {reason} (the whole of it is in {folder.journal})"
     return None
 
 

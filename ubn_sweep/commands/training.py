@@ -22,7 +22,8 @@ from ubn_sweep.records.metrics import Metric
 from ubn_sweep.schema import to_plain
 from ubn_sweep.training.loading import load_config
 from ubn_sweep.training.provenance import Provenance
-from ubn_sweep.training.task import Run, Task
+from ubn_sweep.training.run import Run
+from ubn_sweep.training.task import Task
 
 
 class EpochLines:

@@ -18,6 +18,7 @@ from ubn_sweep.records.events import SweepStarted, TrialCreated
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.records.observations import observations
+from ubn_sweep.records.trials import Trials
 from ubn_sweep.training.provenance import Provenance
 from ubn_sweep.training.task import Task
 from ubn_sweep.training.tasks import DEFAULT_TASK, find_task, spec_in_todays_words
@@ -42,14 +43,14 @@ def export_configs(
     if top < 1:
         raise UserError(f"--top: `top >= 1` must hold, but got {top}: say how many configs to write")
     events = read_journal(folder.path)
+    trials = Trials(events)
     sweep = read_sweep(observations(events))
     if not sweep.finished:
         raise UserError(
             f"{folder.name}: no trial has finished at the full budget of {sweep.max_epochs} epochs yet, so there is "
             f"nothing to export: let it go on with `ubn-sweep resume {folder.name}`"
         )
-    started = next(event for event in events if isinstance(event, SweepStarted))
-    created = {event.trial: event for event in events if isinstance(event, TrialCreated)}
+    started, created = trials.started, {trial.number: trial.created for trial in trials}
     chosen = _distinct(ranked(sweep), created)[:top]
     spec = spec_in_todays_words(started.spec)
     task = find_task(spec.get("task", DEFAULT_TASK), spec.get("task_folder"))

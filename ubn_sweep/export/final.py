@@ -14,7 +14,9 @@ from ubn_sweep.files import write_text
 from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.records.folder import FinalFolder
 from ubn_sweep.training.checkpoint_folder import CheckpointFolder
-from ubn_sweep.training.task import Run, Task
+from ubn_sweep.training.metrics import as_numbers
+from ubn_sweep.training.run import Run
+from ubn_sweep.training.task import Task
 
 
 class Recorder(Protocol):
@@ -59,7 +61,7 @@ def train_for_good(
     resumed_from = run.epoch
     started(run)
     while run.epoch < config.training.epochs:
-        metrics = run.train_epoch()
+        metrics = as_numbers(run.train_epoch())
         if run.diverged:
             raise DivergedError(
                 f"{folder.path}: the training diverged in epoch {run.epoch}: lower optimizer.lr, or take another config"
@@ -69,7 +71,7 @@ def train_for_good(
         for recorder in recorders:
             recorder.epoch(run.epoch, metrics)
         newest = checkpoints.save(run.epoch, run.save)
-    test = run.evaluate_test()
+    test = as_numbers(run.evaluate_test())
     content = {"task": task.name, "config": schema.to_plain(config), "test": with_nulls(test)}
     write_text(folder.result, json.dumps(content, indent=1) + "\n")
     return FinalResult(

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ubn_sweep.landscape.read import SweepView, read_sweep
+from ubn_sweep.landscape.views.choices import ChoicesView, choices_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.course import CourseView, course_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
+from ubn_sweep.landscape.views.parameters import ParametersView, parameters_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
-from ubn_sweep.landscape.views.rectifiers import RectifierView, rectifier_view
 from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
 
 
@@ -21,8 +22,9 @@ class Landscape:
 
     sweep: SweepView
     threshold: ThresholdView
-    rectifiers: RectifierView
+    choices: ChoicesView
     importance: ImportanceView
+    parameters: ParametersView
     condensation: CondensationView
     ranking: Ranking
     course: CourseView
@@ -34,8 +36,9 @@ def analyse(table: pa.Table) -> Landscape:
     return Landscape(
         sweep=sweep,
         threshold=threshold_view(sweep),
-        rectifiers=rectifier_view(sweep),
+        choices=choices_view(sweep),
         importance=importance_view(sweep),
+        parameters=parameters_view(sweep),
         condensation=condensation_view(sweep),
         ranking=ranking(sweep),
         course=course_view(sweep),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ubn_sweep import schema
-from ubn_sweep.landscape.views.validation_size import counted_examples
+from ubn_sweep.landscape.measures import MEASURES
 from ubn_sweep.records.metrics import Metric
 from ubn_sweep.records.observations import SweepOrigin, origin_of
 from ubn_sweep.records.task import TaskRecord
@@ -37,13 +40,23 @@ class TrialView:
     metrics: dict[str, float] = field(default_factory=dict)
     """Of the last epoch; finite values alone."""
     metrics_at: dict[int, dict[str, float]] = field(default_factory=dict)
-    """Epoch -> similarity and gate_open, the means over the layers; finite values alone."""
+    """Epoch -> the gate's measures, means over the layers; finite values alone."""
     times_s: dict[int, float] = field(default_factory=dict)
 
     @property
     def score(self) -> float:
         """At the last epoch; NaN where there is none."""
         return self.curve.get(self.last_epoch, math.nan)
+
+    @property
+    def scored_epoch(self) -> int:
+        """The last epoch with a score; ValueError where none has one."""
+        return max(self.curve)
+
+    @property
+    def last_score(self) -> float:
+        """At that epoch."""
+        return self.curve[self.scored_epoch]
 
     @property
     def label(self) -> str:
@@ -84,6 +97,12 @@ class SweepView:
         finished = {trial.number for trial in self.finished}
         return tuple(trial for trial in self.trials if trial.number not in finished and trial.curve)
 
+    def titles(self, keys: Iterable[str]) -> dict[str, str]:
+        """Key -> how people call it, in the given order; keys whose titles are the same go by their whole names."""
+        found = {key: self.task.title(key) for key in keys}
+        often = Counter(found.values())
+        return {key: title if often[title] == 1 else key for key, title in found.items()}
+
 
 def read_sweep(table: pa.Table) -> SweepView:
     """The view of a table made by `ubn_sweep.records.observations`."""
@@ -91,7 +110,7 @@ def read_sweep(table: pa.Table) -> SweepView:
     base = origin.spec.get("base", {})
     task = _task(origin)
     metric = task.metric(origin.objective)
-    counted = counted_examples(table, metric)
+    counted = _counted_examples(table, metric)
     rows_of: dict[int, list[dict[str, Any]]] = {}
     for row in table.to_pylist():
         rows_of.setdefault(row["trial"], []).append(row)
@@ -122,6 +141,15 @@ def _task(origin: SweepOrigin) -> TaskRecord:
     return task.record(base)
 
 
+def _counted_examples(table: pa.Table, metric: Metric) -> int | None:
+    """What the epochs recorded beside a share; None for other metrics, and in a journal from before they did."""
+    column = f"metrics.{metric.count}"
+    if metric.count is None or column not in table.column_names:
+        return None
+    largest = pc.max(table[column]).as_py()
+    return None if largest is None else round(largest)
+
+
 def _trial(rows: list[dict[str, Any]], metric: Metric) -> TrialView:
     last = rows[-1]
     epochs = [row for row in rows if row["epoch"] > 0]
@@ -143,7 +171,7 @@ def _trial(rows: list[dict[str, Any]], metric: Metric) -> TrialView:
 
 
 def _gate_metrics(row: dict[str, Any]) -> dict[str, float]:
-    found = {name: row.get(f"metrics.{name}") for name in ("similarity", "gate_open")}
+    found = {name: row.get(f"metrics.{name}") for name in (measure.name for measure in MEASURES)}
     return {name: value for name, value in found.items() if _finite(value)}
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.files import write_bytes, write_text
+from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.records.observations import write_observations
+
+if TYPE_CHECKING:
+    from ubn_sweep.landscape.analysis import Landscape
+    from ubn_sweep.landscape.page import PageFigure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,28 +44,17 @@ def build_report(folder: SweepFolder) -> LandscapeReport:
     """
     # Imported here: they take seconds, and naming a report's type takes none of them.
     from ubn_sweep.landscape.analysis import analyse
-    from ubn_sweep.landscape.captions import captions
-    from ubn_sweep.landscape.figures import draw_all
-    from ubn_sweep.landscape.figures.style import styled
-    from ubn_sweep.landscape.figures.svg import as_inline_svg, as_png
     from ubn_sweep.landscape.page import render_page
     from ubn_sweep.landscape.words import summary
 
     events = read_journal(folder.path)
-    numbers = folder.path / "landscape.json"
     try:
-        table = write_observations(events, folder.observations)
-        landscape = analyse(table)
-        texts = captions(landscape)
-        svgs, pngs = {}, []
-        with styled():
-            for name, figure in draw_all(landscape).items():
-                svgs[name] = as_inline_svg(figure, name=name, description=_spoken(texts[name].finding, name))
-                pngs.append(_write(folder.figures / f"{name}.png", as_png(figure)))
+        landscape = analyse(write_observations(events, folder.observations))
         sentences = summary(landscape)
-        content = {"summary": sentences, **_plain(dataclasses.asdict(landscape))}
-        _write(numbers, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
-        _write(folder.report, render_page(landscape, svgs).encode())
+        figures, pngs = _draw(landscape, folder)
+        content = with_nulls({"summary": sentences, **dataclasses.asdict(landscape)})
+        write_text(folder.numbers, json.dumps(content, indent=1, allow_nan=False) + "\n")
+        write_text(folder.report, render_page(landscape, summary=sentences, figures=figures))
     except OSError as error:
         raise UserError(
             f"{folder.path}: the report cannot be written ({error.strerror}): make the folder writable, or free space"
@@ -69,33 +62,29 @@ def build_report(folder: SweepFolder) -> LandscapeReport:
     return LandscapeReport(
         html=folder.report,
         observations=folder.observations,
-        numbers=numbers,
+        numbers=folder.numbers,
         figures=tuple(pngs),
         summary=sentences,
     )
 
 
-def _spoken(finding: str, name: str) -> str:
-    return f"Figure, {name}: {finding} The caption and the table of the best trials give the numbers."
+def _draw(landscape: Landscape, folder: SweepFolder) -> tuple[list[PageFigure], list[Path]]:
+    """All figures that the sweep has something for: for the page, and as PNG files."""
+    from ubn_sweep.landscape.figures import FIGURES
+    from ubn_sweep.landscape.figures.style import styled
+    from ubn_sweep.landscape.figures.svg import as_inline_svg, as_png
+    from ubn_sweep.landscape.page import PageFigure
 
-
-def _write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path
-
-
-def _plain(value: Any) -> Any:
-    """For JSON: keys as text, tuples as lists, NaN and infinity as null."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    figures, pngs = [], []
+    with styled():
+        for entry in (entry for entry in FIGURES if entry.applies(landscape)):
+            drawing, finding = entry.draw(landscape), entry.finding(landscape)
+            spoken = f"Figure, {entry.title}: {finding} The caption and the table of the best trials give the numbers."
+            svg = as_inline_svg(drawing, name=entry.name, description=spoken)
+            figures.append(
+                PageFigure(
+                    name=entry.name, title=entry.title, finding=finding, how=entry.how(landscape), svg=svg
+                )
+            )
+            pngs.append(write_bytes(folder.figures / f"{entry.name}.png", as_png(drawing)))
+    return figures, pngs

@@ -37,7 +37,7 @@ def best(landscape: Landscape) -> str:
     if not ranking.trials:
         return "No trial has a score yet." if sweep.trials else ""
     first = ranking.trials[0]
-    score = f"{score_text(sweep, first)} after epoch {max(first.trial.curve)}"
+    score = f"{score_text(sweep, first)} after epoch {first.trial.scored_epoch}"
     if not ranking.full_budget:
         return (
             f"No trial has finished yet; the furthest is {first.trial.label}: {score} of {sweep.max_epochs}."
@@ -93,7 +93,7 @@ def gate_off(sweep: SweepView, curve: ThresholdCurve) -> str:
         return f"too few trials to compare with the gate off (n = {len(curve.gate_off)})"
     difference, half = curve.gain
     side = "better" if sweep.metric.better(difference) > 0 else "worse"
-    size = f"{_bare(sweep, abs(difference))} ± {amount(sweep, half)}, n = {len(curve.gate_off)}"
+    size = f"{bare(sweep, abs(difference))} ± {amount(sweep, half)}, n = {len(curve.gate_off)}"
     if abs(difference) <= half:
         return f"the gate off is not distinguishable from that (difference {size})"
     return f"that is {side} than the gate off by {size}"
@@ -112,10 +112,9 @@ def importance(landscape: Landscape) -> str:
 
 
 def score_text(sweep: SweepView, row: RankedTrial) -> str:
-    """`93.2% ± 1.3%`, or the loss."""
-    value = row.trial.curve[max(row.trial.curve)]
-    text = sweep.metric.text(value)
-    return text if row.error is None else f"{text} ± {100 * row.error:.2f}"
+    """`93.21% ± 1.30`; without an error where none is known."""
+    text = sweep.metric.text(row.trial.last_score)
+    return text if row.error is None else f"{text} ± {bare(sweep, row.error)}"
 
 
 def amount(sweep: SweepView, value: float) -> str:
@@ -123,7 +122,8 @@ def amount(sweep: SweepView, value: float) -> str:
     return sweep.metric.difference(value)
 
 
-def _bare(sweep: SweepView, value: float) -> str:
+def bare(sweep: SweepView, value: float) -> str:
+    """The same without the word `points`, where what stands beside it has the unit."""
     return amount(sweep, value).removesuffix(" points")
 
 

@@ -88,28 +88,28 @@ class FinalRecorder:
         if not self.record.completed:
             self._add(AttemptStarted(time_s=time.time(), attempt=self.record.attempts + 1))
 
-    def epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+    def epoch(self, epoch: int, metrics: Mapping[str, Any]) -> None:
         """An epoch's metrics, on the disk when this returns: a checkpoint may then take their place."""
         if epoch not in self.record.epochs:
-            self._add(FinalEpoch(time_s=time.time(), epoch=epoch, metrics=dict(metrics)))
+            self._add(FinalEpoch(time_s=time.time(), epoch=epoch, metrics=_floats(metrics)))
             self._journal.sync()
 
     def tested(
         self,
-        metrics: Mapping[str, float],
+        metrics: Mapping[str, Any],
         *,
         epoch: int,
-        promised: Mapping[str, float] | None,
-        test_minus_promised: float | None,
+        promised: Mapping[str, float] | None = None,
+        test_minus_promised: float | None = None,
     ) -> None:
-        """The test set's metrics and what had been promised."""
+        """The test set's metrics, and what had been promised where something was."""
         if self.record.tested is None:
             self._add(
                 FinalTested(
                     time_s=time.time(),
                     epoch=epoch,
-                    metrics=dict(metrics),
-                    promised=dict(promised) if promised is not None else None,
+                    metrics=_floats(metrics),
+                    promised=_floats(promised) if promised is not None else None,
                     test_minus_promised=test_minus_promised,
                 )
             )
@@ -122,6 +122,11 @@ class FinalRecorder:
     def _add(self, event: Event) -> None:
         self._journal.append(event)
         self.record.apply(event)
+
+
+def _floats(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers of any kind as JSON takes them: tensors and NumPy's own among them."""
+    return {name: float(value) for name, value in metrics.items()}
 
 
 @contextmanager

@@ -31,12 +31,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ubn_sweep.dotted import as_text, flatten
+from ubn_sweep.dotted import flatten, is_below
 from ubn_sweep.errors import UserError
 from ubn_sweep.files import written_beside
 from ubn_sweep.records.events import EpochReported, Event, SweepStarted
 from ubn_sweep.records.task import TaskRecord
 from ubn_sweep.records.trials import TrialRecord, Trials
+from ubn_sweep.texts import as_recorded
 
 CONFIG_SECTION = "norm"
 CONFIG_KEYS = ("training.batch_size",)
@@ -69,7 +70,7 @@ class _Columns:
     text_keys: tuple[str, ...]
 
     def show(self, key: str) -> bool:
-        return any(key == item or key.startswith(f"{item}.") for item in self.shown)
+        return is_below(key, *self.shown)
 
 
 def observations(events: Iterable[Event]) -> pa.Table:
@@ -175,7 +176,7 @@ def _column(contents: list[dict[str, Any]], key: str, text_keys: tuple[str, ...]
     kind = pa.string() if key in text_keys else _kind(values)
     if kind != pa.string():
         return pa.array([None if value is INACTIVE else value for value in values], kind)
-    return pa.array([None if value is INACTIVE else as_text(value) for value in values], kind)
+    return pa.array([None if value is INACTIVE else as_recorded(value) for value in values], kind)
 
 
 def _kind(values: list[Any]) -> pa.DataType:

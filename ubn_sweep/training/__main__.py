@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import signal
 import sys
 import time
@@ -13,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.training import CHECKPOINT_FILE
 from ubn_sweep.training.loading import load_config
-from ubn_sweep.training.task import Run, Task
+from ubn_sweep.training.run import Run
+from ubn_sweep.training.task import Task
 
 BAD_INPUT = 2
 INTERRUPTED = 128 + signal.SIGINT
@@ -111,14 +112,9 @@ def _train(task: Task, config: Any, folder: Path, *, threads: int | None, resume
     return {
         "epoch": run.epoch,
         "diverged": run.diverged,
-        "metrics": _without_nan(metrics if metrics else run.evaluate_validation()),
+        "metrics": with_nulls(metrics if metrics else run.evaluate_validation()),
         "checkpoint": str(folder) if (folder / CHECKPOINT_FILE).exists() else None,
     }
-
-
-def _without_nan(metrics: dict[str, float]) -> dict[str, float | None]:
-    """JSON has no NaN."""
-    return {key: value if math.isfinite(value) else None for key, value in metrics.items()}
 
 
 def _line(task: Task, run: Run, epochs: int, metrics: dict[str, float], epoch_s: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 import torch
 
 from ubn_sweep import schema
+from ubn_sweep.dotted import flatten, is_below
 from ubn_sweep.errors import UserError
+from ubn_sweep.files import written_beside
 from ubn_sweep.training import CHECKPOINT_FILE
 from ubn_sweep.training.task import TaskConfig
 
@@ -31,8 +32,6 @@ def save_checkpoint(
 
     `repeats` are the states of the seeds, `network` what a model needs to be built without the data.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f"{CHECKPOINT_FILE}.partial"
     content = {
         "config": _identity(config),
         "hold_out": hold_out,
@@ -40,11 +39,8 @@ def save_checkpoint(
         "repeats": repeats,
         "network": network,
     }
-    with beside.open("wb") as file:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(folder / CHECKPOINT_FILE)
+    with written_beside(folder / CHECKPOINT_FILE, to_disk=True) as beside, beside.open("wb") as file:
+        torch.save(content, file)  # to a path, it would write the path's name into the file
 
 
 def load_checkpoint(
@@ -95,14 +91,5 @@ def read_checkpoint(folder: Path, device: torch.device) -> dict[str, Any]:
 
 
 def _identity(config: TaskConfig) -> dict[str, Any]:
-    return {key: value for key, value in _flat(schema.to_plain(config)).items() if key not in MAY_DIFFER}
-
-
-def _flat(content: dict[str, Any], above: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        if isinstance(value, dict) and f"{above}{key}" not in MAY_DIFFER:
-            flat |= _flat(value, f"{above}{key}.")
-        else:
-            flat[f"{above}{key}"] = value
-    return flat
+    flat = flatten(schema.to_plain(config))
+    return {key: value for key, value in flat.items() if not is_below(key, *MAY_DIFFER)}

@@ -9,6 +9,9 @@ from pathlib import Path
 from ubn_sweep.training import CHECKPOINT_FILE
 
 Save = Callable[[Path], None]
+"""Writes a state into a folder."""
+Load = Callable[[Path], None]
+"""Takes a state from a folder."""
 
 
 class CheckpointFolder:

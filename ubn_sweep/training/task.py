@@ -7,7 +7,6 @@ file beside a spec (docs/tasks.md); image classification is one too. Importing t
 from __future__ import annotations
 
 import dataclasses
-import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -15,7 +14,9 @@ from typing import Any, ClassVar, Protocol
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.metrics import Metric
 from ubn_sweep.records.task import TaskRecord
+from ubn_sweep.training.fields import is_text, leaves, metadata_of
 from ubn_sweep.training.provenance import Provenance
+from ubn_sweep.training.run import Run
 from ubn_sweep.training.trial import Trial
 
 Scalar = bool | int | float | str | None
@@ -45,48 +46,6 @@ class TaskConfig(Protocol):
     def seed(self) -> int: ...
     @property
     def provenance(self) -> Provenance | None: ...
-
-
-class Run:
-    """One training, epoch by epoch: the base of all runs.
-
-    A subclass trains, judges, saves and loads; what is left out here has a meaning.
-    """
-
-    epoch: int = 0
-    """Epochs trained so far."""
-    test_examples: int | None = None
-    """How many there were, once the test set was read; None where a count means nothing."""
-
-    @property
-    def diverged(self) -> bool:
-        """Whether a loss or a weight is not finite any more; training on would be in vain."""
-        return False
-
-    @property
-    def summary(self) -> str:
-        """What is about to be trained, on what, in a line."""
-        return type(self).__name__
-
-    def train_epoch(self) -> dict[str, float]:
-        """Trains one epoch, counts it, and judges on the validation split where one is held out."""
-        raise NotImplementedError(f"{type(self).__name__} must say what an epoch is")
-
-    def evaluate_validation(self) -> dict[str, float]:
-        """The validation metrics for the state as it is; none where nothing is held out."""
-        return {}
-
-    def evaluate_test(self) -> dict[str, float]:
-        """Judges on the test set, which nothing else reads."""
-        raise NotImplementedError(f"{type(self).__name__} must say how it is tested")
-
-    def save(self, folder: Path) -> None:
-        """Writes all that `load` needs to go on as if nothing had happened."""
-        raise NotImplementedError(f"{type(self).__name__} must say how it is saved")
-
-    def load(self, folder: Path) -> None:
-        """Takes up what `save` wrote."""
-        raise NotImplementedError(f"{type(self).__name__} must say how it is loaded")
 
 
 class Task:
@@ -186,7 +145,7 @@ class Task:
 
     def record(self, config: Any) -> TaskRecord:
         """What readers of a sweep need to know of its task."""
-        titles = _metadata(self.Config, "title")
+        titles = metadata_of(self.Config, "title")
         return TaskRecord(
             name=self.name,
             subject=self.subject(config),
@@ -194,14 +153,14 @@ class Task:
             example=self.example,
             examples=self.examples(config),
             columns=self.columns,
-            text_keys=tuple(key for key, kind in _leaves(self.Config) if _is_text(kind)),
+            text_keys=tuple(key for key, kind in leaves(self.Config) if is_text(kind)),
             choices=self.choices,
             titles=titles,
         )
 
     def short_title(self, key: str) -> str:
         """A key as a narrow column's head."""
-        return _metadata(self.Config, "short").get(key, key.rsplit(".", 1)[-1].replace("_", " "))
+        return metadata_of(self.Config, "short").get(key, key.rsplit(".", 1)[-1].replace("_", " "))
 
 
 def check_declaration(task: Task) -> None:
@@ -223,35 +182,3 @@ def check_declaration(task: Task) -> None:
         raise UserError(f"task: `{task.name}` has no `metrics`: state at least one, which its trials report")
     if type(task).start is Task.start and type(task).train is Task.train:
         raise UserError(f"task: `{task.name}` has no `start`: say how a run begins")
-
-
-def _leaves(kind: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """(dotted key, type) of all fields of a config's schema that have no fields of their own."""
-    found: list[tuple[str, Any]] = []
-    for name, inner in typing.get_type_hints(kind).items():
-        if name not in {item.name for item in dataclasses.fields(kind)}:
-            continue
-        if dataclasses.is_dataclass(inner):
-            found += _leaves(inner, f"{prefix}{name}.")
-        else:
-            found.append((f"{prefix}{name}", inner))
-    return found
-
-
-def _is_text(kind: Any) -> bool:
-    """Whether values are words: text, or one of several texts."""
-    if kind is str or isinstance(kind, str):
-        return True
-    return any(_is_text(member) for member in typing.get_args(kind) if member is not type(None))
-
-
-def _metadata(kind: Any, name: str, prefix: str = "") -> dict[str, str]:
-    """Key -> what the schema's fields say of themselves under `name`."""
-    found: dict[str, str] = {}
-    hints = typing.get_type_hints(kind)
-    for item in dataclasses.fields(kind):
-        if dataclasses.is_dataclass(hints[item.name]):
-            found |= _metadata(hints[item.name], name, f"{prefix}{item.name}.")
-        elif name in item.metadata:
-            found[f"{prefix}{item.name}"] = item.metadata[name]
-    return found

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ubn_sweep.plain_json import dumps
-from ubn_sweep.training.checkpoint_folder import CheckpointFolder, Save, epoch_of
+from ubn_sweep.training.checkpoint_folder import CheckpointFolder, Load, Save, epoch_of
+from ubn_sweep.training.metrics import as_numbers
 
 METRICS_FILE = "metrics.json"
 
@@ -64,7 +64,7 @@ class Trial:
         self._every = every_epochs
         self._send = send
 
-    def resume(self, load: Save) -> None:
+    def resume(self, load: Load) -> None:
         """Loads the newest checkpoint, where there is one, with the task's own function."""
         checkpoint = self._checkpoints.newest()
         if checkpoint is None:
@@ -85,7 +85,7 @@ class Trial:
         Raises:
             ValueError: a metric is no number.
         """
-        found = _numbers(metrics)
+        found = as_numbers(metrics)
         last = epoch >= self.config.training.epochs
         checkpoint = None
         if epoch % self._every == 0 and not (last or diverged):
@@ -109,16 +109,3 @@ class Trial:
             (folder / METRICS_FILE).write_text(dumps(metrics))
 
         return self._checkpoints.save(epoch, save_both)
-
-
-def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Floats, tensors and arrays of one number among them; looked at here, in the trial, which alone can fail by it."""
-    found = {}
-    for name, value in metrics.items():
-        is_number = isinstance(value, numbers.Real) or (
-            hasattr(value, "__float__") and not isinstance(value, str)
-        )
-        if not is_number:
-            raise ValueError(f"the metric `{name}` must be a number, but got {value!r}: report it as a float")
-        found[name] = float(value)
-    return found

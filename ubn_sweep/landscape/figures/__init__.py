@@ -1,31 +1,27 @@
-"""The landscape's figures. Matplotlib is imported here alone."""
+"""The landscape's figures, each a module with its drawing and its caption. Matplotlib is imported here alone.
 
-from matplotlib.figure import Figure
+A new figure takes three places: a view with its numbers (`landscape/views/`, a field of `Landscape`), a module
+here that ends with its `ReportFigure`, and its line in FIGURES. The report, the page and the PNG files follow.
+"""
 
-from ubn_sweep.landscape.analysis import Landscape
-from ubn_sweep.landscape.figures.condensation import draw_condensation, draw_layers
-from ubn_sweep.landscape.figures.course import draw_course
-from ubn_sweep.landscape.figures.importance import draw_importance
-from ubn_sweep.landscape.figures.rectifiers import draw_rectifiers
-from ubn_sweep.landscape.figures.threshold import draw_threshold
+from ubn_sweep.landscape.figures.choices import CHOICES
+from ubn_sweep.landscape.figures.condensation import CONDENSATION
+from ubn_sweep.landscape.figures.course import COURSE
+from ubn_sweep.landscape.figures.entry import ReportFigure
+from ubn_sweep.landscape.figures.importance import IMPORTANCE
+from ubn_sweep.landscape.figures.layers import LAYERS
+from ubn_sweep.landscape.figures.parameters import PARAMETERS
+from ubn_sweep.landscape.figures.threshold import THRESHOLD
 
+FIGURES: tuple[ReportFigure, ...] = (
+    THRESHOLD,
+    IMPORTANCE,
+    PARAMETERS,
+    CHOICES,
+    CONDENSATION,
+    LAYERS,
+    COURSE,
+)
+"""In the report's order."""
 
-def draw_all(landscape: Landscape) -> dict[str, Figure]:
-    """All figures that the sweep has something for, by name, in the report's order; call it inside `styled()`."""
-    sweep = landscape.sweep
-    figures: dict[str, Figure | None] = {
-        "threshold": draw_threshold(sweep, landscape.threshold) if _has_threshold(landscape) else None,
-        "importance": draw_importance(landscape.importance),
-        "rectifiers": draw_rectifiers(sweep, landscape.rectifiers) if landscape.rectifiers.choices else None,
-        "condensation": draw_condensation(sweep, landscape.condensation)
-        if landscape.condensation.points
-        else None,
-        "layers": draw_layers(landscape.condensation),
-        "course": draw_course(sweep, landscape.course),
-    }
-    return {name: figure for name, figure in figures.items() if figure is not None}
-
-
-def _has_threshold(landscape: Landscape) -> bool:
-    view = landscape.threshold
-    return view.varied and bool(view.full.points or view.stopped or view.early)
+__all__ = ["FIGURES", "ReportFigure"]

@@ -1,10 +1,13 @@
-"""Draws the sweep's course: all learning curves, and the best so far against what it cost."""
+"""The sweep's course: all learning curves, and the best so far against what it cost."""
 
 from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ubn_sweep.landscape import words
+from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.figures.entry import ReportFigure, always
 from ubn_sweep.landscape.figures.style import (
     BLUE,
     INK,
@@ -19,8 +22,9 @@ from ubn_sweep.landscape.views.course import CourseView
 from ubn_sweep.landscape.views.ranking import ranked
 
 
-def draw_course(sweep: SweepView, view: CourseView) -> Figure:
+def _draw(landscape: Landscape) -> Figure:
     """Left the trials' curves by how they ended, right the best finished trial so far."""
+    sweep, view = landscape.sweep, landscape.course
     figure, panels = new_figure(2, width=9.2, height=3.7)
     _curves(panels[0], sweep, view)
     _best(panels[1], view)
@@ -76,3 +80,17 @@ def _best(axes: Axes, view: CourseView) -> None:
     axes.set_title("best finished trial so far")
     axes.margins(y=0.15)
     axes.set_xlim(left=0)
+
+
+def _how(landscape: Landscape) -> str:
+    return "Each line is a trial, a dot its last epoch; the best is drawn in bold."
+
+
+COURSE = ReportFigure(
+    name="course",
+    title="The sweep's course",
+    applies=always,
+    draw=_draw,
+    finding=words.counts,
+    how=_how,
+)

@@ -1,15 +1,19 @@
-"""Draws which parameters mattered."""
+"""Which parameters mattered."""
 
 from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from ubn_sweep.landscape import words
+from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.figures.entry import ReportFigure, always
 from ubn_sweep.landscape.figures.style import BLUE, INK, MUTED, PAPER, new_figure, note
-from ubn_sweep.landscape.views.importance import ImportanceView
+from ubn_sweep.landscape.views.importance import RESAMPLES, SHUFFLES
 
 
-def draw_importance(view: ImportanceView) -> Figure:
+def _draw(landscape: Landscape) -> Figure:
     """A line for each parameter: importance, its bootstrap interval, and the level that chance reaches."""
+    view = landscape.importance
     figure, (axes,) = new_figure(1, width=8.6, height=0.9 + 0.36 * max(len(view.parameters), 1))
     if view.reason is not None:
         note(axes, f"too little to say: {view.reason}")
@@ -29,3 +33,35 @@ def draw_importance(view: ImportanceView) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("importance for being among the best quarter; grey: the reach of chance")
     return figure
+
+
+def _how(landscape: Landscape) -> str:
+    view = landscape.importance
+    if view.reason is not None:
+        return "An honest answer takes more trials."
+    budget = (
+        "the full budget" if view.full_budget else "the last epoch that three quarters of the trials reached"
+    )
+    left_out = (
+        f" Left out, active in too few trials or constant: {', '.join(view.left_out)}."
+        if view.left_out
+        else ""
+    )
+    return (
+        f"Dots: PED-ANOVA's importance for being among the best quarter, at epoch {view.epoch} ({budget}), each among "
+        f"the n trials in which the parameter was active; lines: 80% of {RESAMPLES} bootstraps, grey bars: what 95% "
+        f"of {SHUFFLES} sweeps with shuffled scores stay below. Bold: beyond chance at 5%, corrected for having "
+        f"looked at {words.plural(len(view.parameters), 'parameter')}. "
+        "Shuffling takes the trials for independent, which an adaptive sampler's are not quite; and a value that only "
+        f"spoils trials, without making any of the best, shows less here than in the figures by value.{left_out}"
+    )
+
+
+IMPORTANCE = ReportFigure(
+    name="importance",
+    title="Which parameters mattered",
+    applies=always,
+    draw=_draw,
+    finding=words.importance,
+    how=_how,
+)

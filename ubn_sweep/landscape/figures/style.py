@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib import rc_context
@@ -19,6 +20,8 @@ BLUE = "#0068a8"
 ORANGE = "#c8500a"
 GREEN = "#007a5e"
 PURPLE = "#8a4a9e"
+BAND = "#b9d4e6"
+OFF_BAND = "#f3d3bd"
 STATUS_COLORS = {
     "completed": BLUE,
     "stopped": MUTED,
@@ -80,7 +83,15 @@ def score_axis(axis: Any, sweep: SweepView) -> None:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}%"))
 
 
+def limit_to_scores(axes: Axes, scores: Sequence[float]) -> None:
+    """Leaves a tenth of their range to both sides; as it is where they are all the same."""
+    if scores and min(scores) < max(scores):
+        margin = 0.1 * (max(scores) - min(scores))
+        axes.set_ylim(min(scores) - margin, max(scores) + margin)
+
+
 def metric_name(sweep: SweepView) -> str:
+    """With its unit; percent signs tell shares."""
     unit = sweep.metric.unit
     return f"{sweep.metric.label} ({unit})" if unit and not sweep.metric.is_share else sweep.metric.label
 

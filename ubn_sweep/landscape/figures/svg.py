@@ -7,8 +7,18 @@ import re
 
 from matplotlib.figure import Figure
 
-from ubn_sweep.landscape.figures.style import BLUE, GREEN, GRID, INK, MUTED, ORANGE, PAPER, PURPLE
-from ubn_sweep.landscape.figures.threshold import BAND, OFF_BAND
+from ubn_sweep.landscape.figures.style import (
+    BAND,
+    BLUE,
+    GREEN,
+    GRID,
+    INK,
+    MUTED,
+    OFF_BAND,
+    ORANGE,
+    PAPER,
+    PURPLE,
+)
 
 PNG_DPI = 160
 PAGE_COLORS = {

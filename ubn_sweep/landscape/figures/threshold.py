@@ -1,4 +1,4 @@
-"""Draws threshold against score: at the full budget, and at the common early epoch."""
+"""Threshold against score: at the full budget, and at the common early epoch."""
 
 from __future__ import annotations
 
@@ -6,25 +6,32 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ubn_sweep.landscape import words
+from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.style import (
+    BAND,
     BLUE,
     MUTED,
+    OFF_BAND,
     ORANGE,
     PAPER,
     metric_name,
     note,
     score_axis,
 )
-from ubn_sweep.landscape.read import SweepView
-from ubn_sweep.landscape.views.curve_fit import CurveFit
+from ubn_sweep.landscape.views.curve_fit import MIN_POINTS, CurveFit
 from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
 
-BAND = "#b9d4e6"
-OFF_BAND = "#f3d3bd"
+
+def _applies(landscape: Landscape) -> bool:
+    view = landscape.threshold
+    return view.varied and bool(view.full.points or view.stopped or view.early)
 
 
-def draw_threshold(sweep: SweepView, view: ThresholdView) -> Figure:
+def _draw(landscape: Landscape) -> Figure:
     """Finished trials, beneath them those that ended earlier, and beside them all trials at the common epoch."""
+    sweep, view = landscape.sweep, landscape.threshold
     figure = Figure(figsize=(9.2, 4.6 if view.stopped else 3.8), layout="constrained")
     left = ["full", "stopped"] if view.stopped else ["full"]
     rows = [[name, "early"] if view.early is not None else [name] for name in left]
@@ -104,3 +111,45 @@ def _threshold_axis(axes: Axes, view: ThresholdView) -> None:
         return
     pad = 0.03 * (view.high - view.low)
     axes.set_xlim(view.low - pad, view.high + pad)
+
+
+def _how(landscape: Landscape) -> str:
+    view = landscape.threshold
+    parts = [_of_curve(view.full, f"Finished trials at the full budget of {view.full.epoch} epochs")]
+    if view.stopped:
+        parts.append(
+            f"Hollow marks beneath are {words.plural(len(view.stopped), 'trial')} that ended earlier, at the epoch "
+            "where they ended: they take no part in the curve above."
+        )
+    if view.early is not None:
+        parts.append(
+            _of_curve(
+                view.early,
+                f"On the right, every trial at epoch {view.early.epoch}, before early stopping selects",
+            )
+        )
+    parts.append(
+        "The curve averages Gaussian processes; its band is the 95% credible band of the mean over the other "
+        "parameters, which vary as well and make the single trials scatter. A dashed curve is not told from a "
+        "constant; the bar on the axis holds 80% of the optimum's probability. Orange: the mean of the gate switched "
+        "off, and its 95% interval."
+    )
+    return " ".join(parts)
+
+
+def _of_curve(curve: ThresholdCurve, what: str) -> str:
+    n = f"n = {len(curve.points)} with the gate, {len(curve.gate_off)} without"
+    if not isinstance(curve.fit, CurveFit):
+        return f"{what}: {n}; a curve takes {MIN_POINTS}."
+    flat = f"{curve.fit.flat_probability:.0%}" if curve.fit.flat_probability >= 0.01 else "less than 1%"
+    return f"{what}: {n}; probability that the threshold has no influence: {flat}."
+
+
+THRESHOLD = ReportFigure(
+    name="threshold",
+    title="Threshold and score",
+    applies=_applies,
+    draw=_draw,
+    finding=words.threshold,
+    how=_how,
+)

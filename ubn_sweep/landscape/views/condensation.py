@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from ubn_sweep.landscape.measures import MEASURES
 from ubn_sweep.landscape.read import SweepView, TrialView
+from ubn_sweep.landscape.views.epochs import common_epoch, reached
 from ubn_sweep.landscape.views.ranking import ranked
-from ubn_sweep.landscape.views.threshold import common_epoch, reached
 
 MIN_TRIALS = 8
 RESAMPLES = 1000
 TOP_TRIALS = 8
-MEASURES = ("similarity", "gate_open")
+NAMES = tuple(measure.name for measure in MEASURES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +25,9 @@ class CondensationPoint:
     trial: int
     status: str
     epoch: int
-    similarity: float | None
-    gate_open: float | None
     score: float
+    measures: dict[str, float]
+    """By name: those that it reported there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +69,11 @@ class CondensationView:
 
 def condensation_view(sweep: SweepView, *, seed: int = 0) -> CondensationView:
     """Points at the trials' last epochs; correlations at one epoch for all: the common one, and the full budget."""
-    points = [_point(trial) for trial in sweep.trials if trial.curve and set(MEASURES) & set(trial.metrics)]
+    points = [_point(trial) for trial in sweep.trials if trial.curve and set(NAMES) & set(trial.metrics)]
     generator = np.random.default_rng(seed)
     epochs = [epoch for epoch in (common_epoch(sweep), sweep.max_epochs) if epoch is not None]
-    found = [_correlation(sweep, measure, epoch, generator) for epoch in epochs for measure in MEASURES]
-    maps = [_layer_map(sweep, measure) for measure in MEASURES]
+    found = [_correlation(sweep, measure, epoch, generator) for epoch in epochs for measure in NAMES]
+    maps = [_layer_map(sweep, measure) for measure in NAMES]
     return CondensationView(
         points=tuple(points),
         correlations=tuple(item for item in found if item is not None),
@@ -81,15 +82,12 @@ def condensation_view(sweep: SweepView, *, seed: int = 0) -> CondensationView:
 
 
 def _point(trial: TrialView) -> CondensationPoint:
-    epoch = max(trial.curve)
-    at = trial.metrics_at.get(epoch, {})
     return CondensationPoint(
         trial=trial.number,
         status=trial.status,
-        epoch=epoch,
-        similarity=at.get("similarity"),
-        gate_open=at.get("gate_open"),
-        score=trial.curve[epoch],
+        epoch=trial.scored_epoch,
+        score=trial.last_score,
+        measures=trial.metrics_at.get(trial.scored_epoch, {}),
     )
 
 

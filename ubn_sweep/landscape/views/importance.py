@@ -20,7 +20,7 @@ from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial
 
 from ubn_sweep.landscape.read import SweepView, TrialView
-from ubn_sweep.landscape.views.threshold import common_epoch, reached
+from ubn_sweep.landscape.views.epochs import COMMON_SHARE, common_epoch, reached
 
 Array = npt.NDArray[np.float64]
 
@@ -100,7 +100,7 @@ def _population(sweep: SweepView) -> tuple[list[TrialView], int]:
     finished = list(sweep.finished)
     scored = [trial for trial in sweep.trials if trial.curve]
     epoch = common_epoch(sweep)
-    if epoch is None or len(finished) >= max(MIN_TRIALS, 0.75 * len(scored)):
+    if epoch is None or len(finished) >= max(MIN_TRIALS, COMMON_SHARE * len(scored)):
         return finished, sweep.max_epochs
     return reached(sweep, epoch), epoch
 

@@ -58,7 +58,7 @@ def welch_difference(first: Sequence[float], second: Sequence[float]) -> tuple[f
 
 
 def binomial_error(share: float, examples: int) -> float:
-    """Standard error sqrt(p * (1 - p) / n) of a share p of n images, with p pulled off 0 and 1 by Agresti and
+    """Standard error sqrt(p * (1 - p) / n) of a share p of n examples, with p pulled off 0 and 1 by Agresti and
     Coull's two successes and two failures, so that a perfect score has an error too."""
     pulled = (share * examples + 2) / (examples + 4)
     return math.sqrt(pulled * (1 - pulled) / (examples + 4))

@@ -43,7 +43,7 @@ def ranked(sweep: SweepView) -> list[TrialView]:
     finished = sorted(sweep.finished, key=lambda t: (-sweep.metric.better(t.score), t.number))
     others = sorted(
         (trial for trial in sweep.unfinished if trial.status != "diverged"),
-        key=lambda t: (-max(t.curve), -sweep.metric.better(t.curve[max(t.curve)]), t.number),
+        key=lambda t: (-t.scored_epoch, -sweep.metric.better(t.last_score), t.number),
     )
     return finished + others
 
@@ -51,7 +51,7 @@ def ranked(sweep: SweepView) -> list[TrialView]:
 def ranking(sweep: SweepView) -> Ranking:
     """Ranks, with the error of the validation split or of the repeats.
 
-    The trials share their validation images, so their errors go together and differences are better known than
+    The trials share their validation examples, so their errors go together and differences are better known than
     the independent errors used here say: what is called distinguishable is so, the rest may be.
     """
     full = bool(sweep.finished)
@@ -74,30 +74,27 @@ def ranking(sweep: SweepView) -> Ranking:
 
 
 def _compared(sweep: SweepView, best: TrialView, trial: TrialView) -> RankedTrial:
-    behind = sweep.metric.better(best.curve[max(best.curve)]) - sweep.metric.better(
-        trial.curve[max(trial.curve)]
-    )
+    behind = sweep.metric.better(best.last_score) - sweep.metric.better(trial.last_score)
     errors = [score_error(sweep, item) for item in (best, trial)]
     if trial is best:
         return RankedTrial(trial=trial, error=errors[0], behind=0.0, tied=None if errors[0] is None else True)
     first, second = errors
     tied = None
-    if first is not None and second is not None and max(trial.curve) == max(best.curve):
+    if first is not None and second is not None and trial.scored_epoch == best.scored_epoch:
         tied = behind <= Z_95 * math.hypot(first, second)
     return RankedTrial(trial=trial, error=second, behind=behind, tied=tied)
 
 
 def score_error(sweep: SweepView, trial: TrialView) -> float | None:
-    """Standard error of a trial's score as an estimate of the config's accuracy; None where it is unknown.
+    """Standard error of a trial's score as an estimate of what the config gives; None where it is unknown.
 
-    Of accuracy: sqrt(p (1 - p) / n) over n validation images, together with std / sqrt(repeats) over the repeats.
-    The loss's spread over the images is not recorded.
+    Of a share: sqrt(p (1 - p) / n) over n validation examples, together with std / sqrt(repeats) over the repeats.
+    How other metrics spread over the examples is not recorded.
     """
     if not sweep.metric.is_share:
         return None
-    score = trial.curve[max(trial.curve)]
-    images = sweep.validation_examples
-    binomial = binomial_error(score, images) if images is not None and 0 <= score <= 1 else None
+    score, examples = trial.last_score, sweep.validation_examples
+    binomial = binomial_error(score, examples) if examples is not None and 0 <= score <= 1 else None
     repeats = None
     if trial.repeat_std is not None and sweep.repeats > 1:
         repeats = trial.repeat_std / math.sqrt(sweep.repeats)
@@ -107,7 +104,7 @@ def score_error(sweep: SweepView, trial: TrialView) -> float | None:
 
 def _error_from(sweep: SweepView) -> str:
     if not sweep.metric.is_share:
-        return "the error of a loss is not recorded"
+        return f"the error of the {sweep.metric.label} is not recorded"
     parts = []
     if sweep.validation_examples is not None:
         number = f"{'' if sweep.validation_counted else 'about '}{sweep.validation_examples:,}"

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ubn_sweep.landscape.read import SweepView, TrialView
-from ubn_sweep.landscape.views.curve_fit import MIN_POINTS, CurveFit, TooFew, fit_curve
+from ubn_sweep.landscape.views.curve_fit import CurveFit, TooFew, fit_curve
+from ubn_sweep.landscape.views.epochs import common_epoch, reached
 from ubn_sweep.landscape.views.numbers import GroupMean, group_mean, welch_difference
 
 THRESHOLD, GATE = "norm.threshold", "norm.gate"
 """Keys of NormConfig, which every task with such a layer has under `norm`."""
-COMMON_SHARE = 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def threshold_view(sweep: SweepView) -> ThresholdView:
     finished = {trial.number for trial in sweep.finished}
     epoch = common_epoch(sweep)
     others = [trial for trial in sweep.unfinished if _threshold(trial) is not None]
-    stopped = [_point(trial, max(trial.curve)) for trial in others]
+    stopped = [_point(trial, trial.scored_epoch) for trial in others]
     return ThresholdView(
         varied=len(set(values)) > 1,
         low=low,
@@ -82,24 +82,6 @@ def threshold_view(sweep: SweepView) -> ThresholdView:
         early=None if epoch is None else _curve(sweep, reached(sweep, epoch), epoch, scale),
         stopped=tuple(stopped),
     )
-
-
-def common_epoch(sweep: SweepView) -> int | None:
-    """The last epoch before the full budget that three quarters of the scored trials reached; None without one.
-
-    At that epoch nearly all trials compare as equals, while those that finished were selected by early stopping.
-    """
-    scored = [trial for trial in sweep.trials if trial.curve]
-    enough = max(MIN_POINTS, COMMON_SHARE * len(scored))
-    for epoch in range(sweep.max_epochs - 1, 0, -1):
-        if len(reached(sweep, epoch)) >= enough:
-            return epoch
-    return None
-
-
-def reached(sweep: SweepView, epoch: int) -> list[TrialView]:
-    """Trials with a score at that epoch."""
-    return [trial for trial in sweep.trials if epoch in trial.curve]
 
 
 def _curve(

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 
 from ubn_sweep.errors import UserError
-from ubn_sweep.records.events import (
-    EpochReported,
-    Event,
-    PriorTrial,
-    SweepStarted,
-    TrialCreated,
-    TrialEnded,
-)
+from ubn_sweep.records.events import PriorTrial
 from ubn_sweep.records.folder import find_sweep
 from ubn_sweep.records.journal import read_journal
+from ubn_sweep.records.trials import TrialRecord, Trials
 from ubn_sweep.sweep.spec.space import Space
 from ubn_sweep.sweep.spec.spec import ObjectiveConfig, SweepSpec
 
@@ -29,10 +24,10 @@ def learn_from(spec: SweepSpec, home: Path) -> list[PriorTrial]:
     priors = []
     for name in spec.search.learn_from:
         folder = find_sweep(name, home)
-        events = read_journal(folder.path)
-        _check_objective(spec, events, name)
+        trials = Trials(read_journal(folder.path))
+        _check_objective(spec, trials, name)
         fitting = [
-            prior for prior in _trials(events, spec.objective, name) if Space(spec).holds(prior.params)
+            prior for prior in _priors(trials, spec.objective, name) if Space(spec).holds(prior.params)
         ]
         if not fitting:
             raise UserError(
@@ -43,9 +38,8 @@ def learn_from(spec: SweepSpec, home: Path) -> list[PriorTrial]:
     return priors
 
 
-def _check_objective(spec: SweepSpec, events: list[Event], name: str) -> None:
-    started = events[0] if events else None
-    metric = started.spec["objective"]["metric"] if isinstance(started, SweepStarted) else None
+def _check_objective(spec: SweepSpec, trials: Trials, name: str) -> None:
+    metric = trials.start.spec["objective"]["metric"] if trials.start is not None else None
     if metric != spec.objective.metric:
         raise UserError(
             f"--learn-from: `{name}` was judged by {metric}, but this sweep is by {spec.objective.metric}: "
@@ -53,23 +47,23 @@ def _check_objective(spec: SweepSpec, events: list[Event], name: str) -> None:
         )
 
 
-def _trials(events: list[Event], objective: ObjectiveConfig, sweep: str) -> list[PriorTrial]:
-    created = {event.trial: event for event in events if isinstance(event, TrialCreated)}
-    scores: dict[int, dict[int, float]] = {number: {} for number in created}
-    for event in events:
-        if isinstance(event, EpochReported):
-            score = objective.score(event.metrics)
-            if score == score:
-                scores[event.trial][event.epoch] = score
+def _priors(trials: Trials, objective: ObjectiveConfig, sweep: str) -> list[PriorTrial]:
+    """In the order in which they ended, which the sampler sees them in."""
+    ended = [(trial.ended, trial) for trial in trials if trial.ended is not None]
     return [
         PriorTrial(
             time_s=time.time(),
             sweep=sweep,
-            trial=event.trial,
-            params=created[event.trial].params,
-            values=scores[event.trial],
-            status=event.status,
+            trial=trial.number,
+            params=trial.created.params,
+            values=_scores(trial, objective),
+            status=end.status,
         )
-        for event in events
-        if isinstance(event, TrialEnded) and event.status != "failed"
+        for end, trial in sorted(ended, key=lambda pair: pair[0].time_s)
+        if end.status != "failed"
     ]
+
+
+def _scores(trial: TrialRecord, objective: ObjectiveConfig) -> dict[int, float]:
+    scores = {epoch: objective.score(report.metrics) for epoch, report in trial.epochs.items()}
+    return {epoch: score for epoch, score in scores.items() if not math.isnan(score)}

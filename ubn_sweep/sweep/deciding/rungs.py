@@ -7,6 +7,8 @@ Ray Tune's AsyncHyperBandScheduler with one bracket. Pure Python: no Ray, no tor
 import bisect
 import math
 
+from ubn_sweep.sweep.spec.spec import SweepSpec
+
 
 class Rungs:
     """The rungs at `grace_epochs * reduction_factor ** k`, and the finite values that were recorded in each.
@@ -111,3 +113,15 @@ class Rungs:
             "reduction_factor": self.reduction_factor,
             "max_epochs": self.max_epochs,
         }
+
+
+def rungs_of(spec: SweepSpec) -> Rungs | None:
+    """The rungs that a spec asks for, still empty; None where it stops no trial early."""
+    stopping = spec.early_stopping
+    if stopping is None:
+        return None
+    return Rungs(
+        grace_epochs=stopping.grace_epochs,
+        reduction_factor=stopping.reduction_factor,
+        max_epochs=spec.base.training.epochs,
+    )

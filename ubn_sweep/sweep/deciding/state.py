@@ -19,7 +19,7 @@ from ubn_sweep.records.events import (
     TrialEnded,
 )
 from ubn_sweep.sweep.deciding.memory import SearchMemory
-from ubn_sweep.sweep.deciding.rungs import Rungs
+from ubn_sweep.sweep.deciding.rungs import rungs_of
 from ubn_sweep.sweep.deciding.warm_starts import warm_starts
 from ubn_sweep.sweep.spec.space import Params, Space
 from ubn_sweep.sweep.spec.spec import SweepSpec
@@ -57,7 +57,7 @@ class SweepState:
         self.spec = spec
         self.space = Space(spec)
         self.max_epochs = spec.base.training.epochs
-        self.rungs = _rungs(spec)
+        self.rungs = rungs_of(spec)
         levels = self.rungs.levels if self.rungs is not None else (self.max_epochs,)
         self.memory = SearchMemory(
             self.space, sampler=spec.search.sampler, seed=spec.search.seed, rung_levels=levels
@@ -212,17 +212,6 @@ class SweepState:
         if self.spec.search.trial_seeds == "same":
             return base
         return (base + number * self.space.task.seeds_per_trial(self.spec.base)) % SEED_LIMIT
-
-
-def _rungs(spec: SweepSpec) -> Rungs | None:
-    stopping = spec.early_stopping
-    if stopping is None:
-        return None
-    return Rungs(
-        grace_epochs=stopping.grace_epochs,
-        reduction_factor=stopping.reduction_factor,
-        max_epochs=spec.base.training.epochs,
-    )
 
 
 def _rank(trial: TrialState) -> tuple[bool, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ubn_sweep.sweep.deciding.rungs import Rungs
+from ubn_sweep.sweep.deciding.rungs import rungs_of
 from ubn_sweep.sweep.deciding.warm_starts import warm_starts
 from ubn_sweep.sweep.spec.parameters import (
     ChoiceParameter,
@@ -16,6 +16,7 @@ from ubn_sweep.sweep.spec.parameters import (
 )
 from ubn_sweep.sweep.spec.space import Space, as_list
 from ubn_sweep.sweep.spec.spec import SweepSpec
+from ubn_sweep.texts import as_yaml
 
 
 def describe_space(spec: SweepSpec) -> list[tuple[str, str, str]]:
@@ -25,15 +26,9 @@ def describe_space(spec: SweepSpec) -> list[tuple[str, str, str]]:
 
 def rung_epochs(spec: SweepSpec) -> list[int]:
     """The epochs at which early stopping compares; the last is the full budget."""
-    stopping = spec.early_stopping
-    if stopping is None:
-        return [spec.base.training.epochs]
-    rungs = Rungs(
-        grace_epochs=stopping.grace_epochs,
-        reduction_factor=stopping.reduction_factor,
-        max_epochs=spec.base.training.epochs,
-    )
-    return sorted({*rungs.levels, spec.base.training.epochs})
+    rungs = rungs_of(spec)
+    levels = rungs.levels if rungs is not None else ()
+    return sorted({*levels, spec.base.training.epochs})
 
 
 def first_trials(spec: SweepSpec) -> list[tuple[str, dict[str, Any]]]:
@@ -43,11 +38,7 @@ def first_trials(spec: SweepSpec) -> list[tuple[str, dict[str, Any]]]:
 
 def show(value: Scalar) -> str:
     """A value as YAML writes it; numbers to four digits."""
-    if value is None:
-        return "null"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return as_yaml(value, digits=4)
 
 
 def _values(parameter: Any) -> str:

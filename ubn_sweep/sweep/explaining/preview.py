@@ -13,8 +13,9 @@ from typing import Literal
 
 import numpy as np
 
-from ubn_sweep.records.events import EpochReported, Event, TrialEnded
-from ubn_sweep.sweep.deciding.rungs import Rungs
+from ubn_sweep.records.events import Event
+from ubn_sweep.records.trials import Trials
+from ubn_sweep.sweep.deciding.rungs import rungs_of
 from ubn_sweep.sweep.spec.spec import ObjectiveConfig, SweepSpec
 
 REPLAYS = 200
@@ -62,18 +63,14 @@ class Preview:
 
 def curves_of(events: Sequence[Event], objective: ObjectiveConfig) -> list[Curve]:
     """The learning curves of an earlier sweep's trials, failed and diverged ones left out."""
-    ended = {event.trial: event.status for event in events if isinstance(event, TrialEnded)}
-    reports: dict[int, list[EpochReported]] = {}
-    for event in events:
-        if isinstance(event, EpochReported) and ended.get(event.trial) in ("completed", "stopped"):
-            reports.setdefault(event.trial, []).append(event)
     return [
         Curve(
-            scores=tuple(objective.score(report.metrics) for report in of_trial),
-            epoch_s=_mean([r.metrics["epoch_s"] for r in of_trial if "epoch_s" in r.metrics]),
-            complete=ended[number] == "completed",
+            scores=tuple(objective.score(report.metrics) for report in trial.epochs.values()),
+            epoch_s=_mean(list(trial.values("epoch_s").values())),
+            complete=trial.status == "completed",
         )
-        for number, of_trial in reports.items()
+        for trial in Trials(events)
+        if trial.epochs and trial.status in ("completed", "stopped")
     ]
 
 
@@ -156,16 +153,7 @@ def _replay(
     spec: SweepSpec, curves: Sequence[np.ndarray], seconds: Sequence[float], workers: int
 ) -> tuple[int, int, float, float]:
     """(epochs, completed trials, seconds of trials added up, seconds until the last one ends)."""
-    max_epochs, stopping = spec.base.training.epochs, spec.early_stopping
-    rungs = (
-        Rungs(
-            grace_epochs=stopping.grace_epochs,
-            reduction_factor=stopping.reduction_factor,
-            max_epochs=max_epochs,
-        )
-        if stopping is not None
-        else None
-    )
+    max_epochs, rungs = spec.base.training.epochs, rungs_of(spec)
     waiting = list(range(len(curves)))[::-1]
     running: list[tuple[float, int, int]] = []  # when the next epoch ends, trial, that epoch
     epochs = completed = 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
+from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState, TrialState
 from ubn_sweep.sweep.running.job import Job
 from ubn_sweep.training.trial import Report
@@ -16,9 +16,9 @@ class Dispatch:
     One thread calls it: the controller's. A trial that is over needs no checkpoints: the final training begins anew.
     """
 
-    def __init__(self, state: SweepState, checkpoints: Path) -> None:
+    def __init__(self, state: SweepState, folder: SweepFolder) -> None:
         self.state = state
-        self._checkpoints = checkpoints
+        self._folder = folder
 
     def next_job(self) -> Job | None:
         """The next trial; None when all have been handed out."""
@@ -53,13 +53,10 @@ class Dispatch:
             config=trial.config,
             task=spec.task,
             task_folder=spec.task_folder,
-            checkpoints=str(self._folder_of(trial.number)),
+            checkpoints=str(self._folder.checkpoint(trial.number)),
             checkpoint_every_epochs=spec.resources.checkpoint_every_epochs,
             threads=spec.resources.cpus_per_trial,
         )
 
-    def _folder_of(self, number: int) -> Path:
-        return self._checkpoints / f"{number:04d}"
-
     def _forget(self, number: int) -> None:
-        shutil.rmtree(self._folder_of(number), ignore_errors=True)
+        shutil.rmtree(self._folder.checkpoint(number), ignore_errors=True)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
+from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState
 
 
 class Executor(Protocol):
     """Runs trials somewhere."""
 
-    def run(self, state: SweepState, *, folder: Path, attempt: int) -> None:
+    def run(self, state: SweepState, *, folder: SweepFolder, attempt: int) -> None:
         """Runs what remains of a sweep; returns when all of it ended, or when the user interrupted it.
 
         Args:
-            folder: the sweep's, for checkpoints.
+            folder: the sweep's, for checkpoints and files of the executor's own.
             attempt: how often the sweep was started, from 1.
 
         Raises:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
+from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.running.dispatch import Dispatch
 from ubn_sweep.sweep.running.job import Job, run_job
@@ -17,8 +16,8 @@ class _TrialOverError(BaseException):
 class InProcessExecutor:
     """Runs the trials here. A breakpoint in a task stops in it; a crash of the process ends the sweep, resumable."""
 
-    def run(self, state: SweepState, *, folder: Path, attempt: int) -> None:
-        dispatch = Dispatch(state, folder / "checkpoints")
+    def run(self, state: SweepState, *, folder: SweepFolder, attempt: int) -> None:
+        dispatch = Dispatch(state, folder)
         try:
             while (job := dispatch.next_job()) is not None:
                 _run(dispatch, job)

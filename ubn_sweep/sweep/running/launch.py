@@ -69,7 +69,7 @@ def start_sweep(
     priors = learn_from(spec, home)
     folder = new_folder(home, spec.name if name is None else name, may_count_up=name is None)
     spec = dataclasses.replace(spec, name=folder.name)
-    with sweep_lock(folder.path):
+    with sweep_lock(folder):
         folder.spec.write_text(schema.dump_yaml(schema.to_plain(spec)), encoding="utf-8")
         with Journal(folder.path) as journal:
             journal.append(
@@ -93,7 +93,7 @@ def resume_sweep(folder: SweepFolder, *, surroundings: Surroundings = Surroundin
     Raises:
         UserError: another process runs it, its data has gone, or the journal cannot be read.
     """
-    with sweep_lock(folder.path), Journal(folder.path) as journal:
+    with sweep_lock(folder), Journal(folder.path) as journal:
         events = read_journal(folder.path)
         spec = recorded_spec(events)
         state = SweepState(spec, record=journal.append)
@@ -143,8 +143,7 @@ def new_folder(home: Path, name: str, *, may_count_up: bool) -> SweepFolder:
     folder = SweepFolder(home=home, name=free)
     try:
         folder.path.mkdir(parents=True)
-        probe = folder.path / "lock"
-        probe.touch()
+        folder.lock.touch()
     except OSError as error:
         raise UserError(
             f"{folder.path}: cannot be written ({error.strerror}): start from a folder that you may write to"
@@ -163,15 +162,15 @@ def _run(
             _train(state, folder, attempt, surroundings)
         if state.finished:
             journal.append(SweepEnded(time_s=time.time()))
-            shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)
-            shutil.rmtree(folder.path / "ray", ignore_errors=True)
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)
+            shutil.rmtree(folder.ray, ignore_errors=True)
     return _result(state, folder)
 
 
 def _train(state: SweepState, folder: SweepFolder, attempt: int, surroundings: Surroundings) -> None:
     watch = surroundings.watch(state, folder) if surroundings.watch is not None else nullcontext()
     with watch:
-        surroundings.executor.run(state, folder=folder.path, attempt=attempt)
+        surroundings.executor.run(state, folder=folder, attempt=attempt)
 
 
 def _result(state: SweepState, folder: SweepFolder) -> SweepResult:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.file_lock import HeldError, file_lock
+from ubn_sweep.records.folder import SweepFolder
 
 
 @contextmanager
-def sweep_lock(folder: Path) -> Iterator[None]:
+def sweep_lock(folder: SweepFolder) -> Iterator[None]:
     """Holds the sweep's lock, which the operating system frees when the process dies, however it dies.
 
     Raises:
@@ -19,14 +19,14 @@ def sweep_lock(folder: Path) -> Iterator[None]:
     """
     with ExitStack() as stack:
         try:
-            stack.enter_context(file_lock(folder / "lock"))
+            stack.enter_context(file_lock(folder.lock))
         except HeldError as error:
             raise UserError(
-                f"{folder}: the sweep is running already, in process {error.holder}: wait for it or stop it"
+                f"{folder.path}: the sweep is running already, in process {error.holder}: wait for it or stop it"
             ) from error
         except OSError as error:
             raise UserError(
-                f"{folder}: cannot be locked ({error.strerror}): see that it can be written, and that its file "
+                f"{folder.path}: cannot be locked ({error.strerror}): see that it can be written, and that its file "
                 "system has locks"
             ) from error
         yield

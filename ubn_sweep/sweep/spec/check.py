@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ubn_sweep import schema
+from ubn_sweep.dotted import leaf_keys, value_at
 from ubn_sweep.errors import UserError
 from ubn_sweep.source import Source
 from ubn_sweep.sweep.spec.parameters import Scalar, possible_values, same
-from ubn_sweep.sweep.spec.space import Params, Space, as_list, decision_order, value_at
+from ubn_sweep.sweep.spec.space import Params, Space, as_list, decision_order
 from ubn_sweep.sweep.spec.spec import SweepSpec
+from ubn_sweep.texts import as_yaml
 from ubn_sweep.training.task import Task
 
 Allowed = dict[str, list[Scalar]]
@@ -40,7 +42,7 @@ def check_space(spec: SweepSpec, source: Source) -> None:
 
 
 def _check_key(key: str, task: Task, base: dict[str, Any], where: str) -> None:
-    keys = _leaf_keys(base)
+    keys = leaf_keys(base)
     reason = task.why_fixed(key)
     if reason is not None:
         raise UserError(f"{where}: `{key}` cannot be varied: {reason}")
@@ -62,34 +64,34 @@ def _check_conditions(key: str, spec: SweepSpec, base: dict[str, Any], source: S
                 raise UserError(
                     f"{where}: `{parent}` is a range, and conditions need single values: make it a choice"
                 )
-        elif parent in _leaf_keys(base):
+        elif parent in leaf_keys(base):
             values = [value_at(base, parent)]
         else:
-            near = schema.did_you_mean(parent, [*spec.space, *_leaf_keys(base)])
+            near = schema.did_you_mean(parent, [*spec.space, *leaf_keys(base)])
             raise UserError(
                 f"{where}: the condition names an unknown key{near}: name one of the space or of base"
             )
         for item in as_list(allowed):
             if not any(same(item, value) for value in values):
                 raise UserError(
-                    f"{where}: the condition can never hold: `{parent}` is never {_show(item)}; "
-                    f"it can be {', '.join(map(_show, values))}"
+                    f"{where}: the condition can never hold: `{parent}` is never {as_yaml(item)}; "
+                    f"it can be {', '.join(map(as_yaml, values))}"
                 )
 
 
 def _check_effect(key: str, task: Task, spec: SweepSpec, base: dict[str, Any], where: str) -> None:
     needed = _needs(key, spec, base, where)
     for parent, useful in task.effects.get(key, {}).items():
-        if parent not in spec.space and parent not in _leaf_keys(base):
+        if parent not in spec.space and parent not in leaf_keys(base):
             continue  # this task has no such key
         values = needed.get(parent) or _values_of(parent, spec, base)
         idle = [value for value in values if not any(same(value, item) for item in useful)]
         if idle:
             shown = useful[0] if len(useful) == 1 else useful
             raise UserError(
-                f"{where}: `{key}` has no effect where `{parent}` is {_show(idle[0])}: "
-                f"add `when: {{{parent}: {_show(shown)}}}`"
-                + ("" if parent in spec.space else f", or set base.{parent} to {_show(shown)}")
+                f"{where}: `{key}` has no effect where `{parent}` is {as_yaml(idle[0])}: "
+                f"add `when: {{{parent}: {as_yaml(shown)}}}`"
+                + ("" if parent in spec.space else f", or set base.{parent} to {as_yaml(shown)}")
             )
 
 
@@ -110,7 +112,7 @@ def _check_value(
         space.config(params)
     except UserError as error:
         message = str(error).removeprefix("the trial's config: ")
-        raise UserError(f"{where}: {_show(value)} is not allowed: {message}") from error
+        raise UserError(f"{where}: {as_yaml(value)} is not allowed: {message}") from error
 
 
 def _needs(key: str, spec: SweepSpec, base: dict[str, Any], where: str) -> Allowed:
@@ -137,16 +139,3 @@ def _values_of(key: str, spec: SweepSpec, base: dict[str, Any]) -> list[Scalar]:
     if key in spec.space:
         return possible_values(spec.space[key]) or []
     return [value_at(base, key)]
-
-
-def _leaf_keys(content: dict[str, Any], prefix: str = "") -> list[str]:
-    keys = []
-    for key, value in content.items():
-        keys += _leaf_keys(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
-    return keys
-
-
-def _show(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return str(value)

@@ -14,6 +14,7 @@ from optuna.distributions import (
 )
 
 from ubn_sweep import schema
+from ubn_sweep.dotted import set_at, value_at
 from ubn_sweep.errors import UserError
 from ubn_sweep.sweep.spec.parameters import (
     ChoiceParameter,
@@ -175,24 +176,6 @@ def decision_order(spec: SweepSpec) -> list[str]:
 
 def as_list(allowed: Scalar | list[Scalar]) -> list[Scalar]:
     return allowed if isinstance(allowed, list) else [allowed]
-
-
-def value_at(content: dict[str, Any], key: str) -> Scalar:
-    """The value under a dotted key. KeyError where there is none."""
-    value: Any = content
-    for part in key.split("."):
-        if not isinstance(value, dict):
-            raise KeyError(key)
-        value = value[part]
-    return value
-
-
-def set_at(content: dict[str, Any], key: str, value: Scalar) -> None:
-    """Sets the value under a dotted key."""
-    *parents, last = key.split(".")
-    for part in parents:
-        content = content[part]
-    content[last] = value
 
 
 def _middle(parameter: FloatParameter | IntParameter) -> float:

@@ -15,7 +15,7 @@ from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.classification.repeat import Repeat
 from ubn_sweep.training.data.registry import find_dataset
 from ubn_sweep.training.device import choose_device, synchronize
-from ubn_sweep.training.task import Run
+from ubn_sweep.training.run import Run
 
 
 class TrainingRun(Run):

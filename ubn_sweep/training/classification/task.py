@@ -10,7 +10,8 @@ from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.data.registry import find_dataset
 from ubn_sweep.training.data.splits import split_sizes
 from ubn_sweep.training.norms import NORM_CHOICES, NORM_EFFECTS, NORM_STARTS
-from ubn_sweep.training.task import Run, Task
+from ubn_sweep.training.run import Run
+from ubn_sweep.training.task import Task
 
 if TYPE_CHECKING:
     from torch import nn

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
+from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.running.ray.environment import prepare_ray_environment
 
@@ -19,7 +19,7 @@ class RayExecutor:
     """Of the own cluster; None takes all."""
     gpus: int | None = None
 
-    def run(self, state: SweepState, *, folder: Path, attempt: int) -> None:
+    def run(self, state: SweepState, *, folder: SweepFolder, attempt: int) -> None:
         prepare_ray_environment(local=self.address is None)
         from ubn_sweep.sweep.running.ray.cluster import ray_cluster  # Ray takes seconds to import
         from ubn_sweep.sweep.running.ray.tune import run_with_tune

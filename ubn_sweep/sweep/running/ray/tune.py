@@ -14,6 +14,7 @@ import ray.tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.running.dispatch import Dispatch
 from ubn_sweep.sweep.running.ray.worker import REPORT, run_tune_trial
@@ -101,11 +102,11 @@ def _last_words(trial: Any) -> str:
     return text[-REASON_LENGTH:].strip()
 
 
-def run_with_tune(state: SweepState, *, folder: Path, attempt: int) -> None:
+def run_with_tune(state: SweepState, *, folder: SweepFolder, attempt: int) -> None:
     """Runs what remains of a sweep on the Ray cluster that is connected. Returns when it ended or was interrupted."""
     # Tune looks for the files of its own loggers at the end, and complains of each that is not there.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.CRITICAL)
-    dispatch = Dispatch(state, folder / "checkpoints")
+    dispatch = Dispatch(state, folder)
     deaths: dict[int, str] = {}
     spec = state.spec
     tuner = ray.tune.Tuner(
@@ -123,7 +124,7 @@ def run_with_tune(state: SweepState, *, folder: Path, attempt: int) -> None:
         ),
         run_config=ray.tune.RunConfig(
             name=f"attempt-{attempt:03d}",
-            storage_path=str(folder / "ray"),
+            storage_path=str(folder.ray),
             verbose=0,
             failure_config=ray.tune.FailureConfig(max_failures=spec.resources.worker_deaths),
         ),

@@ -1,12 +1,14 @@
-"""The rectifier choices, one by one: how the trials with each value scored."""
+"""The task's choices, one by one: how the trials with each value scored."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ubn_sweep.landscape.read import SweepView, TrialView
+from ubn_sweep.landscape.views.epochs import common_epoch, reached
 from ubn_sweep.landscape.views.numbers import GroupMean, group_mean
-from ubn_sweep.landscape.views.threshold import common_epoch, reached
+from ubn_sweep.texts import as_shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +27,7 @@ class ChoiceGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One rectifier choice that the sweep varied."""
+    """One of the task's choices that the sweep varied."""
 
     key: str
     title: str
@@ -33,32 +35,33 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RectifierView:
+class ChoicesView:
     """All choices, and the epoch of the early scores."""
 
     early_epoch: int | None
     choices: tuple[Choice, ...]
 
 
-def rectifier_view(sweep: SweepView) -> RectifierView:
+def choices_view(sweep: SweepView) -> ChoicesView:
     """Groups the trials by each choice with at least two values among those with a score."""
     epoch = common_epoch(sweep)
-    choices = [_choice(sweep, key, epoch) for key in sweep.task.choices]
-    return RectifierView(
+    titles = sweep.titles(sweep.task.choices)
+    choices = [_choice(sweep, key, title, epoch) for key, title in titles.items()]
+    return ChoicesView(
         early_epoch=epoch, choices=tuple(choice for choice in choices if len(choice.groups) > 1)
     )
 
 
-def _choice(sweep: SweepView, key: str, epoch: int | None) -> Choice:
+def _choice(sweep: SweepView, key: str, title: str, epoch: int | None) -> Choice:
     having = [trial for trial in sweep.trials if trial.curve and key in trial.config]
-    values = sorted({show(trial.config[key]) for trial in having})
+    values = dict.fromkeys(as_shown(value) for value in sorted((t.config[key] for t in having), key=_place))
     groups = [_group(sweep, key, value, epoch) for value in values]
-    return Choice(key=key, title=sweep.task.title(key), groups=tuple(groups))
+    return Choice(key=key, title=title, groups=tuple(groups))
 
 
 def _group(sweep: SweepView, key: str, value: str, epoch: int | None) -> ChoiceGroup:
     def mine(trial: TrialView) -> bool:
-        return key in trial.config and show(trial.config[key]) == value
+        return key in trial.config and as_shown(trial.config[key]) == value
 
     finished = [trial.score for trial in sweep.finished if mine(trial)]
     early = [] if epoch is None else [t.curve[epoch] for t in reached(sweep, epoch) if mine(t)]
@@ -72,10 +75,7 @@ def _group(sweep: SweepView, key: str, value: str, epoch: int | None) -> ChoiceG
     )
 
 
-def show(value: object) -> str:
-    """A value as the report writes it."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return str(value)
+def _place(value: Any) -> tuple[bool, float, str]:
+    """Numbers by their size, before all other values by their text."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (not is_number, value if is_number else 0.0, as_shown(value))

@@ -1,4 +1,4 @@
-"""Draws the scores by rectifier choice."""
+"""The scores by the values of the task's choices."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.style import (
     BLUE,
     GRID,
     INK,
     MUTED,
+    limit_to_scores,
     metric_name,
     new_figure,
-    note,
     score_axis,
 )
-from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.choices import Choice, ChoicesView
 from ubn_sweep.landscape.views.numbers import GroupMean
-from ubn_sweep.landscape.views.rectifiers import Choice, RectifierView
 
 
-def draw_rectifiers(sweep: SweepView, view: RectifierView) -> Figure:
+def _draw(landscape: Landscape) -> Figure:
     """A panel for each choice; the upper row at the full budget, the lower one at the common early epoch."""
+    sweep, view = landscape.sweep, landscape.choices
     rows = 1 if view.early_epoch is None else 2
-    columns = max(len(view.choices), 1)
+    columns = len(view.choices)
     figure, panels = new_figure(
         columns, rows, width=9.2, height=2.7 * rows + 0.3, sharey="row", sharex="col",
-        gridspec_kw={"width_ratios": [max(len(choice.groups), 2) for choice in view.choices] or [1]},
+        gridspec_kw={"width_ratios": [max(len(choice.groups), 2) for choice in view.choices]},
     )  # fmt: skip
-    if not view.choices:
-        note(panels[0], "no choice has two values among the trials with a score")
     for index, choice in enumerate(view.choices):
         _panel(panels[index], choice, early=False)
         panels[index].set_title(choice.title)
@@ -40,17 +40,14 @@ def draw_rectifiers(sweep: SweepView, view: RectifierView) -> Figure:
         epoch = sweep.max_epochs if row == 0 else view.early_epoch
         panels[row * columns].set_ylabel(f"{metric_name(sweep)}\nafter epoch {epoch}")
         score_axis(panels[row * columns].yaxis, sweep)
-        _limits(panels[row * columns], view, early=row == 1)
+        # Not by the intervals: that of a group of three may reach beyond anything possible.
+        limit_to_scores(panels[row * columns], _scores(view, early=row == 1))
     return figure
 
 
-def _limits(axes: Axes, view: RectifierView, *, early: bool) -> None:
-    """By the trials' scores: the interval of a group of three may reach beyond anything possible."""
+def _scores(view: ChoicesView, *, early: bool) -> list[float]:
     groups = [group for choice in view.choices for group in choice.groups]
-    scores = [score for group in groups for score in (group.early if early else group.finished)]
-    if scores and min(scores) < max(scores):
-        margin = 0.1 * (max(scores) - min(scores))
-        axes.set_ylim(min(scores) - margin, max(scores) + margin)
+    return [score for group in groups for score in (group.early if early else group.finished)]
 
 
 def _panel(axes: Axes, choice: Choice, *, early: bool) -> None:
@@ -78,3 +75,38 @@ def _mean(axes: Axes, place: int, found: GroupMean | None) -> None:
     axes.plot([place - 0.26, place + 0.26], [found.mean, found.mean], color=INK, linewidth=1.8, zorder=4)
     if found.low is not None and found.high is not None:
         axes.plot([place, place], [found.low, found.high], color=INK, linewidth=1.3, zorder=4)
+
+
+def _finding(landscape: Landscape) -> str:
+    """The choices whose early intervals do not overlap."""
+    clear = []
+    for choice in landscape.choices.choices:
+        means = [group.early_mean or group.finished_mean for group in choice.groups]
+        known = [
+            mean for mean in means if mean is not None and mean.low is not None and mean.high is not None
+        ]
+        if len(known) > 1 and max(m.low or 0.0 for m in known) > min(m.high or 0.0 for m in known):
+            clear.append(choice.title)
+    if not clear:
+        return "No choice stands out: the intervals of its values overlap."
+    return f"Intervals that do not overlap: {', '.join(clear)}."
+
+
+def _how(landscape: Landscape) -> str:
+    epoch = landscape.choices.early_epoch
+    early = f" (second n: all that reached epoch {epoch}, below)" if epoch is not None else ""
+    return (
+        f"Each dot is a trial; n counts the finished ones{early}. Bars: means, and their 95% intervals where n is 3 or "
+        "more. The intervals are for one comparison each; with several choices, one in twenty misleads. Finished "
+        "trials were selected by early stopping, which brings the values nearer to each other."
+    )
+
+
+CHOICES = ReportFigure(
+    name="rectifiers",  # as the files are called in the folders of sweeps
+    title="Score by choice",
+    applies=lambda landscape: bool(landscape.choices.choices),
+    draw=_draw,
+    finding=_finding,
+    how=_how,
+)

@@ -1,0 +1,165 @@
+"""The swept numbers against the score, as small multiples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.figures.entry import ReportFigure
+from ubn_sweep.landscape.figures.style import (
+    BLUE,
+    MUTED,
+    PAPER,
+    limit_to_scores,
+    metric_name,
+    new_figure,
+    score_axis,
+)
+from ubn_sweep.landscape.views.parameters import NumericParameter, ParameterPoint, ParametersView
+from ubn_sweep.landscape.words import plural
+
+MOST_COLUMNS = 4
+MOST_TICKS = 4
+SPREAD = 0.13
+"""To both sides of an ordered parameter's value, so that its trials lie beside each other; values are 1 apart."""
+HEIGHTS = {"full": 1.9, "early": 1.4}
+"""Of the panels, in inches."""
+
+
+def _draw(landscape: Landscape) -> Figure:
+    """For each number finished trials above, and below them all trials at the common early epoch."""
+    sweep, view = landscape.sweep, landscape.parameters
+    levels = _levels(view)
+    bands = math.ceil(len(view.parameters) / MOST_COLUMNS)
+    columns = math.ceil(len(view.parameters) / bands)
+    heights = [HEIGHTS[level] for level in levels]
+    figure, panels = new_figure(
+        columns, bands * len(levels), width=9.2, height=bands * (sum(heights) + 0.6),
+        gridspec_kw={"height_ratios": heights * bands},
+    )  # fmt: skip
+    for place, parameter in enumerate(view.parameters):
+        band, column = divmod(place, columns)
+        for row, level in enumerate(levels):
+            axes = panels[(band * len(levels) + row) * columns + column]
+            _panel(axes, parameter, _points(parameter, level))
+            score_axis(axes.yaxis, sweep)
+            limit_to_scores(axes, [p.score for other in view.parameters for p in _points(other, level)])
+            axes.tick_params(labelleft=column == 0, labelbottom=row == len(levels) - 1)
+            if row == 0:
+                axes.set_title(parameter.title)
+            if column == 0:
+                epoch = sweep.max_epochs if level == "full" else view.early_epoch
+                axes.set_ylabel(f"{metric_name(sweep)}\nafter epoch {epoch}", fontsize=8.5)
+    for axes in panels:
+        axes.set_visible(axes.has_data())
+    return figure
+
+
+def _levels(view: ParametersView) -> list[str]:
+    """Those at which any trial has a score."""
+    return [level for level in HEIGHTS if any(_points(parameter, level) for parameter in view.parameters)]
+
+
+def _points(parameter: NumericParameter, level: str) -> tuple[ParameterPoint, ...]:
+    return parameter.full if level == "full" else parameter.early
+
+
+def _panel(axes: Axes, parameter: NumericParameter, points: tuple[ParameterPoint, ...]) -> None:
+    """Filled marks for finished trials; beneath them hollow ones for the rest."""
+    x = dict(zip(points, _across(parameter, points), strict=True))
+    for is_finished, face, edge in ((False, "none", MUTED), (True, BLUE, PAPER)):
+        mine = [point for point in points if point.is_finished == is_finished]
+        axes.scatter(
+            [x[point] for point in mine], [point.score for point in mine],
+            s=20, facecolor=face, edgecolor=edge, linewidth=0.8 if face == "none" else 0.5,
+            zorder=3 if is_finished else 2,
+        )  # fmt: skip
+    _value_axis(axes, parameter)
+
+
+def _across(parameter: NumericParameter, points: tuple[ParameterPoint, ...]) -> Iterator[float]:
+    """Where the points lie: at their values, or around the places of an ordered parameter's."""
+    generator = np.random.default_rng(0)
+    for point in points:
+        if parameter.places:
+            yield parameter.places.index(point.value) + generator.uniform(-SPREAD, SPREAD)
+        else:
+            yield point.value
+
+
+def _value_axis(axes: Axes, parameter: NumericParameter) -> None:
+    low, high = parameter.low, parameter.high
+    if parameter.places:
+        axes.set_xlim(-0.5, len(parameter.places) - 0.5)
+        axes.set_xticks(range(len(parameter.places)), [_number(place) for place in parameter.places])
+    elif parameter.log:
+        pad = (high / low) ** 0.05
+        axes.set_xscale("log")
+        axes.set_xlim(low / pad, high * pad)
+        axes.xaxis.set_major_locator(FixedLocator(_log_ticks(low, high)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+    else:
+        pad = 0.05 * (high - low)
+        axes.set_xlim(low - pad, high + pad)
+        axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=low.is_integer() and high - low >= 2))
+    axes.tick_params(axis="x", labelsize=8)
+    axes.tick_params(axis="y", labelsize=8)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten; where the range holds fewer than three of them, round numbers between; at most MOST_TICKS."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        ticks = [step * 10.0**decade for decade in decades for step in steps]
+        inside = [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+        if len(inside) > 2:
+            return inside[:: math.ceil(len(inside) / MOST_TICKS)]
+    return [low, high]
+
+
+def _number(value: float) -> str:
+    """`0.1`, `64`, `1e-4`."""
+    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
+
+
+def _finding(landscape: Landscape) -> str:
+    parameters = landscape.parameters.parameters
+    titles = ", ".join(parameter.title for parameter in parameters)
+    return f"The trials' scores by {plural(len(parameters), 'numeric parameter')}: {titles}."
+
+
+def _how(landscape: Landscape) -> str:
+    sweep, view = landscape.sweep, landscape.parameters
+    levels = _levels(view)
+    said = {
+        "full": f"finished trials, at the full budget of {sweep.max_epochs} epochs",
+        "early": f"all that reached epoch {view.early_epoch}, at that epoch, hollow where they have not finished",
+    }
+    where = "; below, ".join(said[level] for level in levels)
+    counts = ", ".join(
+        f"{parameter.title} {' / '.join(str(len(_points(parameter, level))) for level in levels)}"
+        for parameter in view.parameters
+    )
+    which = "n, above / below" if len(levels) > 1 else "n"
+    return (
+        f"Each mark is a trial in which the parameter was active. {'Above, ' if len(levels) > 1 else ''}{where}. "
+        f"{which}: {counts}. All else that the sweep varies differs between the marks as well, and an adaptive "
+        "sampler tries promising values more often: a pattern here is no proof of an influence."
+    )
+
+
+PARAMETERS = ReportFigure(
+    name="parameters",
+    title="Score by numeric parameter",
+    applies=lambda landscape: bool(landscape.parameters.parameters),
+    draw=_draw,
+    finding=_finding,
+    how=_how,
+)

@@ -1,0 +1,39 @@
+"""What the fields of a config's schema say of themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from typing import Any
+
+
+def leaves(kind: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    """(dotted key, type) of all fields of a config's schema that have no fields of their own."""
+    found: list[tuple[str, Any]] = []
+    for name, inner in typing.get_type_hints(kind).items():
+        if name not in {item.name for item in dataclasses.fields(kind)}:
+            continue
+        if dataclasses.is_dataclass(inner):
+            found += leaves(inner, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", inner))
+    return found
+
+
+def is_text(kind: Any) -> bool:
+    """Whether values are words: text, or one of several texts."""
+    if kind is str or isinstance(kind, str):
+        return True
+    return any(is_text(member) for member in typing.get_args(kind) if member is not type(None))
+
+
+def metadata_of(kind: Any, name: str, prefix: str = "") -> dict[str, str]:
+    """Key -> what the schema's fields say of themselves under `name`."""
+    found: dict[str, str] = {}
+    hints = typing.get_type_hints(kind)
+    for item in dataclasses.fields(kind):
+        if dataclasses.is_dataclass(hints[item.name]):
+            found |= metadata_of(hints[item.name], name, f"{prefix}{item.name}.")
+        elif name in item.metadata:
+            found[f"{prefix}{item.name}"] = item.metadata[name]
+    return found
