@@ -255,6 +255,7 @@ def _no_parquet(root):
         ({"name": "cifar10"}, None, "must hold cifar-10-batches-py/data_batch_1"),
         ({"name": "cifar100"}, None, "must hold cifar-100-python/train"),
         ({"name": "cifar10", "train_examples": 60000}, None, "dataset.train_examples: cifar10 has 50000"),
+        ({"name": "imagefolder"}, None, "dataset.image_size_px: `imagefolder` needs it, but got null"),
         ({"name": "imagefolder", "image_size_px": 8}, None, "must hold a folder `train`"),
         ({"name": "parquet"}, None, "must hold the training images as train-*.parquet"),
         ({"name": "parquet"}, _no_test, "must hold the test images as test-*.parquet"),

@@ -117,12 +117,12 @@ def test_a_module_that_cannot_be_imported_is_one_line(name, source, expected, tm
     assert "\n" not in str(caught.value)
 
 
-BAD = """
+SOURCE = """
     import numpy as np
     from ubn_sweep.training.data.in_memory import InMemoryDataset
     from ubn_sweep.training.data.labelled import LabelledImages
 
-    class Bad(InMemoryDataset):
+    class Mine(InMemoryDataset):
         def read(self, part):
             return LabelledImages(pixels={pixels}, labels={labels}, num_classes=2)
 """
@@ -141,23 +141,42 @@ BAD = """
 )
 def test_arrays_of_another_kind_are_one_line(pixels, labels, expected, tmp_path, monkeypatch):
     name = f"bad_{abs(hash((pixels, labels)))}"
-    (tmp_path / f"{name}.py").write_text(textwrap.dedent(BAD.format(pixels=pixels, labels=labels)))
+    (tmp_path / f"{name}.py").write_text(textwrap.dedent(SOURCE.format(pixels=pixels, labels=labels)))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as caught:
-        load(name=f"{name}:Bad", validation_fraction=0.5)
+        load(name=f"{name}:Mine", validation_fraction=0.5)
     assert expected in str(caught.value)
-    assert f"`{name}:Bad`" in str(caught.value)
+    assert f"`{name}:Mine`" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_small_integers_are_labels_too(tmp_path, monkeypatch):
     (tmp_path / "small_labels.py").write_text(
         textwrap.dedent(
-            BAD.format(pixels="np.zeros((4, 3, 8, 8), np.uint8)", labels="np.array([0, 1, 0, 1], np.uint8)")
+            SOURCE.format(
+                pixels="np.zeros((4, 3, 8, 8), np.uint8)", labels="np.array([0, 1, 0, 1], np.uint8)"
+            )
         )
     )
     monkeypatch.chdir(tmp_path)
-    assert load(name="small_labels:Bad", validation_fraction=0.5).train.labels.dtype == torch.int64
+    assert load(name="small_labels:Mine", validation_fraction=0.5).train.labels.dtype == torch.int64
+
+
+def test_grey_images_have_one_memory_layout_however_they_were_made(tmp_path, monkeypatch):
+    arrays = {
+        "standard": "np.zeros((4, 1, 8, 8), np.uint8)",
+        "from_the_end": "np.zeros((4, 8, 8, 1), np.uint8).transpose(0, 3, 1, 2)",
+        "broadcast": "np.zeros((4, 8, 8), np.uint8)[:, None]",
+    }
+    monkeypatch.chdir(tmp_path)
+    for name, pixels in arrays.items():
+        (tmp_path / f"{name}.py").write_text(
+            textwrap.dedent(SOURCE.format(pixels=pixels, labels="np.arange(4) % 2"))
+        )
+        for keys in ({}, {"image_size_px": 8}, {"image_size_px": 6}):
+            batch, _ = next(load(name=f"{name}:Mine", validation_fraction=0.5, **keys).train.in_order(4))
+            assert batch.is_contiguous(memory_format=torch.channels_last)
+            assert batch.stride()[1] == 1
 
 
 def test_the_documented_class_is_the_tested_one():

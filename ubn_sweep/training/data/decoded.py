@@ -52,8 +52,9 @@ def decode(request: Request) -> Decoded:
         UserError: they are not there, or cannot be read.
     """
     images = request.read()
+    pixels = torch.from_numpy(np.ascontiguousarray(images.pixels))
     return Decoded(
-        pixels=_resize(torch.from_numpy(np.ascontiguousarray(images.pixels)), request.image_size_px),
+        pixels=_one_layout(_resize(pixels, request.image_size_px)),
         labels=torch.from_numpy(images.labels),
         num_classes=images.num_classes,
     )
@@ -63,3 +64,12 @@ def _resize(pixels: Tensor, size: int | None) -> Tensor:
     if size is None or tuple(pixels.shape[-2:]) == (size, size):
         return pixels
     return F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
+
+
+def _one_layout(pixels: Tensor) -> Tensor:
+    """Grey images are the same bytes in both of torch's memory formats, and the channel's stride alone tells which one
+    the convolutions take. It is set here to that of channels last, whoever read the images: else bits would depend on
+    how an array came about."""
+    if pixels.shape[1] != 1:
+        return pixels
+    return pixels[:, 0].contiguous().unsqueeze(-1).permute(0, 3, 1, 2)
