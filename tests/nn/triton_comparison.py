@@ -184,7 +184,7 @@ def compare_passes(shape: tuple, layout: str, kind: str, instance: bool, dtype: 
     m, v = plain.moments(x)
     wide = x.to(m.dtype), gy.to(m.dtype)
     R = rectifiers(kind, N, C, instance, m.dtype)
-    mean, var = plain.batch_statistics(m, v, R.center)
+    mean, var = plain.batch_statistics(m, v, R.w_m)
     statistics = Statistics(mean, torch.rsqrt(var + 1e-5), 1.0, float(N * H * W))
     rtol = RTOL[dtype]
     y = cuda.rectify(x, m, statistics, R)

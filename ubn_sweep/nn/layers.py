@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ubn_sweep.nn import functional
-from ubn_sweep.nn.gate import in_recomputation
+from ubn_sweep.nn.collectives import mean_similarity, sum_over_processes, world_size
+from ubn_sweep.nn.gate import UNSEEN, in_recomputation
 from ubn_sweep.nn.kernels import kernels_for, plain
 from ubn_sweep.nn.kernels.interface import GateOptions, GateState, Statistics
-from ubn_sweep.nn.replicas import mean_similarity, replicas, sum_over_replicas
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -42,7 +42,7 @@ class UnifiedBatchNorm2d(nn.Module):
     ones. Both momenta are PyTorch's: new = (1 - momentum) * old + momentum * observed.
 
     A batch that is not finite moves neither s nor the running statistics; its output shows it.
-    Under torch.distributed, s uses the mean of the replicas' similarities, so that all decide alike.
+    Under torch.distributed, s uses the mean of the processes' similarities, so that all decide alike.
 
     Args:
         num_features: C.
@@ -177,7 +177,7 @@ class UnifiedBatchNorm2d(nn.Module):
         if self.threshold is not None and decided is None:
             if x.shape[0] > 1:
                 similarity = kernels.similarity(x, m, v)
-            if replicas(self._group()) > 1:
+            if world_size(self._group()) > 1:
                 similarity = mean_similarity(similarity, x, self._group())
         statistics, is_open = kernels.settle(
             m, v, similarity, center, self._gate_state(), self._gate_options(), elements, decided
@@ -268,10 +268,10 @@ class UnifiedBatchNorm2d(nn.Module):
 
 
 class SynchronizedUnifiedBatchNorm2d(UnifiedBatchNorm2d):
-    """UnifiedBatchNorm2d whose mean, variance and similarity are those of all replicas' samples together.
+    """UnifiedBatchNorm2d whose mean, variance and similarity are those of all processes' samples together.
 
-    With the loss summed over replicas, outputs and gradients equal one process's on the whole batch (parameters'
-    gradients after summing them over replicas), whatever each replica's N. One all-reduce per direction: forward
+    With the loss summed over processes, outputs and gradients equal one process's on the whole batch (parameters'
+    gradients after summing them over processes), whatever each process's N. One all-reduce per direction: forward
     the sums and the direction u (C*H*W), backward two sums (C,). Without torch.distributed: its parent.
 
     Args: process_group: who shares; None means everyone. Not copied by copy.deepcopy, and not pickled.
@@ -292,11 +292,11 @@ class SynchronizedUnifiedBatchNorm2d(UnifiedBatchNorm2d):
         return {**super().__getstate__(), "process_group": None}
 
     def _training_statistics(self, x: Tensor) -> tuple[Tensor, Statistics]:
-        if replicas(self.process_group) == 1:
+        if world_size(self.process_group) == 1:
             return super()._training_statistics(x)
         kernels = kernels_for(x, self.running_mean)
         m, v = kernels.moments(x)
-        # float64: E[m**2] - E[m]**2 then cancels harmlessly, and one sum over replicas is enough.
+        # float64: E[m**2] - E[m]**2 then cancels harmlessly, and one sum over processes is enough.
         wide = m.double()
         sums = [wide.sum(0), wide.square().sum(0), v.double().sum(0)]
         sums.append(wide.new_tensor([m.shape[0]]) if not m.is_cuda else wide.new_full((1,), m.shape[0]))
@@ -304,7 +304,7 @@ class SynchronizedUnifiedBatchNorm2d(UnifiedBatchNorm2d):
             direction, nonzero = kernels.sum_of_directions(x, m, v)
             sums += [nonzero.double().view(1), direction.double()]
         group = self.process_group if self.process_group is not None else torch.distributed.group.WORLD
-        total, squares, within, samples, *rest = sum_over_replicas(*sums, group=group)
+        total, squares, within, samples, *rest = sum_over_processes(*sums, group=group)
         mean = total / samples
         gain = 1.0 if self.center_weight is None else self.center_weight.double() + 1.0
         between = (squares / samples - mean.square()).clamp_(min=0)
@@ -318,10 +318,6 @@ class SynchronizedUnifiedBatchNorm2d(UnifiedBatchNorm2d):
         )
         self._remember(is_open)
         return m, statistics._replace(group=group)
-
-
-UNSEEN = -0.0
-"""Of running_similarity before the first similarity: no cosine yields it, and it compares as zero."""
 
 
 def condensation(model: nn.Module) -> Iterator[tuple[str, Tensor, Tensor]]:
