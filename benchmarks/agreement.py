@@ -10,9 +10,10 @@ from unittest.mock import patch
 import torch
 from torch import Tensor, nn
 
-from ubn_sweep.nn import autograd, functional, layers, make_norm
+from ubn_sweep.nn import autograd, functional, make_norm
 from ubn_sweep.nn.kernels import kernels_for, plain
 from ubn_sweep.nn.kernels.interface import Kernels
+from ubn_sweep.nn.layers import gated
 
 SHAPES = ((8, 64, 32, 32), (16, 256, 7, 7), (4, 48, 15, 17), (2, 64, 56, 56))
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
@@ -25,7 +26,7 @@ def using(kernels: Kernels) -> Iterator[None]:
     with (
         patch.object(autograd, "kernels_for", lambda *_: kernels),
         patch.object(functional, "kernels_for", lambda *_: kernels),
-        patch.object(layers, "kernels_for", lambda *_: kernels),
+        patch.object(gated, "kernels_for", lambda *_: kernels),
     ):
         yield
 
