@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.nn.builders import DEVICE_VARIABLE
+
 ROOT = Path(__file__).parents[2]
 triton = pytest.importorskip("triton", reason="Triton comes with PyTorch for Linux")
 
@@ -21,7 +23,8 @@ ENOUGH = "not 4096 and not odd_sizes and not torch.float16 and not (test_layers 
 
 
 def run(arguments: list[str], interpret: bool) -> None:
-    environment = {**os.environ, "TRITON_INTERPRET": "1" if interpret else "0", "OMP_NUM_THREADS": "1"}
+    device = {"TRITON_INTERPRET": "1" if interpret else "0", DEVICE_VARIABLE: "cpu" if interpret else "cuda"}
+    environment = {**os.environ, **device, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *arguments]
     result = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=500
