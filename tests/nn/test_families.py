@@ -78,3 +78,10 @@ def test_an_option_that_the_layer_does_not_have() -> None:
 def test_unknown_names() -> None:
     with pytest.raises(ValueError, match="choose one of bn, in, gn"):
         make_norm("ln", 4)
+
+
+def test_layer_norm_normalizes_each_sample_over_all_its_channels() -> None:
+    layer = make_norm("ln", 6, device=DEVICE)
+    x = images(4, 6, 5, 5, dtype=torch.float32) * 3 + 1
+    expected = nn.functional.layer_norm(x, x.shape[1:])
+    torch.testing.assert_close(layer(x), expected)

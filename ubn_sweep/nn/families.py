@@ -49,6 +49,11 @@ def _group_norm(num_features: int, *, groups: int = GROUPS, **options: Any) -> n
     return nn.GroupNorm(divisor, num_features, **options)
 
 
+def _layer_norm(num_features: int, **options: Any) -> nn.Module:
+    """Over all of C, H, W of a sample, as one group of channels."""
+    return nn.GroupNorm(1, num_features, **options)
+
+
 def _unified(**options: Any) -> Family:
     return Family(make=UnifiedBatchNorm2d, synchronized=SynchronizedUnifiedBatchNorm2d, options=options)
 
@@ -57,6 +62,7 @@ FAMILIES: dict[str, Family] = {
     "bn": Family(make=nn.BatchNorm2d),
     "in": Family(make=_instance_norm, running_statistics=False),
     "gn": Family(make=_group_norm, running_statistics=False),
+    "ln": Family(make=_layer_norm, running_statistics=False),
     "rbn": _unified(threshold=None, centering=True, scaling="representative", affine="pointwise"),
     "iebn": _unified(threshold=None, centering=False, scaling="instance", affine="pointwise"),
     "bnet": _unified(threshold=None, centering=False, scaling=None, affine="depthwise"),
@@ -88,8 +94,8 @@ def make_norm(
 ) -> nn.Module:
     """A normalization layer by its name, with x (N, channels, H, W) -> y of the same shape.
 
-    bn, in, gn: nn.BatchNorm2d, nn.InstanceNorm2d with an affine step, nn.GroupNorm with the largest divisor
-    of channels that is at most `groups` (32). rbn, iebn, bnet, ubn: UnifiedBatchNorm2d as in FAMILIES. sabn:
+    bn, in, gn, ln: nn.BatchNorm2d, nn.InstanceNorm2d with an affine step, nn.GroupNorm with the largest divisor
+    of channels that is at most `groups` (32), and with one group. rbn, iebn, bnet, ubn: UnifiedBatchNorm2d as in FAMILIES. sabn:
     SandwichBatchNorm2d, which needs `num_conditions` and is called with a condition.
     synchronized: with statistics that all processes share.
     options: handed to the layer, on top of the name's own (make_norm("ubn", 64, threshold=0.2)).

@@ -12,7 +12,9 @@ from typing import Literal
 from ubn_sweep.schema import require
 from ubn_sweep.training.data.config import DatasetConfig as DatasetConfig
 
-NormName = Literal["ubn", "bn", "in", "gn", "rbn", "bnet", "iebn"]
+NormName = Literal["ubn", "bn", "in", "gn", "ln", "rbn", "bnet", "iebn"]
+WITHOUT_MOMENTUM: tuple[NormName, ...] = ("in", "gn", "ln")
+"""They keep no running statistics that it could move."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ class NormConfig:
             self._null(
                 "gate", "threshold", "similarity_momentum", "centering", "scaling", "affine", "kernel_size"
             )
-            if self.name in ("gn", "in"):
+            if self.name in WITHOUT_MOMENTUM:
                 self._null("momentum")
             else:
                 self._check_momentum("momentum")
