@@ -77,7 +77,7 @@ def test_an_option_that_the_layer_does_not_have() -> None:
 
 def test_unknown_names() -> None:
     with pytest.raises(ValueError, match="choose one of bn, in, gn"):
-        make_norm("ln", 4)
+        make_norm("mn", 4)
 
 
 def test_layer_norm_normalizes_each_sample_over_all_its_channels() -> None:

@@ -178,7 +178,7 @@ def test_synchronized() -> None:
 
 
 def test_mistakes_change_nothing() -> None:
-    for arguments in ({"norm": "ln"}, {"norm": "sabn"}, {"norm": "gn", "synchronized": True}):
+    for arguments in ({"norm": "mn"}, {"norm": "sabn"}, {"norm": "gn", "synchronized": True}):
         model = small_model()
         with pytest.raises(ValueError, match=r"norm|sabn"):
             convert_batchnorm(model, **arguments)

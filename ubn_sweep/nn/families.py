@@ -42,16 +42,20 @@ def _instance_norm(num_features: int, *, affine: bool = True, **options: Any) ->
 
 def _group_norm(num_features: int, *, groups: int = GROUPS, **options: Any) -> nn.Module:
     """With the largest divisor of num_features that is at most `groups`."""
-    positive = is_integer(num_features) and num_features >= 1
-    require(positive, "num_features is an integer >= 1", num_features)
-    require(is_integer(groups) and groups >= 1, "groups is an integer >= 1", groups)
+    _require_count("num_features", num_features)
+    _require_count("groups", groups)
     divisor = max(d for d in range(1, min(groups, num_features) + 1) if num_features % d == 0)
     return nn.GroupNorm(divisor, num_features, **options)
 
 
 def _layer_norm(num_features: int, **options: Any) -> nn.Module:
     """Over all of C, H, W of a sample, as one group of channels."""
+    _require_count("num_features", num_features)
     return nn.GroupNorm(1, num_features, **options)
+
+
+def _require_count(name: str, value: int) -> None:
+    require(is_integer(value) and value >= 1, f"{name} is an integer >= 1", value)
 
 
 def _unified(**options: Any) -> Family:
@@ -95,8 +99,8 @@ def make_norm(
     """A normalization layer by its name, with x (N, channels, H, W) -> y of the same shape.
 
     bn, in, gn, ln: nn.BatchNorm2d, nn.InstanceNorm2d with an affine step, nn.GroupNorm with the largest divisor
-    of channels that is at most `groups` (32), and with one group. rbn, iebn, bnet, ubn: UnifiedBatchNorm2d as in FAMILIES. sabn:
-    SandwichBatchNorm2d, which needs `num_conditions` and is called with a condition.
+    of channels that is at most `groups` (32), and with one group. rbn, iebn, bnet, ubn:
+    UnifiedBatchNorm2d as in FAMILIES. sabn: SandwichBatchNorm2d, which needs `num_conditions` and is called with a condition.
     synchronized: with statistics that all processes share.
     options: handed to the layer, on top of the name's own (make_norm("ubn", 64, threshold=0.2)).
     Raises: ValueError for an unknown name, an option of a wrong type or outside its range, or `synchronized` where
