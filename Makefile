@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# Files beside one another, the longest first (tests/conftest.py); PARALLEL= for one after another.
+PARALLEL ?= --numprocesses auto --dist loadfile --no-loadscope-reorder
 SPEC ?= search_spaces/quickstart.yaml
 
 .PHONY: help sweep test check slow ui clean
@@ -20,10 +22,10 @@ sweep: $(VENV)/ready-to-run
 	$(BIN)/ubn-sweep run $(SPEC)
 
 test: $(VENV)/ready-to-develop
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 slow: $(VENV)/ready-to-develop
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(PARALLEL)
 
 check: $(VENV)/ready-to-develop
 	$(BIN)/ruff check .

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
 from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
 
-from ubn_sweep.nn import autograd, functional, layers, make_norm
+from ubn_sweep.nn import autograd, functional, make_norm
 from ubn_sweep.nn.kernels import kernels_for, plain
+from ubn_sweep.nn.kernels.interface import Kernels
+from ubn_sweep.nn.layers import gated
 
 SHAPES = ((8, 64, 32, 32), (16, 256, 7, 7), (4, 48, 15, 17), (2, 64, 56, 56))
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
@@ -20,12 +21,12 @@ TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
 
 
 @contextmanager
-def using(kernels: ModuleType) -> Iterator[None]:
+def using(kernels: Kernels) -> Iterator[None]:
     """Whatever the tensors, these kernels."""
     with (
         patch.object(autograd, "kernels_for", lambda *_: kernels),
         patch.object(functional, "kernels_for", lambda *_: kernels),
-        patch.object(layers, "kernels_for", lambda *_: kernels),
+        patch.object(gated, "kernels_for", lambda *_: kernels),
     ):
         yield
 

@@ -1,5 +1,50 @@
-"""What all tests share. Ray reads its environment when it is imported, so it is set before any test module is."""
+"""What all tests share. Ray and OpenMP read their environment once, so it is set before any test module is imported."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
 
 from ubn_sweep.sweep.running.ray.environment import prepare_ray_environment
 
+if TYPE_CHECKING:
+    import torch
+
 prepare_ray_environment(local=True)
+# Small tensors gain nothing by threads, and tests share the processors; a test about threads sets its own number.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+LONGEST = (
+    "tests/sweep/test_restart.py",
+    "tests/test_main_job.py",
+    "tests/nn/test_triton.py",
+    "tests/sweep/test_engine.py",
+    "tests/test_cli.py",
+)
+"""Files that take long as a whole: first, so that no worker is left alone with one at the end."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", help="the device of tests that run on any: cpu, cuda, cuda:1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; the order within a file stays."""
+    rank = {name: position for position, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.split("::")[0], len(LONGEST)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors, since many tests wait; more than eight would mostly fill the memory."""
+    return min(8, len(os.sched_getaffinity(0)) + 1)
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """The device that was asked for by `--device`."""
+    import torch
+
+    return torch.device(request.config.getoption("--device"))

@@ -1,4 +1,4 @@
-"""Who may import whom: the rules that keep the rooms apart, checked on the source. docs/rooms.md says them in words."""
+"""Who may import whom: the rules that keep the rooms apart, checked on the source. In words: CONTRIBUTING.md."""
 
 import ast
 import subprocess

@@ -76,6 +76,7 @@ def test_it_is_swept_and_mapped(sweep):
     assert "validation RMSE" in html
     assert "on the diabetes table" in html
     assert "resnet8" not in html
+    assert (Path(sweep["report"]).parent / "figures" / "threshold.png").is_file()  # its layers have a gate
 
 
 def test_the_best_config_names_its_task_and_is_trained_by_it(sweep, config, place):

@@ -83,7 +83,7 @@ class TableRegression(Task):
     Config = TableConfig
     metrics = (Metric(name="val_rmse", label="validation RMSE", direction="min", test="test_rmse"),)
     told = (Metric(name="train_rmse", label="training RMSE", direction="min"),)
-    effects, warm_starts, choices = NORM_EFFECTS, NORM_STARTS, NORM_CHOICES
+    effects, warm_starts, choices, columns = NORM_EFFECTS, NORM_STARTS, NORM_CHOICES, ("norm",)
 
     def start(self, config: TableConfig, *, threads: int | None = None, hold_out: bool = True) -> Run:
         return Regression(config, hold_out=hold_out)

@@ -15,12 +15,12 @@ BOXES: list[Box] = [
     (235, 100, 220, "u = Σ xᵢ/|xᵢ| → c(x)", SMALL),
     (520, 40, 170, "mean, var  (C,)", SMALL),
     (520, 100, 170, "s > threshold?", SMALL),
-    (235, 165, 455, "scale a, shift b  (N, C):  y = a·(x − m) + b", SMALL),
+    (235, 165, 455, "scale, shift  (N, C):  y = scale·(x − m) + shift", SMALL),
     (750, 165, 120, "y", DATA),
-    (750, 285, 120, "∂y", DATA),
-    (375, 285, 315, "S = Σ ∂y,  D = Σ ∂y·(x − m)   (N, C)", SMALL),
-    (375, 345, 315, "B₁, B₂ (C,),  Q (N, C): closed form", SMALL),
-    (30, 315, 200, "∂x = a·∂y + c·x + d", DATA),
+    (750, 285, 120, "g", DATA),
+    (375, 285, 315, "S = Σ g,  D = Σ g·(x − m)   (N, C)", SMALL),
+    (375, 345, 315, "B1, B2 (C,),  Q (N, C): closed form", SMALL),
+    (30, 315, 200, "gx: one pass over g and x", DATA),
 ]
 ARROWS = [
     ((150, 82), (235, 57)),
@@ -57,7 +57,11 @@ def figure() -> str:
     parts = [box(*b) for b in BOXES] + [arrow(*a) for a in ARROWS]
     parts += [
         label(30, 24, "forward: x is read for the moments, for u, and for y; y is written"),
-        label(30, 262, "backward: x and ∂y are read for the two sums, and again for ∂x, which is written"),
+        label(
+            30,
+            262,
+            "backward: x and g (the gradient by y) are read for two sums, and again for gx (by x), which is written",
+        ),
         label(30, 415, "blue: (N, C, H, W)", DATA),
         label(190, 415, "orange: as small as (N, C)", SMALL),
     ]

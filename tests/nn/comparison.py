@@ -7,11 +7,11 @@ from torch import Tensor
 
 from tests.nn.builders import condition_for
 from tests.nn.reference import State, reference, state_of
-from ubn_sweep.nn import UnifiedBatchNorm2d
+from ubn_sweep.nn.layers import GatedBatchNorm2d
 
 
 def assert_equal_to_reference(
-    layer: UnifiedBatchNorm2d, x: Tensor, *, rtol: float = 1e-9, atol: float = 1e-9
+    layer: GatedBatchNorm2d, x: Tensor, *, rtol: float = 1e-9, atol: float = 1e-9
 ) -> State:
     """Output, input gradient, every parameter's gradient and the state after it, from one random cotangent."""
     condition = condition_for(layer, x.shape[0])
@@ -20,7 +20,7 @@ def assert_equal_to_reference(
     exact_x = x.detach().double().contiguous().requires_grad_()
     expected = reference(layer, exact_x, parameters, state, *condition)
     generator = torch.Generator().manual_seed(7)
-    cotangent = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+    cotangent = torch.randn(expected.shape, generator=generator, dtype=torch.float64).to(x.device)
     expected.backward(cotangent)
     x = x.detach().requires_grad_()
     layer.zero_grad()

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ubn_sweep.nn import UnifiedBatchNorm2d
+from ubn_sweep.nn import SandwichBatchNorm2d, UnifiedBatchNorm2d
+from ubn_sweep.nn.layers import GatedBatchNorm2d
 
 
 def pairwise_similarity(x: Tensor) -> Tensor:
@@ -16,7 +17,7 @@ def pairwise_similarity(x: Tensor) -> Tensor:
     flat = x.detach().flatten(1)
     cosines = F.cosine_similarity(flat[:, None], flat[None, :], dim=2, eps=1e-300)
     N = x.shape[0]
-    off_diagonal = ~torch.eye(N, dtype=torch.bool)
+    off_diagonal = ~torch.eye(N, dtype=torch.bool, device=x.device)
     return cosines[off_diagonal].mean()
 
 
@@ -29,7 +30,7 @@ class State:
     open: bool = True
 
 
-def state_of(layer: UnifiedBatchNorm2d) -> State:
+def state_of(layer: GatedBatchNorm2d) -> State:
     """A State in float64; the similarity of a fresh layer is None."""
     fresh = bool(layer.running_similarity == 0) and bool(torch.signbit(layer.running_similarity))
     return State(
@@ -41,7 +42,7 @@ def state_of(layer: UnifiedBatchNorm2d) -> State:
 
 
 def reference(
-    layer: UnifiedBatchNorm2d,
+    layer: GatedBatchNorm2d,
     x: Tensor,
     parameters: dict[str, Tensor],
     state: State,
@@ -68,7 +69,7 @@ def reference(
     return affine(layer, x_s, parameters, condition)
 
 
-def move_gate(layer: UnifiedBatchNorm2d, x: Tensor, state: State) -> None:
+def move_gate(layer: GatedBatchNorm2d, x: Tensor, state: State) -> None:
     if layer.threshold is None:
         state.open = True
         return
@@ -80,7 +81,7 @@ def move_gate(layer: UnifiedBatchNorm2d, x: Tensor, state: State) -> None:
     state.open = s > layer.threshold or state.accepted == 0
 
 
-def accept(layer: UnifiedBatchNorm2d, x: Tensor, mean: Tensor, var: Tensor, state: State) -> None:
+def accept(layer: GatedBatchNorm2d, x: Tensor, mean: Tensor, var: Tensor, state: State) -> None:
     state.accepted += 1
     count = x.numel() // x.shape[1]
     factor = 1 / state.accepted if layer.momentum is None else layer.momentum
@@ -88,14 +89,14 @@ def accept(layer: UnifiedBatchNorm2d, x: Tensor, mean: Tensor, var: Tensor, stat
     state.var = (1 - factor) * state.var + factor * var * count / (count - 1)
 
 
-def affine(layer: UnifiedBatchNorm2d, x: Tensor, p: dict[str, Tensor], condition: Tensor | None) -> Tensor:
-    if layer.affine is None:
+def affine(layer: GatedBatchNorm2d, x: Tensor, p: dict[str, Tensor], condition: Tensor | None) -> Tensor:
+    if layer.weight is None:
         return x
-    if layer.affine == "depthwise":
+    if isinstance(layer, UnifiedBatchNorm2d) and layer.affine == "depthwise":
         padding = layer.kernel_size // 2
         return F.conv2d(x, p["weight"], p["bias"], padding=padding, groups=x.shape[1])
     y = p["weight"].view(1, -1, 1, 1) * x + p["bias"].view(1, -1, 1, 1)
-    if layer.affine == "sandwich":
+    if isinstance(layer, SandwichBatchNorm2d):
         w, b = (p[name][condition][:, :, None, None] for name in ("condition_weight", "condition_bias"))
         y = w * y + b
     return y

@@ -1,4 +1,7 @@
-"""Every set of kernels computes what the literal reference does; which one is taken, and when."""
+"""The sets of kernels for a CPU and for everything: each computes the literal reference; which is taken, and when.
+
+test_triton.py has the third set. What is about compiled loops lies on the CPU, whatever the suite's device.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,18 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.nn.builders import GATES, LAYOUTS, ROWS, images, shaken_layer
+from tests.nn.builders import DEVICE, GATES, LAYOUTS, ROWS, images, shaken_layer
 from tests.nn.comparison import assert_equal_to_reference
 from ubn_sweep.nn import kernels
 from ubn_sweep.nn.kernels import cpu, kernels_for, plain
 from ubn_sweep.nn.kernels.cpu import jit
+from ubn_sweep.nn.kernels.interface import Kernels
 
 
 @pytest.fixture
 def plain_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "_cpu", lambda: None)
+    monkeypatch.setattr(kernels, "_cuda", lambda: None)
 
 
 @pytest.fixture
@@ -69,8 +74,8 @@ SHAPES = {
 @pytest.mark.parametrize("kernel_size", [1, 3, 5])
 def test_the_compiled_kernels(kernel_size: int, shape: tuple[int, ...], layout: str) -> None:
     """Where the loops of a depthwise step are split, for every kernel size."""
-    layer = shaken_layer(shape[1], gate="open", dtype=torch.float64, kernel_size=kernel_size)
-    x = images(*shape, layout=layout)
+    layer = shaken_layer(shape[1], gate="open", dtype=torch.float64, kernel_size=kernel_size, device="cpu")
+    x = images(*shape, layout=layout, device="cpu")
     assert kernels_for(x) is cpu
     assert_equal_to_reference(layer, x)
 
@@ -80,8 +85,8 @@ def test_the_compiled_kernels(kernel_size: int, shape: tuple[int, ...], layout: 
 @pytest.mark.parametrize("shape", [(5, 7, 6, 6), (2, 1, 9, 9), (1, 2, 3, 3)])
 @pytest.mark.parametrize("name", ROWS)
 def test_threads_share_the_work(name: str, shape: tuple[int, ...], layout: str) -> None:
-    layer = shaken_layer(shape[1], name=name, gate="open", dtype=torch.float64)
-    assert_equal_to_reference(layer, images(*shape, layout=layout))
+    layer = shaken_layer(shape[1], name=name, gate="open", dtype=torch.float64, device="cpu")
+    assert_equal_to_reference(layer, images(*shape, layout=layout, device="cpu"))
 
 
 def test_sums_do_not_depend_on_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,8 +96,8 @@ def test_sums_do_not_depend_on_the_threads(monkeypatch: pytest.MonkeyPatch) -> N
     before = torch.get_num_threads()
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
-        layer = shaken_layer(7, name="rbn")
-        x = images(6, 7, 5, 9, dtype=torch.float32).requires_grad_()
+        layer = shaken_layer(7, name="rbn", device="cpu")
+        x = images(6, 7, 5, 9, dtype=torch.float32, device="cpu").requires_grad_()
         layer(x).square().sum().backward()
         seen.append([x.grad, *(p.grad for p in layer.parameters()), *layer.buffers()])
     torch.set_num_threads(before)
@@ -106,7 +111,7 @@ def test_sums_do_not_depend_on_the_threads(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_is_not_finite_is_not_finite_in_the_same_places(name: str, layout: str, bad: float) -> None:
     outputs = []
     for module in (cpu, plain):
-        x = images(4, 3, 5, 6, layout=layout)
+        x = images(4, 3, 5, 6, layout=layout, device="cpu")
         x[2, 1, 3, 3] = bad
         m, v = module.moments(x)
         outputs.append([m, v, module.similarity(x, m, v)])
@@ -120,7 +125,7 @@ class Watching(TorchDispatchMode):
 
 
 def test_what_the_compiled_kernels_do_not_take() -> None:
-    x = images(4, 3, 5, 6)
+    x = images(4, 3, 5, 6, device="cpu")
     assert kernels_for(x, torch.zeros(3)) is cpu
     assert kernels_for(x.to(torch.bfloat16)) is plain
     assert kernels_for(x[:, :, ::2]) is plain
@@ -138,6 +143,15 @@ def test_a_trace_is_of_operations() -> None:
     traced = torch.jit.trace(layer, x)
     other = images(4, 3, 5, 6, seed=9, dtype=torch.float32)
     torch.testing.assert_close(traced(other), layer(other))
+
+
+def test_every_set_has_what_the_protocol_lists() -> None:
+    """mypy checks the signatures; here that the names are there when the package runs."""
+    names = [name for name in vars(Kernels) if not name.startswith("_")]
+    assert {"takes", "settle", "combine"} <= set(names)
+    for module in (cpu, plain):
+        assert all(callable(getattr(module, name)) for name in names)
+    assert plain.takes(images(1, 1, 1, 1), torch.zeros(2, dtype=torch.half))
 
 
 def test_layers_do_without_numba() -> None:
@@ -163,7 +177,8 @@ def test_a_loop_that_no_folder_can_keep_is_compiled_all_the_same() -> None:
 def test_a_model_learns_alike_with_either_set(monkeypatch: pytest.MonkeyPatch) -> None:
     def losses() -> list[float]:
         torch.manual_seed(0)
-        model = nn.Sequential(nn.Conv2d(3, 6, 3), shaken_layer(6, gate="open"), nn.ReLU(), nn.Flatten())
+        layers = nn.Conv2d(3, 6, 3), shaken_layer(6, gate="open"), nn.ReLU(), nn.Flatten()
+        model = nn.Sequential(*layers).to(DEVICE)
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
         seen = []
         for seed in range(5):
@@ -176,4 +191,5 @@ def test_a_model_learns_alike_with_either_set(monkeypatch: pytest.MonkeyPatch) -
 
     compiled = losses()
     monkeypatch.setattr(kernels, "_cpu", lambda: None)
+    monkeypatch.setattr(kernels, "_cuda", lambda: None)
     assert losses() == pytest.approx(compiled, rel=1e-4)

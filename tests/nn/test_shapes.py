@@ -59,6 +59,7 @@ def checked(function: FunctionType, calls: list[str]) -> Callable[..., Any]:
 def test_stated_shapes_hold(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     monkeypatch.setattr(kernels, "_cpu", lambda: None)
+    monkeypatch.setattr(kernels, "_cuda", lambda: None)
     for module in (functional, gate, plain, settling):
         for function_name, function in annotated(module):
             monkeypatch.setattr(module, function_name, checked(function, calls))

@@ -10,17 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from tests.nn.builders import LAYOUTS, ROWS, condition_for, images, shaken_layer
-from ubn_sweep.nn import (
-    NORM_NAMES,
-    SynchronizedUnifiedBatchNorm2d,
-    UnifiedBatchNorm2d,
-    condensation,
-    make_norm,
-)
+from tests.nn.builders import DEVICE, LAYOUTS, ROWS, condition_for, images, shaken_layer
+from ubn_sweep.nn import SynchronizedUnifiedBatchNorm2d, UnifiedBatchNorm2d, condensation, make_norm
+from ubn_sweep.nn.layers import GatedBatchNorm2d
 
 
-def used(name: str = "ubn") -> UnifiedBatchNorm2d:
+def used(name: str = "ubn") -> GatedBatchNorm2d:
     layer = shaken_layer(4, name=name)
     x = images(5, 4, 6, 6, dtype=torch.float32)
     layer(x, *condition_for(layer, 5))
@@ -29,7 +24,7 @@ def used(name: str = "ubn") -> UnifiedBatchNorm2d:
 
 def assert_same(one: nn.Module, other: nn.Module) -> None:
     x = images(5, 4, 6, 6, seed=3, dtype=torch.float32)
-    condition = condition_for(one, 5)  # type: ignore[arg-type]
+    condition = condition_for(one, 5)
     assert one.state_dict().keys() == other.state_dict().keys()
     for training in (False, True):
         torch.testing.assert_close(one.train(training)(x, *condition), other.train(training)(x, *condition))
@@ -43,13 +38,6 @@ def test_the_contract_of_names_and_shapes() -> None:
         "weight": (6, 1, 5, 5),
         "running_similarity": (),
         "num_batches_tracked": (),
-    }
-    sandwich = UnifiedBatchNorm2d(6, centering=False, scaling=None, affine="sandwich", num_conditions=3)
-    assert {n: tuple(p.shape) for n, p in sandwich.named_parameters()} == {
-        "weight": (6,),
-        "bias": (6,),
-        "condition_weight": (3, 6),
-        "condition_bias": (3, 6),
     }
     assert not list(UnifiedBatchNorm2d(6, centering=False, scaling=None, affine=None).parameters())
 
@@ -73,7 +61,7 @@ def test_round_trips(name: str) -> None:
 
 
 def test_files_with_weights_only() -> None:
-    layer, other = used(), UnifiedBatchNorm2d(4, threshold=None)
+    layer, other = used(), UnifiedBatchNorm2d(4, threshold=None, device=DEVICE)
     file = io.BytesIO()
     torch.save(layer.state_dict(), file)
     file.seek(0)
@@ -82,12 +70,12 @@ def test_files_with_weights_only() -> None:
 
 
 def test_a_batch_norm_state_loads_into_the_pointwise_layer() -> None:
-    batch_norm = nn.BatchNorm2d(4)
+    batch_norm = nn.BatchNorm2d(4, device=DEVICE)
     batch_norm(images(5, 4, 6, 6, dtype=torch.float32))
     with torch.no_grad():
         batch_norm.weight.add_(0.5)
     for options in ({}, {"centering": False, "scaling": None}):
-        layer = UnifiedBatchNorm2d(4, affine="pointwise", **options)
+        layer = UnifiedBatchNorm2d(4, affine="pointwise", device=DEVICE, **options)
         state = batch_norm.state_dict()
         keys = set(state)
         layer.load_state_dict(state)
@@ -101,9 +89,31 @@ def test_a_batch_norm_state_loads_into_the_pointwise_layer() -> None:
 
 
 def make_and_run(x: torch.Tensor) -> UnifiedBatchNorm2d:
-    layer = UnifiedBatchNorm2d(4)
+    layer = UnifiedBatchNorm2d(4, device=DEVICE)
     layer(x)
     return layer
+
+
+@pytest.mark.parametrize("prefix", ["", "block.1."])
+def test_a_state_of_before_this_version_loads(prefix: str) -> None:
+    """The keys of a layer with everything on, as checkpoints hold them, in their order."""
+    keys = ["center_weight", "scale_weight", "scale_bias", "weight", "bias"]
+    keys += ["running_mean", "running_var", "running_similarity", "num_batches_tracked"]
+    layer = used()
+    assert list(layer.state_dict(prefix=prefix)) == [prefix + key for key in keys]
+    assert list(used("sabn").state_dict()) == [
+        *("weight", "bias", "condition_weight", "condition_bias"),
+        *("running_mean", "running_var", "running_similarity", "num_batches_tracked"),
+    ]
+
+
+def test_a_batch_norm_state_loads_deep_in_a_model() -> None:
+    old = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(nn.BatchNorm2d(4)))
+    new = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Sequential(UnifiedBatchNorm2d(4, affine="pointwise")))
+    new.load_state_dict(old.state_dict())
+    damaged = {key: value for key, value in new.state_dict().items() if key != "1.0.center_weight"}
+    with pytest.raises(RuntimeError, match=r"1\.0\.center_weight"):
+        new.load_state_dict(damaged)
 
 
 def test_a_damaged_state_is_still_refused() -> None:
@@ -116,7 +126,7 @@ def test_a_damaged_state_is_still_refused() -> None:
 
 
 def test_reset() -> None:
-    layer, fresh = used(), UnifiedBatchNorm2d(4)
+    layer, fresh = used(), UnifiedBatchNorm2d(4, device=DEVICE)
     layer.reset_running_stats()
     for name, value in fresh.named_buffers():
         assert torch.equal(dict(layer.named_buffers())[name], value)
@@ -133,37 +143,21 @@ def test_devices_and_dtypes() -> None:
     meta = UnifiedBatchNorm2d(4, device="meta")
     assert meta.gate_open.is_meta
     assert meta(torch.empty(3, 4, 5, 5, device="meta")).shape == (3, 4, 5, 5)
-    real = meta.to_empty(device="cpu")
+    real = meta.to_empty(device=DEVICE)
     real.reset_parameters()
-    assert real.gate_open.device.type == "cpu"
-    assert_same(real, UnifiedBatchNorm2d(4))
+    assert real.gate_open.device.type == DEVICE.type
+    assert_same(real, UnifiedBatchNorm2d(4, device=DEVICE))
     assert UnifiedBatchNorm2d(4, dtype=torch.bfloat16).running_mean.dtype == torch.bfloat16
 
 
 def test_condensation_lists_the_gated_layers() -> None:
     model = nn.Sequential(make_norm("ubn", 4), make_norm("rbn", 4), nn.Sequential(make_norm("ubn", 4)))
-    model(images(5, 4, 6, 6, dtype=torch.float32))
-    rows = list(condensation(model))
-    assert [name for name, _, _ in rows] == ["0", "2.0"]
-    assert all(s.shape == o.shape == () and o.dtype == torch.bool for _, s, o in rows)
-
-
-@pytest.mark.parametrize("name", NORM_NAMES)
-def test_every_name_makes_a_layer(name: str) -> None:
-    layer = make_norm(name, 12, **({"num_conditions": 3} if name == "sabn" else {}))
-    x = images(4, 12, 3, 3, dtype=torch.float32)
-    assert layer(x, *(condition_for(layer, 4) if name == "sabn" else ())).shape == x.shape
-    assert repr(layer)
-
-
-def test_group_norm_takes_what_divides() -> None:
-    assert make_norm("gn", 48).num_groups == 24
-    assert make_norm("gn", 64, groups=16).num_groups == 16
-
-
-def test_unknown_names() -> None:
-    with pytest.raises(ValueError, match="choose one of bn, in, gn"):
-        make_norm("ln", 4)
+    model.to(DEVICE)(images(5, 4, 6, 6, dtype=torch.float32))
+    layers = dict(condensation(model))
+    assert list(layers) == ["0", "2.0"]
+    for layer in layers.values():
+        assert layer.running_similarity.shape == layer.gate_open.shape == ()
+        assert layer.gate_open.dtype == torch.bool
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -207,6 +201,6 @@ def test_export(name: str, training: bool) -> None:
 
 
 def test_the_synchronized_layer_alone_is_its_parent() -> None:
-    layer = SynchronizedUnifiedBatchNorm2d(4)
-    assert_same(copy.deepcopy(layer), UnifiedBatchNorm2d(4))
-    assert_same(pickle.loads(pickle.dumps(layer)), UnifiedBatchNorm2d(4))
+    layer = SynchronizedUnifiedBatchNorm2d(4, device=DEVICE)
+    assert_same(copy.deepcopy(layer), UnifiedBatchNorm2d(4, device=DEVICE))
+    assert_same(pickle.loads(pickle.dumps(layer)), UnifiedBatchNorm2d(4, device=DEVICE))

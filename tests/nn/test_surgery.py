@@ -11,7 +11,7 @@ import torchvision
 from torch import nn
 from torchvision.models import regnet
 
-from tests.nn.builders import images
+from tests.nn.builders import DEVICE, images
 from ubn_sweep.nn import (
     NORM_NAMES,
     SynchronizedUnifiedBatchNorm2d,
@@ -31,9 +31,14 @@ def small_model() -> nn.Sequential:
     torch.manual_seed(0)
     block = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6, eps=1e-3, momentum=0.3), nn.ReLU())
     model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), block, nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    for _ in range(3):
-        model(torch.randn(5, 3, 8, 8))
+    model.to(DEVICE)
+    for seed in range(3):
+        model(noise(5, 3, 8, 8, seed=seed))
     return model
+
+
+def noise(*shape: int, seed: int = 5) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
 
 
 def counts(model: nn.Module) -> dict[str, int]:
@@ -59,7 +64,7 @@ def test_what_is_carried_over() -> None:
     assert (model[2][1].eps, model[2][1].momentum, model[2][1].threshold) == (1e-3, 0.3, 0.2)
     for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
         assert torch.equal(getattr(model[2][1], name), getattr(before[2][1], name))
-    model(torch.randn(5, 3, 8, 8))
+    model(noise(5, 3, 8, 8))
     assert calls
     assert set(report.new_parameters) == {
         f"{layer}.{name}"
@@ -74,7 +79,7 @@ def test_without_rectifiers_the_function_stays(affine: str) -> None:
     model = small_model()
     expected = copy.deepcopy(model)
     report = convert_batchnorm(model, affine=affine, **PLAIN)
-    x = torch.randn(5, 3, 8, 8)
+    x = noise(5, 3, 8, 8)
     for training in (True, False):
         torch.testing.assert_close(
             model.train(training)(x), expected.train(training)(x), rtol=1e-4, atol=1e-5
@@ -146,7 +151,7 @@ def test_what_is_kept_and_why() -> None:
 
 
 def test_without_affine_step() -> None:
-    model = nn.Sequential(nn.BatchNorm2d(3, affine=False))
+    model = nn.Sequential(nn.BatchNorm2d(3, affine=False)).to(DEVICE)
     x = images(4, 3, 5, 5, dtype=torch.float32)
     expected = model(x)
     convert_batchnorm(model, **PLAIN)
@@ -160,14 +165,16 @@ def test_families(norm: str) -> None:
     expected = type(make_norm(norm, 6))
     assert type(model[1]) is type(model[2][1]) is expected
     assert len(report.replaced) == (0 if norm == "bn" else 2)
-    model(torch.randn(5, 3, 8, 8)).sum().backward()
+    model(noise(5, 3, 8, 8)).sum().backward()
 
 
 def test_synchronized() -> None:
     model = small_model()
-    convert_batchnorm(model, synchronized=True)
-    assert type(model[1]) is SynchronizedUnifiedBatchNorm2d
-    model(torch.randn(5, 3, 8, 8)).sum().backward()
+    momentum = model[2][1].momentum
+    convert_batchnorm(model, synchronized=True, threshold=0.3)
+    assert type(model[1]) is type(model[2][1]) is SynchronizedUnifiedBatchNorm2d
+    assert (model[2][1].momentum, model[2][1].threshold, model[2][1].process_group) == (momentum, 0.3, None)
+    model(noise(5, 3, 8, 8)).sum().backward()
 
 
 def test_mistakes_change_nothing() -> None:
@@ -198,7 +205,7 @@ def test_an_optimizer_made_before_is_warned_about() -> None:
 def test_revert(affine: str) -> None:
     model = small_model()
     original, twin = model[1], copy.deepcopy(model)
-    x = torch.randn(5, 3, 8, 8)
+    x = noise(5, 3, 8, 8)
     report = convert_batchnorm(model, affine=affine, **PLAIN)
     revert(model, report)
     assert model[1] is original
@@ -239,9 +246,9 @@ def no_auxiliary_initialization(name: str) -> dict[str, bool]:
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "shufflenet_v2_x0_5"])
 def test_classifiers_train(name: str) -> None:
-    model = torchvision.models.get_model(name)
+    model = torchvision.models.get_model(name).to(DEVICE)
     convert_batchnorm(model)
-    model(torch.randn(2, 3, 64, 64)).sum().backward()
+    model(noise(2, 3, 64, 64)).sum().backward()
     assert all(p.grad is not None for p in model.parameters())
 
 
@@ -268,8 +275,9 @@ def shake(model: nn.Module) -> nn.Module:
         for module in model.modules():
             if isinstance(module, UnifiedBatchNorm2d | nn.BatchNorm2d):
                 for value in (*module.parameters(), module.running_mean):
-                    value += 0.2 * torch.randn(value.shape, generator=generator)
-                module.running_var *= 0.5 + torch.rand(module.running_var.shape, generator=generator)
+                    value += 0.2 * torch.randn(value.shape, generator=generator).to(value.device)
+                var = module.running_var
+                var *= 0.5 + torch.rand(var.shape, generator=generator).to(var.device)
     return model.eval()
 
 
@@ -278,7 +286,7 @@ def test_folding_keeps_the_outputs(affine: str | None) -> None:
     model = small_model()
     convert_batchnorm(model, affine=affine, **PLAIN)
     shake(model)
-    x = torch.randn(5, 3, 8, 8)
+    x = noise(5, 3, 8, 8)
     expected = model(x)
     report = fold_batchnorm(model)
     assert set(report.folded + report.shortened) == {"1", "2.1"}
@@ -289,10 +297,10 @@ def test_folding_keeps_the_outputs(affine: str | None) -> None:
 @pytest.mark.parametrize("affine", ["pointwise", "depthwise"])
 def test_folding_a_resnet(affine: str) -> None:
     torch.manual_seed(0)
-    model = torchvision.models.resnet18()
+    model = torchvision.models.resnet18().to(DEVICE)
     convert_batchnorm(model, affine=affine, **PLAIN)
     shake(model)
-    x = torch.randn(2, 3, 64, 64)
+    x = noise(2, 3, 64, 64)
     expected = model(x)
     report = fold_batchnorm(model)
     assert len(report.folded + report.shortened) == 20
@@ -302,9 +310,9 @@ def test_folding_a_resnet(affine: str) -> None:
 def test_what_cannot_be_folded_says_so() -> None:
     model = small_model()
     convert_batchnorm(model, filter="^1$")
-    model.append(nn.BatchNorm1d(6))
+    model.append(nn.BatchNorm1d(6).to(DEVICE))
     shake(model)
-    x = torch.randn(5, 3, 8, 8)
+    x = noise(5, 3, 8, 8)
     expected = model(x)
     report = fold_batchnorm(model)
     assert report.folded == ("2.1",)
@@ -330,8 +338,8 @@ class Shared(nn.Module):
 
 @pytest.mark.parametrize("traceable", [True, False])
 def test_a_convolution_with_two_users_is_left_alone(traceable: bool) -> None:
-    model = shake(Shared(traceable=traceable))
-    x = torch.randn(2, 3, 8, 8)
+    model = shake(Shared(traceable=traceable).to(DEVICE))
+    x = noise(2, 3, 8, 8)
     expected = model(x)
     report = fold_batchnorm(model)
     assert report.folded == ("body.1",)

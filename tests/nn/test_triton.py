@@ -13,12 +13,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.nn.builders import DEVICE_VARIABLE
+
 ROOT = Path(__file__).parents[2]
 triton = pytest.importorskip("triton", reason="Triton comes with PyTorch for Linux")
 
 
+ENOUGH = "not 4096 and not odd_sizes and not torch.float16 and not (test_layers and (off or closed))"
+
+
 def run(arguments: list[str], interpret: bool) -> None:
-    environment = {**os.environ, "TRITON_INTERPRET": "1" if interpret else "0", "OMP_NUM_THREADS": "1"}
+    device = {"TRITON_INTERPRET": "1" if interpret else "0", DEVICE_VARIABLE: "cpu" if interpret else "cuda"}
+    environment = {**os.environ, **device, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *arguments]
     result = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=500
@@ -26,11 +32,18 @@ def run(arguments: list[str], interpret: bool) -> None:
     assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-5000:]
 
 
-def compare(interpret: bool) -> None:
-    run(["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "tests/nn/triton_comparison.py"], interpret)
+def compare(interpret: bool, only: str = "") -> None:
+    options = ["-q", "-x", "-p", "no:cacheprovider", "-k", only]
+    run(["-m", "pytest", *options, "tests/nn/triton_comparison.py"], interpret)
 
 
 def test_the_interpreter_agrees_with_plain_and_the_reference() -> None:
+    """Every kernel in both layouts; all sizes, types and gates take twice as long, and are among the slow tests."""
+    compare(interpret=True, only=ENOUGH)
+
+
+@pytest.mark.slow
+def test_the_interpreter_agrees_in_every_size_type_and_gate() -> None:
     compare(interpret=True)
 
 

@@ -1,28 +1,35 @@
 """The Triton kernels against the plain ones and the literal reference; test_triton.py says where this runs.
 
-On the CPU when Triton interprets (TRITON_INTERPRET=1), else on a CUDA device.
+On the builders' device: the CPU when Triton interprets (TRITON_INTERPRET=1), else a CUDA device.
 """
 
 from __future__ import annotations
 
 import copy
-import os
 
 import pytest
 import torch
 from torch import Tensor
 
-from tests.nn.builders import GATES, LAYOUTS, ROWS, condition_for, images, shaken_layer
+from tests.nn.builders import DEVICE, GATES, LAYOUTS, ROWS, condition_for, images, shaken_layer
 from tests.nn.reference import reference, state_of
-from ubn_sweep.nn import UnifiedBatchNorm2d, autograd, functional, layers
+from ubn_sweep.nn import UnifiedBatchNorm2d, autograd, functional
 from ubn_sweep.nn.kernels import cuda, plain
 from ubn_sweep.nn.kernels.cuda import tiles
 from ubn_sweep.nn.kernels.interface import GateOptions, GateState, Rectifiers, Statistics
+from ubn_sweep.nn.layers import GatedBatchNorm2d, gated
 
-DEVICE = "cpu" if os.environ.get("TRITON_INTERPRET") == "1" else "cuda"
 SIZES = [(3, 5, 7, 9), (1, 3, 5, 4), (5, 3, 1, 1), (2, 1, 9, 9), (3, 7, 1, 13), (4, 2, 11, 1), (2, 16, 3, 17)]
 RTOL = {torch.float64: 1e-10, torch.float32: 2e-5, torch.bfloat16: 2e-2, torch.float16: 4e-3}
-KINDS = {"pointwise": None, "1x1": 1, "3x3": 3, "5x5": 5, "per sample": None, "none": None}
+KINDS = {
+    "pointwise": None,
+    "1x1": 1,
+    "3x3": 3,
+    "5x5": 5,
+    "per sample": None,
+    "shared bias": None,
+    "none": None,
+}
 
 
 def cut(monkeypatch: pytest.MonkeyPatch, elements: int) -> None:
@@ -47,7 +54,7 @@ def _rules_anew():
 
 @pytest.fixture
 def _only_triton(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (autograd, functional, layers):
+    for module in (autograd, functional, gated):
         monkeypatch.setattr(module, "kernels_for", lambda *_: cuda)
 
 
@@ -81,10 +88,13 @@ def all_close(actual: tuple, wanted: tuple, rtol: float) -> None:
 
 def rectifiers(kind: str, N: int, C: int, instance: bool, dtype: torch.dtype) -> Rectifiers:
     kernel = KINDS[kind]
-    shape = {"per sample": (N, C), "none": None}.get(kind, (C,))
-    weight_shape = shape if kernel is None else (C, 1, kernel, kernel)
-    weight = None if weight_shape is None else random(*weight_shape, seed=4, dtype=dtype)
-    bias = None if shape is None else random(*shape, seed=5, dtype=dtype)
+    weight_shape = {"per sample": (N, C), "shared bias": (N, C)}.get(kind, (C,))
+    if kernel is not None:
+        weight_shape = (C, 1, kernel, kernel)
+    weight = bias = None
+    if kind != "none":
+        weight = random(*weight_shape, seed=4, dtype=dtype)
+        bias = random(*((N, C) if kind == "per sample" else (C,)), seed=5, dtype=dtype)
     vectors = random(3, C, dtype=dtype).unbind(0)
     return Rectifiers(*vectors, weight, bias, instance)
 
@@ -104,7 +114,7 @@ def test_moments_and_similarity(
     shape: tuple, layout: str, elements: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut(monkeypatch, elements)
-    x = images(*shape, layout=layout, dtype=dtype).to(DEVICE)
+    x = images(*shape, layout=layout, dtype=dtype)
     rtol = min(RTOL[dtype], 1e-4)
     m, v = plain.moments(x)
     for actual, wanted in zip(cuda.moments(x), (m, v), strict=True):
@@ -123,7 +133,7 @@ def test_moments_where_the_mean_is_a_thousand_times_the_spread(
     layout: str, elements: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut(monkeypatch, elements)
-    x = (images(2, 3, 16, 9, layout=layout) / 1.5 + 1000).float().to(DEVICE)
+    x = (images(2, 3, 16, 9, layout=layout) / 1.5 + 1000).float()
     m, v = plain.moments(x.double())
     found_m, found_v = cuda.moments(x)
     close(found_m.double(), m, 2e-7, "m")
@@ -145,18 +155,17 @@ def test_settle(
     cut(monkeypatch, 128)
     dtype = torch.float64 if accepted else torch.float32
     m, v = random(9, 21, dtype=dtype) + 1, random(9, 21, seed=2, dtype=dtype).square()
-    center = random(21, seed=6, dtype=dtype) if accepted else None
+    w_m = random(21, seed=6, dtype=dtype) if accepted else None
     similarity = torch.tensor(observed, dtype=dtype, device=DEVICE)
     options = GateOptions(1e-5, momentum, threshold, 0.1)
-    found = []
-    for kernels in (cuda, plain):
-        state = gate_state(21, accepted, running, dtype)
-        statistics, is_open = kernels.settle(m, v, similarity, center, state, options, 189.0)
-        found.append((statistics, state, is_open))
-    all_close(found[0][0], found[1][0], RTOL[dtype])
-    all_close(found[0][1], found[1][1], RTOL[dtype])
-    assert torch.equal(found[0][2], found[1][2])
-    assert torch.signbit(found[0][1][2]) == torch.signbit(found[1][1][2])
+    state, wanted_state = (gate_state(21, accepted, running, dtype) for _ in range(2))
+    statistics, is_open = cuda.settle(m, v, similarity, w_m, state, options, 189.0)
+    wanted, wanted_open = plain.settle(m, v, similarity, w_m, wanted_state, options, 189.0)
+    all_close(statistics, wanted, RTOL[dtype])
+    all_close(state, wanted_state, RTOL[dtype])
+    assert torch.equal(is_open, wanted_open)
+    signs = (torch.signbit(s.running_similarity) for s in (state, wanted_state))
+    assert torch.equal(*signs)
 
 
 @pytest.mark.parametrize(("shape", "elements"), [((2, 3, 7, 5), 32), ((3, 7, 1, 13), 4096)], ids=str)
@@ -180,41 +189,42 @@ def test_other_types(kind: str, dtype: torch.dtype) -> None:
 def compare_passes(shape: tuple, layout: str, kind: str, instance: bool, dtype: torch.dtype) -> None:
     """Half precision against plain in float32, which rounds nothing on the way."""
     N, C, H, W = shape
-    x, gy = (images(*shape, layout=layout, seed=seed, dtype=dtype).to(DEVICE) for seed in (1, 2))
+    x, gy = (images(*shape, layout=layout, seed=seed, dtype=dtype) for seed in (1, 2))
     m, v = plain.moments(x)
-    wide = x.to(m.dtype), gy.to(m.dtype)
+    wide_x, wide_gy = x.to(m.dtype), gy.to(m.dtype)
     R = rectifiers(kind, N, C, instance, m.dtype)
-    mean, var = plain.batch_statistics(m, v, R.center)
+    mean, var = plain.batch_statistics(m, v, R.w_m)
     statistics = Statistics(mean, torch.rsqrt(var + 1e-5), 1.0, float(N * H * W))
     rtol = RTOL[dtype]
     y = cuda.rectify(x, m, statistics, R)
     assert y.stride() == x.stride()
     assert y.dtype == dtype
-    close(y.to(m.dtype), plain.rectify(wide[0], m, statistics, R), rtol, "y")
+    close(y.to(m.dtype), plain.rectify(wide_x, m, statistics, R), rtol, "y")
     found = cuda.reduce(gy, x, m, statistics, R)
-    sums = plain.reduce(wide[1], wide[0], m, statistics, R)
-    all_close(found[1:] and found._replace(g=sums.g), sums, min(rtol, 1e-4))
+    sums = plain.reduce(wide_gy, wide_x, m, statistics, R)
+    all_close(found._replace(g=sums.g), sums, min(rtol, 1e-4))
     one = torch.ones((), dtype=m.dtype, device=DEVICE)
     for flow in (1.0, one, 0.0 * one, 0.0):
         of = statistics._replace(flow=flow)
-        by, gradients = plain.finalize(sums, m, of, R, H * W)
-        found_by, found_gradients = cuda.finalize(sums, m, of, R, H * W)
-        all_close(found_by, by, min(rtol, 1e-4))
+        coefficients, gradients = plain.finalize(sums, m, of, R, H * W)
+        found_coefficients, found_gradients = cuda.finalize(sums, m, of, R, H * W)
+        all_close(found_coefficients, coefficients, min(rtol, 1e-4))
         all_close(found_gradients, gradients, min(rtol, 1e-4))
-    by, _ = plain.finalize(sums, m, statistics, R, H * W)
-    gx = cuda.combine(found, x, m, by, R)
+    coefficients, _ = plain.finalize(sums, m, statistics, R, H * W)
+    gx = cuda.combine(found, x, m, coefficients, R)
     assert gx.stride() == x.stride()
-    close(gx.to(m.dtype), plain.combine(sums, wide[0], m, by, R), rtol, "gx")
+    close(gx.to(m.dtype), plain.combine(sums, wide_x, m, coefficients, R), rtol, "gx")
 
 
-def equals_the_reference(layer: UnifiedBatchNorm2d, x: Tensor, rtol: float = 1e-9) -> None:
+def equals_the_reference(layer: GatedBatchNorm2d, x: Tensor, rtol: float = 1e-9) -> None:
     """Output, gradients and state of the layer on the device against the literal reference on the CPU."""
+    layer, x = layer.cpu(), x.cpu()
     condition = condition_for(layer, x.shape[0])
     state = state_of(layer)
     parameters = {n: p.detach().double().requires_grad_() for n, p in layer.named_parameters()}
     exact = x.detach().double().contiguous().requires_grad_()
     expected = reference(layer, exact, parameters, state, *condition)
-    cotangent = images(*x.shape, seed=7)
+    cotangent = images(*x.shape, seed=7, device="cpu")
     expected.backward(cotangent)
     device_layer = copy.deepcopy(layer).to(DEVICE)
     x = x.to(DEVICE).requires_grad_()
@@ -271,7 +281,7 @@ def test_a_layer_whose_mean_is_a_thousand_times_the_spread(name: str) -> None:
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_batch_that_is_not_finite_shows_and_passes(bad: float) -> None:
     layer = UnifiedBatchNorm2d(3, threshold=0.1).to(DEVICE)
-    good = images(5, 3, 6, 6, dtype=torch.float32).to(DEVICE) + 2
+    good = images(5, 3, 6, 6, dtype=torch.float32) + 2
     layer(good)
     before = {name: value.clone() for name, value in layer.state_dict().items()}
     x = good.clone()
@@ -283,7 +293,7 @@ def test_a_batch_that_is_not_finite_shows_and_passes(bad: float) -> None:
 
 
 def test_what_the_kernels_do_not_take_goes_to_plain() -> None:
-    x = images(3, 4, 6, 5).to(DEVICE)[:, :, ::2]
+    x = images(3, 4, 6, 5)[:, :, ::2]
     for actual, wanted in zip(cuda.moments(x), plain.moments(x), strict=True):
         assert torch.equal(actual, wanted)
     m, v = plain.moments(x)

@@ -26,7 +26,7 @@ from ubn_sweep.nn.kernels.cuda import triton_forward as forward
 from ubn_sweep.nn.kernels.cuda import triton_small as small
 
 DATA = {"x", "y", "g", "gy", "gx"}
-DIVISIBLE = {"C", "HW", "K"}
+DIVISIBLE = {"C", "HW", "CHW"}
 NUMBERS = {*DIVISIBLE, "N", "H", "W", "M", "run", "segments", "samples", "slots", "parts"}
 HOST_NUMBERS = {
     "threshold",
@@ -44,8 +44,8 @@ CUOBJDUMP = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuob
 CASES: list[tuple[Any, dict[str, Any]]] = [
     (forward.moments_kernel, {"CL": True, "BP": 64, "BC": 64}),
     (forward.moments_kernel, {"CL": False, "BP": 1024, "BC": 4}),
-    (forward.directions_kernel, {"WHOLE": False, "BN": 8, "BK": 512}),
-    (forward.directions_kernel, {"WHOLE": True, "BN": 8, "BK": 512}),
+    (forward.directions_kernel, {"WHOLE": False, "BN": 8, "BP": 512}),
+    (forward.directions_kernel, {"WHOLE": True, "BN": 8, "BP": 512}),
     (forward.rectify_kernel, {"INSTANCE": False, "PER_SAMPLE": False, "CL": True, "BP": 64, "BC": 64}),
     (backward.reduce_kernel, {"CL": True, "BP": 64, "BC": 64}),
     (backward.combine_kernel, {"CL": True, "BP": 64, "BC": 64}),

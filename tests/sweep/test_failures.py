@@ -9,7 +9,7 @@ def test_a_sweep_whose_trials_all_fail_ends_with_1_and_says_why(write_spec, tmp_
     spec = write_spec(
         task="tests.support.trainables:raise_at_once", search={"trials": 4, "sampler": "random"}
     )
-    done = run_cli(["run", str(spec), "--cpus", "2", "--json"], cwd=tmp_path)
+    done = run_cli(["run", str(spec), "--executor", "in-process", "--json"], cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback (most recent call last)" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]

@@ -131,6 +131,7 @@ def test_everything_killed_in_mid_sweep_is_taken_up(spec_path, tmp_path):
         assert values.items() <= final.rungs.values[level].items()
 
 
+@pytest.mark.slow
 def test_the_driver_alone_killed_takes_its_workers_along_and_is_taken_up(spec_path, tmp_path):
     process = start(spec_path, tmp_path)
     wait_until(lambda: len(recorded(tmp_path, TrialEnded)) >= 2, timeout_s=120)

@@ -41,7 +41,7 @@ def ends(tmp_path):
 
 def test_with_no_server_the_sweep_goes_on_and_sync_delivers(write_spec, server, tmp_path):
     spec = write_spec(search={"trials": TRIALS, "sampler": "random"}, tracking={"uri": server.uri})
-    done = run_cli(["run", str(spec), "--cpus", "2", "--json"], cwd=tmp_path)
+    done = run_cli(["run", str(spec), "--executor", "in-process", "--json"], cwd=tmp_path)
     assert sum(last_json(done)["trials"].values()) == TRIALS
     assert "ubn-sweep sync small" in done.stderr
     down = run_cli(["sync", "small"], cwd=tmp_path)
@@ -55,6 +55,7 @@ def test_with_no_server_the_sweep_goes_on_and_sync_delivers(write_spec, server, 
     assert len(ends(tmp_path)) == TRIALS
 
 
+@pytest.mark.slow
 def test_a_server_that_comes_late_gets_everything_without_being_asked(write_spec, server, tmp_path):
     spec = write_spec(search={"trials": TRIALS, "sampler": "random"}, tracking={"uri": server.uri})
     process = start_cli(["run", str(spec), "--cpus", "2", "--json"], cwd=tmp_path, TEST_EPOCH_S="1.0")

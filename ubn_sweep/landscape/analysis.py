@@ -1,4 +1,4 @@
-"""The whole landscape as numbers: what the figures draw and the report tells."""
+"""The landscape as numbers: what the summary and the table tell, and most figures draw."""
 
 from __future__ import annotations
 
@@ -7,24 +7,20 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ubn_sweep.landscape.read import SweepView, read_sweep
-from ubn_sweep.landscape.views.choices import ChoicesView, choices_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.course import CourseView, course_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
-from ubn_sweep.landscape.views.parameters import ParametersView, parameters_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
 from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
 
 
 @dataclass(frozen=True, kw_only=True)
 class Landscape:
-    """All parts."""
+    """The parts that more than one place shows; a figure may have numbers of its own beside them."""
 
     sweep: SweepView
     threshold: ThresholdView
-    choices: ChoicesView
     importance: ImportanceView
-    parameters: ParametersView
     condensation: CondensationView
     ranking: Ranking
     course: CourseView
@@ -36,9 +32,7 @@ def analyse(table: pa.Table) -> Landscape:
     return Landscape(
         sweep=sweep,
         threshold=threshold_view(sweep),
-        choices=choices_view(sweep),
         importance=importance_view(sweep),
-        parameters=parameters_view(sweep),
         condensation=condensation_view(sweep),
         ranking=ranking(sweep),
         course=course_view(sweep),

@@ -161,7 +161,7 @@ def _trial(rows: list[dict[str, Any]], metric: Metric) -> TrialView:
         last_epoch=last["last_epoch"],
         origin=last["origin"],
         params=_named(last, "params."),
-        config=_named(last, "config."),
+        config=_named(last, "params.") | _named(last, "config."),
         curve={epoch: score for epoch, score in scores.items() if _finite(score)},
         repeat_std=std if _finite(std) else None,
         metrics={key: value for key, value in _named(last, "metrics.").items() if _finite(value)},

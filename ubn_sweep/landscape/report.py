@@ -6,7 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.files import write_bytes, write_text
@@ -17,7 +17,9 @@ from ubn_sweep.records.observations import write_observations
 
 if TYPE_CHECKING:
     from ubn_sweep.landscape.analysis import Landscape
+    from ubn_sweep.landscape.figures import ReportFigure
     from ubn_sweep.landscape.page import PageFigure
+    from ubn_sweep.landscape.read import SweepView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,7 @@ def build_report(folder: SweepFolder) -> LandscapeReport:
     """
     # Imported here: they take seconds, and naming a report's type takes none of them.
     from ubn_sweep.landscape.analysis import analyse
+    from ubn_sweep.landscape.figures import FIGURES
     from ubn_sweep.landscape.page import render_page
     from ubn_sweep.landscape.words import summary
 
@@ -51,9 +54,10 @@ def build_report(folder: SweepFolder) -> LandscapeReport:
     try:
         landscape = analyse(write_observations(events, folder.observations))
         sentences = summary(landscape)
-        figures, pngs = _draw(landscape, folder)
-        content = with_nulls({"summary": sentences, **dataclasses.asdict(landscape)})
-        write_text(folder.numbers, json.dumps(content, indent=1, allow_nan=False) + "\n")
+        views = {entry: entry.numbers(landscape) for entry in FIGURES}
+        figures, pngs = _draw(landscape.sweep, views, folder)
+        content = {"summary": sentences, **dataclasses.asdict(landscape)} | _of_figures(landscape, views)
+        write_text(folder.numbers, json.dumps(with_nulls(content), indent=1, allow_nan=False) + "\n")
         write_text(folder.report, render_page(landscape, summary=sentences, figures=figures))
     except OSError as error:
         raise UserError(
@@ -68,23 +72,33 @@ def build_report(folder: SweepFolder) -> LandscapeReport:
     )
 
 
-def _draw(landscape: Landscape, folder: SweepFolder) -> tuple[list[PageFigure], list[Path]]:
+def _draw(
+    sweep: SweepView, views: dict[ReportFigure[Any], Any], folder: SweepFolder
+) -> tuple[list[PageFigure], list[Path]]:
     """All figures that the sweep has something for: for the page, and as PNG files."""
-    from ubn_sweep.landscape.figures import FIGURES
     from ubn_sweep.landscape.figures.style import styled
     from ubn_sweep.landscape.figures.svg import as_inline_svg, as_png
     from ubn_sweep.landscape.page import PageFigure
 
     figures, pngs = [], []
     with styled():
-        for entry in (entry for entry in FIGURES if entry.applies(landscape)):
-            drawing, finding = entry.draw(landscape), entry.finding(landscape)
+        for entry, view in views.items():
+            if not entry.applies(view):
+                continue
+            drawing, finding = entry.draw(sweep, view), entry.finding(sweep, view)
             spoken = f"Figure, {entry.title}: {finding} The caption and the table of the best trials give the numbers."
             svg = as_inline_svg(drawing, name=entry.name, description=spoken)
-            figures.append(
-                PageFigure(
-                    name=entry.name, title=entry.title, finding=finding, how=entry.how(landscape), svg=svg
-                )
-            )
+            how = entry.how(sweep, view)
+            figures.append(PageFigure(name=entry.name, title=entry.title, finding=finding, how=how, svg=svg))
             pngs.append(write_bytes(folder.figures / f"{entry.name}.png", as_png(drawing)))
     return figures, pngs
+
+
+def _of_figures(landscape: Landscape, views: dict[ReportFigure[Any], Any]) -> dict[str, Any]:
+    """The numbers that figures have of their own, by the figure's name."""
+    parts = list(vars(landscape).values())
+    return {
+        entry.name: dataclasses.asdict(view)
+        for entry, view in views.items()
+        if not any(view is part for part in parts)
+    }

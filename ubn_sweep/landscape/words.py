@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.course import CourseView
 from ubn_sweep.landscape.views.curve_fit import CurveFit
-from ubn_sweep.landscape.views.ranking import RankedTrial
-from ubn_sweep.landscape.views.threshold import ThresholdCurve
+from ubn_sweep.landscape.views.importance import ImportanceView
+from ubn_sweep.landscape.views.ranking import RankedTrial, Ranking
+from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
 
 
 def summary(landscape: Landscape) -> tuple[str, ...]:
     """What to take home: the counts, the best, the threshold, what mattered."""
-    sentences = [counts(landscape), best(landscape), threshold(landscape), importance(landscape)]
+    sentences = [
+        counts(landscape.sweep, landscape.course),
+        best(landscape.sweep, landscape.ranking),
+        threshold(landscape.sweep, landscape.threshold),
+        importance(landscape.importance),
+    ]
     return tuple(sentence for sentence in sentences if sentence)
 
 
-def counts(landscape: Landscape) -> str:
+def counts(sweep: SweepView, course: CourseView) -> str:
     """`32 trials: 9 completed, 23 stopped early. 121 epochs spent; ...`"""
-    course = landscape.course
     words = {"stopped": "stopped early", "running": "still running"}
     parts = [f"{n} {words.get(name, name)}" for name, n in course.counts.items() if n]
-    total = len(landscape.sweep.trials)
+    total = len(sweep.trials)
     begin = f"{plural(total, 'trial')}: {', '.join(parts)}." if parts else "No trial has started yet."
     if course.epochs_unstopped > course.epochs_spent:
         saved = 1 - course.epochs_spent / course.epochs_unstopped
@@ -31,9 +37,8 @@ def counts(landscape: Landscape) -> str:
     return begin
 
 
-def best(landscape: Landscape) -> str:
+def best(sweep: SweepView, ranking: Ranking) -> str:
     """The best trial, its error, and how many cannot be told from it."""
-    sweep, ranking = landscape.sweep, landscape.ranking
     if not ranking.trials:
         return "No trial has a score yet." if sweep.trials else ""
     first = ranking.trials[0]
@@ -58,9 +63,8 @@ def best(landscape: Landscape) -> str:
     return f"{sentence}; {which} can be told from it, given {ranking.error_from}."
 
 
-def threshold(landscape: Landscape) -> str:
+def threshold(sweep: SweepView, view: ThresholdView) -> str:
     """The recommendation: which thresholds, from which trials, and whether the gate pays at all."""
-    view = landscape.threshold
     if not view.varied:
         return ""
     for curve in (view.full, view.early):
@@ -73,7 +77,7 @@ def threshold(landscape: Landscape) -> str:
             )
             return (
                 f"Threshold between {fit.optimum_low:.2g} and {fit.optimum_high:.2g} (80% of the optimum's "
-                f"probability, n = {fit.n}{where}); {gate_off(landscape.sweep, curve)}."
+                f"probability, n = {fit.n}{where}); {gate_off(sweep, curve)}."
             )
     n = view.full.fit.n
     if not isinstance(view.full.fit, CurveFit) and view.early is None:
@@ -81,7 +85,7 @@ def threshold(landscape: Landscape) -> str:
     curve = view.full if isinstance(view.full.fit, CurveFit) or view.early is None else view.early
     return (
         f"No threshold between {view.low:.2g} and {view.high:.2g} can be told from another "
-        f"(epoch {curve.epoch}, n = {curve.fit.n}); {gate_off(landscape.sweep, curve)}."
+        f"(epoch {curve.epoch}, n = {curve.fit.n}); {gate_off(sweep, curve)}."
     )
 
 
@@ -99,9 +103,8 @@ def gate_off(sweep: SweepView, curve: ThresholdCurve) -> str:
     return f"that is {side} than the gate off by {size}"
 
 
-def importance(landscape: Landscape) -> str:
+def importance(view: ImportanceView) -> str:
     """Which parameters mattered beyond chance."""
-    view = landscape.importance
     if view.reason is not None:
         return f"Which parameters mattered cannot be said: {view.reason}."
     shown = [row.key for row in view.parameters if row.is_shown]

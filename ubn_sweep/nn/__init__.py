@@ -3,7 +3,13 @@
 from ubn_sweep.nn.families import NORM_NAMES, make_norm
 from ubn_sweep.nn.folding import FoldingReport, fold_batchnorm
 from ubn_sweep.nn.functional import mean_cosine_similarity, unified_batch_norm
-from ubn_sweep.nn.layers import SynchronizedUnifiedBatchNorm2d, UnifiedBatchNorm2d, condensation
+from ubn_sweep.nn.layers import (
+    SandwichBatchNorm2d,
+    SynchronizedSandwichBatchNorm2d,
+    SynchronizedUnifiedBatchNorm2d,
+    UnifiedBatchNorm2d,
+    condensation,
+)
 from ubn_sweep.nn.surgery import ConversionReport, Replacement, convert_batchnorm, revert
 
 __all__ = [
@@ -11,6 +17,8 @@ __all__ = [
     "ConversionReport",
     "FoldingReport",
     "Replacement",
+    "SandwichBatchNorm2d",
+    "SynchronizedSandwichBatchNorm2d",
     "SynchronizedUnifiedBatchNorm2d",
     "UnifiedBatchNorm2d",
     "condensation",

@@ -1,33 +1,87 @@
-"""One constructor for the relatives: the rows of table 3 as a categorical choice."""
+"""The list of normalization layers by name: rows of the paper's table 3, as a categorical choice."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
-from ubn_sweep.nn.layers import UnifiedBatchNorm2d
-
-ROWS: dict[str, dict[str, Any]] = {
-    "rbn": {"threshold": None, "centering": True, "scaling": "representative", "affine": "pointwise"},
-    "iebn": {"threshold": None, "centering": False, "scaling": "instance", "affine": "pointwise"},
-    "bnet": {"threshold": None, "centering": False, "scaling": None, "affine": "depthwise"},
-    "sabn": {"threshold": None, "centering": False, "scaling": None, "affine": "sandwich"},
-    "ubn": {"threshold": 0.15, "centering": True, "scaling": "representative", "affine": "depthwise"},
-}
-"""Options of UnifiedBatchNorm2d for each of its names; `bn` is PyTorch's own."""
-
-NORM_NAMES: tuple[str, ...] = ("bn", "in", "gn", *ROWS)
+from ubn_sweep.nn.layers import (
+    SandwichBatchNorm2d,
+    SynchronizedSandwichBatchNorm2d,
+    SynchronizedUnifiedBatchNorm2d,
+    UnifiedBatchNorm2d,
+)
+from ubn_sweep.nn.options import is_integer, require
 
 GROUPS = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """How a layer is made, and what must be known of it where it takes another one's place."""
+
+    make: Callable[..., nn.Module]
+    """(num_features, **options) -> the layer."""
+    synchronized: Callable[..., nn.Module] | None = None
+    """As `make`, with statistics that all processes share; None where there is no such layer."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What the name sets; others can be given, and these be overridden."""
+    running_statistics: bool = True
+    """Whether it keeps BatchNorm2d's buffers, and takes the momentum that moves them."""
+    needs_condition: bool = False
+    """Whether it is called with a condition beside x."""
+
+
+def _instance_norm(num_features: int, *, affine: bool = True, **options: Any) -> nn.Module:
+    return nn.InstanceNorm2d(num_features, affine=affine, **options)
+
+
+def _group_norm(num_features: int, *, groups: int = GROUPS, **options: Any) -> nn.Module:
+    """With the largest divisor of num_features that is at most `groups`."""
+    positive = is_integer(num_features) and num_features >= 1
+    require(positive, "num_features is an integer >= 1", num_features)
+    require(is_integer(groups) and groups >= 1, "groups is an integer >= 1", groups)
+    divisor = max(d for d in range(1, min(groups, num_features) + 1) if num_features % d == 0)
+    return nn.GroupNorm(divisor, num_features, **options)
+
+
+def _unified(**options: Any) -> Family:
+    return Family(make=UnifiedBatchNorm2d, synchronized=SynchronizedUnifiedBatchNorm2d, options=options)
+
+
+FAMILIES: dict[str, Family] = {
+    "bn": Family(make=nn.BatchNorm2d),
+    "in": Family(make=_instance_norm, running_statistics=False),
+    "gn": Family(make=_group_norm, running_statistics=False),
+    "rbn": _unified(threshold=None, centering=True, scaling="representative", affine="pointwise"),
+    "iebn": _unified(threshold=None, centering=False, scaling="instance", affine="pointwise"),
+    "bnet": _unified(threshold=None, centering=False, scaling=None, affine="depthwise"),
+    "sabn": Family(
+        make=SandwichBatchNorm2d, synchronized=SynchronizedSandwichBatchNorm2d, needs_condition=True
+    ),
+    "ubn": _unified(threshold=0.15, centering=True, scaling="representative", affine="depthwise"),
+}
+"""A layer that is added here can be made, and take BatchNorm2d's place in a model (surgery.py asks the row)."""
+
+NORM_NAMES: tuple[str, ...] = tuple(FAMILIES)
+
+
+def family(name: str) -> Family:
+    """Raises: ValueError for an unknown name."""
+    if name not in FAMILIES:
+        raise ValueError(f"unknown normalization {name!r}: choose one of {', '.join(NORM_NAMES)}")
+    return FAMILIES[name]
 
 
 def make_norm(
     name: str,
     channels: int,
     *,
-    groups: int = GROUPS,
+    synchronized: bool = False,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     **options: Any,
@@ -35,19 +89,15 @@ def make_norm(
     """A normalization layer by its name, with x (N, channels, H, W) -> y of the same shape.
 
     bn, in, gn: nn.BatchNorm2d, nn.InstanceNorm2d with an affine step, nn.GroupNorm with the largest divisor
-    of channels that is at most `groups`. rbn, iebn, bnet, sabn, ubn: UnifiedBatchNorm2d as in ROWS; sabn needs
-    `num_conditions` and is called with a condition.
+    of channels that is at most `groups` (32). rbn, iebn, bnet, ubn: UnifiedBatchNorm2d as in FAMILIES. sabn:
+    SandwichBatchNorm2d, which needs `num_conditions` and is called with a condition.
+    synchronized: with statistics that all processes share.
     options: handed to the layer, on top of the name's own (make_norm("ubn", 64, threshold=0.2)).
-    Raises: ValueError for an unknown name, TypeError for an option that the layer does not have.
+    Raises: ValueError for an unknown name, an option of a wrong type or outside its range, or `synchronized` where
+        there is no such layer; TypeError for an option that the layer does not have.
     """
-    factory: dict[str, Any] = {"device": device, "dtype": dtype}
-    if name == "bn":
-        return nn.BatchNorm2d(channels, **options, **factory)
-    if name == "in":
-        return nn.InstanceNorm2d(channels, **{"affine": True, **options}, **factory)
-    if name == "gn":
-        divisor = max(d for d in range(1, min(groups, channels) + 1) if channels % d == 0)
-        return nn.GroupNorm(divisor, channels, **options, **factory)
-    if name not in ROWS:
-        raise ValueError(f"unknown normalization {name!r}: choose one of {', '.join(NORM_NAMES)}")
-    return UnifiedBatchNorm2d(channels, **{**ROWS[name], **options}, **factory)
+    row = family(name)
+    make = row.synchronized if synchronized else row.make
+    if make is None:
+        raise ValueError(f"`synchronized` needs a form of UBN, but got {name!r}: leave it out")
+    return make(channels, **{**row.options, **options}, device=device, dtype=dtype)

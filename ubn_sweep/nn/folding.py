@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ubn_sweep.nn.layers import UnifiedBatchNorm2d
+from ubn_sweep.nn.layers import GatedBatchNorm2d, UnifiedBatchNorm2d
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def fold_batchnorm(model: nn.Module) -> FoldingReport:
     kept: dict[str, str] = {}
     before = dict(_pairs(model))
     for name, layer in list(model.named_modules()):
-        if not isinstance(layer, UnifiedBatchNorm2d | nn.BatchNorm2d):
+        if not isinstance(layer, GatedBatchNorm2d | nn.BatchNorm2d):
             continue
         convolution = before.get(name)
         reason = _obstacle(layer, convolution)
@@ -70,12 +70,11 @@ def fold_batchnorm(model: nn.Module) -> FoldingReport:
     return FoldingReport(folded=tuple(folded), shortened=tuple(shortened), kept=kept)
 
 
-def _obstacle(layer: UnifiedBatchNorm2d | nn.BatchNorm2d, convolution: nn.Conv2d | None) -> str | None:
-    if isinstance(layer, UnifiedBatchNorm2d):
-        if layer.centering or layer.scaling is not None:
-            return "centering and scaling depend on each sample and cannot be folded"
-        if layer.affine == "sandwich":
-            return "a condition is known only when the layer is called"
+def _obstacle(layer: GatedBatchNorm2d | nn.BatchNorm2d, convolution: nn.Conv2d | None) -> str | None:
+    if isinstance(layer, GatedBatchNorm2d):
+        obstacle = layer.obstacle_to_folding()
+        if obstacle is not None:
+            return obstacle
     if layer.running_mean is None:
         return "does not track running statistics"
     return "no convolution of its own directly before it" if convolution is None else None
@@ -83,7 +82,7 @@ def _obstacle(layer: UnifiedBatchNorm2d | nn.BatchNorm2d, convolution: nn.Conv2d
 
 class _Tracer(torch.fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, UnifiedBatchNorm2d) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, GatedBatchNorm2d) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _pairs(model: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Conv2d]]:
@@ -118,7 +117,7 @@ def _pairs_in_children(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn
             yield from _pairs(child, f"{prefix}{name}.")
 
 
-def _constants(layer: UnifiedBatchNorm2d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+def _constants(layer: GatedBatchNorm2d | nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """mean and rstd, (C,), in float64."""
     assert layer.running_mean is not None
     assert layer.running_var is not None
@@ -126,13 +125,13 @@ def _constants(layer: UnifiedBatchNorm2d | nn.BatchNorm2d) -> tuple[Tensor, Tens
 
 
 @torch.no_grad()
-def _fold(convolution: nn.Conv2d, layer: UnifiedBatchNorm2d | nn.BatchNorm2d) -> None:
+def _fold(convolution: nn.Conv2d, layer: GatedBatchNorm2d | nn.BatchNorm2d) -> None:
     mean, rstd = _constants(layer)
-    gain = rstd if layer.weight is None else rstd * layer.weight.double()
-    shift = -mean * gain if layer.bias is None else layer.bias.double() - mean * gain
+    scale = rstd if layer.weight is None else rstd * layer.weight.double()
+    constant = -mean * scale if layer.bias is None else layer.bias.double() - mean * scale
     old_bias = 0.0 if convolution.bias is None else convolution.bias.double()
-    _set(convolution, "weight", convolution.weight.double() * gain[:, None, None, None])
-    _set(convolution, "bias", old_bias * gain + shift)
+    _set(convolution, "weight", convolution.weight.double() * scale[:, None, None, None])
+    _set(convolution, "bias", old_bias * scale + constant)
 
 
 @torch.no_grad()
@@ -142,9 +141,9 @@ def _shorten(convolution: nn.Conv2d, layer: UnifiedBatchNorm2d) -> nn.Conv2d:
     assert layer.bias is not None
     old_bias = 0.0 if convolution.bias is None else convolution.bias.double()
     _set(convolution, "bias", old_bias - mean)
-    C, k = layer.num_features, layer.kernel_size
+    C, K = layer.num_features, layer.kernel_size
     factory = {"device": layer.weight.device, "dtype": layer.weight.dtype}
-    depthwise = nn.Conv2d(C, C, k, padding=k // 2, groups=C, **factory).eval()  # type: ignore[arg-type]
+    depthwise = nn.Conv2d(C, C, K, padding=K // 2, groups=C, **factory).eval()  # type: ignore[arg-type]
     depthwise.weight.copy_(layer.weight.double() * rstd[:, None, None, None])
     assert depthwise.bias is not None
     depthwise.bias.copy_(layer.bias)

@@ -48,9 +48,10 @@ def mean_cosine_similarity(
     m: Float[Tensor, "N C"] | None = None,
     v: Float[Tensor, "N C"] | None = None,
 ) -> Float[Tensor, ""]:
-    """c(x) = mean over pairs i != j of cos(x_i, x_j), as (|u|**2 - N) / (N * (N - 1)), u = sum_i x_i / |x_i|.
+    """c(x) = mean over pairs i != j of cos(x_i, x_j), as (|u|**2 - nonzero) / (N * (N - 1)), u = sum_i x_i / |x_i|.
 
-    A sample that is all zeros has cosine 0 with every other. m, v: the moments of x, if known.
+    A sample that is all zeros has cosine 0 with every other; nonzero: the number of samples that are not.
+    m, v: the moments of x, if known.
     Raises: ValueError for N < 2, where there is no pair. No gradient. Source: section 3.2.
     """
     if x.shape[0] < 2:
@@ -77,11 +78,11 @@ def unified_batch_norm(
 ) -> Float[Tensor, "N C H W"]:
     """y = affine((x + w_m * m - mean) * rstd * sigmoid(w_v * k + w_b)),  rstd = (var + eps)**-0.5
 
-    k is the mean over H, W of the normalized x_c, or with `instance_scaling` m itself (IEBN). Each of the
-    three steps is left out where its parameters are None.
+    w_m, w_v, w_b are center_weight, scale_weight, scale_bias. k is the mean over H, W of the normalized x_c, or
+    with `instance_scaling` m itself (IEBN). Each of the three steps is left out where its parameters are None.
 
     Args: statistics: what to normalize with; None takes the batch's own, with eps.
-        weight: (C,) or, per sample, (N, C): pointwise; (C, 1, k, k) with odd k: depthwise convolution of the
+        weight: (C,) or, per sample, (N, C): pointwise; (C, 1, K, K) with odd K: depthwise convolution of the
         normalized x with zero padding. bias: (C,), or (N, C) with such a weight.
         m: the mean of x over H, W, if known.
     Raises: ValueError where the batch's statistics are asked of one value per channel.
@@ -108,18 +109,18 @@ def check_batch(x: Float[Tensor, "N C H W"]) -> None:
 def _composite(x: Tensor, m: Tensor, statistics: Statistics, R: Rectifiers) -> Tensor:
     """The same formula in plain operations, with the statistics as constants: what export traces."""
     rstd = statistics.rstd.to(m.dtype)
-    center = m.new_zeros(()) if R.center is None else R.center
-    gain = rstd.expand_as(m)
-    offset = (center * m - statistics.mean) * rstd
-    if R.scale is not None and R.scale_bias is not None:
-        k = m if R.instance_scaling else torch.addcmul(offset, m, rstd)
-        ratio = torch.sigmoid(R.scale * k + R.scale_bias)
-        gain, offset = gain * ratio, offset * ratio
+    w_m = m.new_zeros(()) if R.w_m is None else R.w_m
+    scale = rstd.expand_as(m)
+    constant = (w_m * m - statistics.mean) * rstd
+    if R.w_v is not None and R.w_b is not None:
+        k = m if R.instance_scaling else torch.addcmul(constant, m, rstd)
+        r = torch.sigmoid(R.w_v * k + R.w_b)
+        scale, constant = scale * r, constant * r
     weight, bias = R.pointwise
     if weight is not None:
-        gain, offset = gain * weight, offset * weight
-        offset = offset if bias is None else offset + bias
-    y = (x * gain[:, :, None, None] + offset[:, :, None, None]).to(x.dtype)
+        scale, constant = scale * weight, constant * weight
+        constant = constant if bias is None else constant + bias
+    y = (x * plain.spatial(scale) + plain.spatial(constant)).to(x.dtype)
     if R.weight is not None and R.depthwise:
         cast_bias = None if R.bias is None else R.bias.to(x.dtype)
         padding = R.weight.shape[-1] // 2

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from ubn_sweep.nn.shapes import Bool, Float
 
 
+UNSEEN = -0.0
+"""Of running_similarity before the first similarity: no cosine yields it, and it compares as zero."""
+
+
 class Gate(NamedTuple):
     """similarity: the running one, moved. open: use the batch's statistics; accept: and move the running."""
 
@@ -39,7 +43,7 @@ def decide(
         finite = torch.isfinite(var.sum())
     else:
         finite = torch.isfinite(observed)
-        # Adding zero turns -0.0, the mark of "none yet", into 0.0.
+        # Adding zero turns an observed UNSEEN into 0.0.
         moved = torch.where(is_unseen(s), observed, torch.lerp(s, observed, similarity_momentum)) + 0.0
         s = torch.where(finite, moved, s)
     is_open = (s > threshold) | (accepted_batches == 0)
@@ -47,7 +51,7 @@ def decide(
 
 
 def is_unseen(running_similarity: Float[Tensor, ""]) -> Bool[Tensor, ""]:
-    """Whether it is still -0.0, which no batch leaves behind."""
+    """Whether it is still UNSEEN, which no batch leaves behind; compiled kernels test its sign likewise."""
     return (running_similarity == 0) & torch.signbit(running_similarity)
 
 

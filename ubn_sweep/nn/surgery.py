@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from ubn_sweep.nn.families import NORM_NAMES, make_norm
-from ubn_sweep.nn.layers import SynchronizedUnifiedBatchNorm2d, UnifiedBatchNorm2d
+from ubn_sweep.nn.families import Family, family, make_norm
+from ubn_sweep.nn.layers import GatedBatchNorm2d
 
 HOOKS = (
     "_forward_hooks",
@@ -26,6 +26,8 @@ HOOKS = (
     "_backward_hooks",
     "_backward_pre_hooks",
 )
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 Filter = str | Sequence[str] | Callable[[str, nn.Module], bool]
 
@@ -73,14 +75,14 @@ def convert_batchnorm(
     """Replaces every BatchNorm2d of `model` in place, at any depth, and returns a report (not the model).
 
     convert_batchnorm(model)                                        UBN as in the paper
-    convert_batchnorm(model, threshold=0.2, affine="pointwise")     options of UnifiedBatchNorm2d
+    convert_batchnorm(model, threshold=0.2, affine="pointwise")     options of the layer
     convert_batchnorm(model, norm="rbn")                            a relative by its name (NORM_NAMES)
 
     Weights, running statistics, eps, momentum, device, dtype, requires_grad, training mode and hooks are carried
     over. Where a parameter keeps its shape the very same Parameter object goes on, so that an optimizer that
     holds it stays right; a depthwise kernel takes the BN weight at its centre, and is a new Parameter. An
     optimizer made before the conversion does not know the new parameters: the report lists them. `bn` keeps the
-    layers; `in` and `gn` have no running statistics, and where BN has no affine step they get a new one.
+    layers; `in` and `gn` have no running statistics. Where BN has no affine step, the new layer gets a new one.
 
     A layer stays, and the report says why, if it is not a BatchNorm2d (BatchNorm1d and 3d, SyncBatchNorm,
     FrozenBatchNorm2d, lazy layers, other subclasses), does not track running statistics, or is filtered out.
@@ -88,21 +90,22 @@ def convert_batchnorm(
     Args:
         filter: which BatchNorm2d to replace: a regular expression, or several, searched in the layer's name
             (r"^layer[34]\\."), or a predicate (name, layer) -> bool. None: all.
-        synchronized: use SynchronizedUnifiedBatchNorm2d; only where the norm is a form of UBN.
+        synchronized: share the statistics between all processes; only where the norm is a form of UBN.
         options: options of the new layer, over those of `norm`'s name. eps and momentum default to each BN's own.
-    Raises: ValueError for an unknown norm, a model that is itself a BatchNorm2d, or synchronized without UBN.
-        Nothing is replaced then.
+    Raises: ValueError for an unknown norm, one that needs a condition, a model that is itself a BatchNorm2d,
+        synchronized without UBN, or an option of a wrong type or outside its range. Nothing is replaced then.
     """
-    _check_conversion(model, norm, synchronized)
-    if norm == "bn":
-        return ConversionReport(kept={n: "norm is bn" for n, m in model.named_modules() if _is_norm(m)})
+    row = family(norm)
+    _check_conversion(model, norm, row, synchronized)
+    if row.make is nn.BatchNorm2d:
+        return ConversionReport(kept={n: f"norm is {norm}" for n, m in model.named_modules() if _is_norm(m)})
     wanted = _predicate(filter)
     kept: dict[str, str] = {}
     pairs: dict[int, Replacement] = {}
     for name, module in model.named_modules():
         reason = _reason_to_keep(name, module, wanted)
         if reason is None:
-            new = _converted(module, norm, synchronized, options)
+            new = _converted(module, norm, {"synchronized": synchronized, **options})
             pairs[id(module)] = Replacement(name=name, old=module, new=new)
         elif reason:
             kept[name] = reason
@@ -131,18 +134,16 @@ def revert(model: nn.Module, report: ConversionReport) -> None:
     _exchange(model, {id(pair.new): pair.old for pair in report.replaced})
 
 
-def _check_conversion(model: nn.Module, norm: str, synchronized: bool) -> None:
-    if norm not in NORM_NAMES:
-        raise ValueError(f"unknown normalization {norm!r}: choose one of {', '.join(NORM_NAMES)}")
+def _check_conversion(model: nn.Module, norm: str, row: Family, synchronized: bool) -> None:
     if type(model) is nn.BatchNorm2d:
         raise ValueError(
             "the model is itself a BatchNorm2d and cannot be replaced in place: wrap it in a module"
         )
-    if norm == "sabn":
+    if row.needs_condition:
         raise ValueError(
-            "sabn layers take a condition, which a converted model would not hand them: build it in"
+            f"{norm} layers take a condition, which a converted model would not hand them: build it in"
         )
-    if synchronized and norm in ("bn", "in", "gn"):
+    if synchronized and row.synchronized is None:
         raise ValueError(f"`synchronized` needs a form of UBN, but got norm={norm!r}")
 
 
@@ -177,7 +178,7 @@ def _is_norm(module: nn.Module) -> bool:
 
 def _reason_to_keep(name: str, module: nn.Module, wanted: Callable[[str, nn.Module], bool]) -> str | None:
     """None: replace it. "": no batch normalization at all."""
-    if not _is_norm(module) or isinstance(module, UnifiedBatchNorm2d | nn.modules.instancenorm._InstanceNorm):
+    if not _is_norm(module) or isinstance(module, GatedBatchNorm2d | nn.modules.instancenorm._InstanceNorm):
         return ""
     if type(module) is not nn.BatchNorm2d:
         return f"{type(module).__name__} is not a BatchNorm2d"
@@ -186,25 +187,21 @@ def _reason_to_keep(name: str, module: nn.Module, wanted: Callable[[str, nn.Modu
     return None if wanted(name, module) else "filtered out"
 
 
-def _converted(old: nn.BatchNorm2d, norm: str, synchronized: bool, options: dict[str, Any]) -> nn.Module:
+def _converted(old: nn.BatchNorm2d, norm: str, options: dict[str, Any]) -> nn.Module:
     assert old.running_mean is not None
     own: dict[str, Any] = {"eps": old.eps}
-    if norm not in ("in", "gn"):
+    if family(norm).running_statistics:
         own["momentum"] = old.momentum
     reference = old.running_mean if old.weight is None else old.weight
     arguments = {**own, **options, "device": reference.device, "dtype": reference.dtype}
     new = make_norm(norm, old.num_features, **arguments)
-    if synchronized:
-        shared = SynchronizedUnifiedBatchNorm2d.__new__(SynchronizedUnifiedBatchNorm2d)
-        shared.__dict__ = {**new.__dict__, "process_group": None}
-        new = shared
     _carry_over(old, new)
     return new
 
 
 def _carry_over(old: nn.BatchNorm2d, new: nn.Module) -> None:
-    for name in ("running_mean", "running_var", "num_batches_tracked"):
-        if isinstance(new, UnifiedBatchNorm2d) and getattr(old, name) is not None:
+    for name in STATISTICS:
+        if getattr(new, name, None) is not None and getattr(old, name) is not None:
             setattr(new, name, getattr(old, name).detach().clone())
     for name in ("weight", "bias"):
         ours, theirs = getattr(new, name), getattr(old, name)
@@ -232,9 +229,8 @@ def _carry_back(new: nn.Module, old: nn.Module) -> None:
     if reference is not None:
         old.to(device=reference.device, dtype=reference.dtype)
     with torch.no_grad():
-        if isinstance(new, UnifiedBatchNorm2d):
-            for name in ("running_mean", "running_var", "num_batches_tracked"):
-                _copy(getattr(old, name), getattr(new, name))
+        for name in STATISTICS:
+            _copy(getattr(old, name), getattr(new, name, None))
         for name in ("weight", "bias"):
             ours, theirs = getattr(new, name), getattr(old, name)
             if ours is None or theirs is None or ours is theirs:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ubn_sweep.nn import UnifiedBatchNorm2d
+from ubn_sweep.nn import condensation
 
 
 class CondensationMeter:
     """Counts, on the device, the batches with which each layer's gate was open; one host read per epoch."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._layers = {
-            name: layer
-            for name, layer in model.named_modules()
-            if isinstance(layer, UnifiedBatchNorm2d) and layer.threshold is not None
-        }
+        self._layers = dict(condensation(model))
         self._open: Tensor | None = None
         self._batches = 0
 

@@ -1,8 +1,10 @@
 """The landscape's figures, each a module with its drawing and its caption. Matplotlib is imported here alone.
 
-A new figure takes three places: a view with its numbers (`landscape/views/`, a field of `Landscape`), a module
-here that ends with its `ReportFigure`, and its line in FIGURES. The report, the page and the PNG files follow.
+A new figure takes three files: a view with its numbers in `landscape/views/`, a module here that ends with its
+`ReportFigure`, and its line in FIGURES below. The page, the PNG files and `landscape.json` follow.
 """
+
+from typing import Any
 
 from ubn_sweep.landscape.figures.choices import CHOICES
 from ubn_sweep.landscape.figures.condensation import CONDENSATION
@@ -13,7 +15,7 @@ from ubn_sweep.landscape.figures.layers import LAYERS
 from ubn_sweep.landscape.figures.parameters import PARAMETERS
 from ubn_sweep.landscape.figures.threshold import THRESHOLD
 
-FIGURES: tuple[ReportFigure, ...] = (
+FIGURES: tuple[ReportFigure[Any], ...] = (
     THRESHOLD,
     IMPORTANCE,
     PARAMETERS,

@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.style import (
     BLUE,
@@ -18,13 +17,13 @@ from ubn_sweep.landscape.figures.style import (
     new_figure,
     score_axis,
 )
-from ubn_sweep.landscape.views.choices import Choice, ChoicesView
+from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.choices import Choice, ChoicesView, choices_view
 from ubn_sweep.landscape.views.numbers import GroupMean
 
 
-def _draw(landscape: Landscape) -> Figure:
+def _draw(sweep: SweepView, view: ChoicesView) -> Figure:
     """A panel for each choice; the upper row at the full budget, the lower one at the common early epoch."""
-    sweep, view = landscape.sweep, landscape.choices
     rows = 1 if view.early_epoch is None else 2
     columns = len(view.choices)
     figure, panels = new_figure(
@@ -77,10 +76,10 @@ def _mean(axes: Axes, place: int, found: GroupMean | None) -> None:
         axes.plot([place, place], [found.low, found.high], color=INK, linewidth=1.3, zorder=4)
 
 
-def _finding(landscape: Landscape) -> str:
+def _finding(sweep: SweepView, view: ChoicesView) -> str:
     """The choices whose early intervals do not overlap."""
     clear = []
-    for choice in landscape.choices.choices:
+    for choice in view.choices:
         means = [group.early_mean or group.finished_mean for group in choice.groups]
         known = [
             mean for mean in means if mean is not None and mean.low is not None and mean.high is not None
@@ -92,8 +91,8 @@ def _finding(landscape: Landscape) -> str:
     return f"Intervals that do not overlap: {', '.join(clear)}."
 
 
-def _how(landscape: Landscape) -> str:
-    epoch = landscape.choices.early_epoch
+def _how(sweep: SweepView, view: ChoicesView) -> str:
+    epoch = view.early_epoch
     early = f" (second n: all that reached epoch {epoch}, below)" if epoch is not None else ""
     return (
         f"Each dot is a trial; n counts the finished ones{early}. Bars: means, and their 95% intervals where n is 3 or "
@@ -105,7 +104,8 @@ def _how(landscape: Landscape) -> str:
 CHOICES = ReportFigure(
     name="rectifiers",  # as the files are called in the folders of sweeps
     title="Score by choice",
-    applies=lambda landscape: bool(landscape.choices.choices),
+    numbers=lambda landscape: choices_view(landscape.sweep),
+    applies=lambda view: bool(view.choices),
     draw=_draw,
     finding=_finding,
     how=_how,

@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ubn_sweep.landscape import words
-from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.style import (
     BLUE,
@@ -22,9 +21,8 @@ from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.condensation import RESAMPLES, CondensationView
 
 
-def _draw(landscape: Landscape) -> Figure:
+def _draw(sweep: SweepView, view: CondensationView) -> Figure:
     """The gate's measures of each trial, at its last epoch, against its score."""
-    sweep, view = landscape.sweep, landscape.condensation
     figure, panels = new_figure(len(MEASURES), sharey=True, width=9.2, height=3.7)
     for axes, measure in zip(panels, MEASURES, strict=True):
         _scatter(axes, sweep, view, measure.name)
@@ -54,8 +52,8 @@ def _scatter(axes: Axes, sweep: SweepView, view: CondensationView, measure: str)
     axes.set_title("\n".join(lines) or "too few trials for a correlation", fontsize=8.5, fontweight="normal")
 
 
-def _finding(landscape: Landscape) -> str:
-    shown = [item for item in landscape.condensation.correlations if item.is_shown]
+def _finding(sweep: SweepView, view: CondensationView) -> str:
+    shown = [item for item in view.correlations if item.is_shown]
     if not shown:
         return "No correlation between condensation and score stands out from chance."
     parts = [
@@ -66,10 +64,9 @@ def _finding(landscape: Landscape) -> str:
     return f"{'; '.join(parts)}.".capitalize()
 
 
-def _how(landscape: Landscape) -> str:
-    points = landscape.condensation.points
+def _how(sweep: SweepView, view: CondensationView) -> str:
     return (
-        f"{words.plural(len(points), 'trial')} with a gate, at their last epochs: filled, finished; hollow, ended "
+        f"{words.plural(len(view.points), 'trial')} with a gate, at their last epochs: filled, finished; hollow, ended "
         "earlier. ρ is Spearman's rank correlation of trials at one epoch, positive where more means better, with "
         f"95% of {RESAMPLES:,} bootstraps. The threshold itself decides how often gates are open: no cause can be "
         "read here."
@@ -79,7 +76,8 @@ def _how(landscape: Landscape) -> str:
 CONDENSATION = ReportFigure(
     name="condensation",
     title="Condensation and score",
-    applies=lambda landscape: bool(landscape.condensation.points),
+    numbers=lambda landscape: landscape.condensation,
+    applies=lambda view: bool(view.points),
     draw=_draw,
     finding=_finding,
     how=_how,

@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ubn_sweep.landscape import words
-from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.figures.entry import ReportFigure, always
 from ubn_sweep.landscape.figures.style import (
     BLUE,
@@ -22,9 +21,8 @@ from ubn_sweep.landscape.views.course import CourseView
 from ubn_sweep.landscape.views.ranking import ranked
 
 
-def _draw(landscape: Landscape) -> Figure:
+def _draw(sweep: SweepView, view: CourseView) -> Figure:
     """Left the trials' curves by how they ended, right the best finished trial so far."""
-    sweep, view = landscape.sweep, landscape.course
     figure, panels = new_figure(2, width=9.2, height=3.7)
     _curves(panels[0], sweep, view)
     _best(panels[1], view)
@@ -82,13 +80,14 @@ def _best(axes: Axes, view: CourseView) -> None:
     axes.set_xlim(left=0)
 
 
-def _how(landscape: Landscape) -> str:
+def _how(sweep: SweepView, view: CourseView) -> str:
     return "Each line is a trial, a dot its last epoch; the best is drawn in bold."
 
 
 COURSE = ReportFigure(
     name="course",
     title="The sweep's course",
+    numbers=lambda landscape: landscape.course,
     applies=always,
     draw=_draw,
     finding=words.counts,

@@ -1,32 +1,38 @@
-"""What one figure of the report is: its name, its title, when it is drawn, how, and what is said of it."""
+"""What one figure of the report is: name, title, numbers, drawing, and what is said of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from matplotlib.figure import Figure
 
 from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.read import SweepView
+
+View = TypeVar("View")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportFigure:
-    """An entry of `FIGURES`. None of its functions computes: the numbers are the landscape's."""
+class ReportFigure(Generic[View]):
+    """An entry of `FIGURES`. `numbers` computes; all else shows, and takes the sweep and those numbers."""
 
     name: str
-    """Of its file, `figures/NAME.png`, and of its place in the page."""
+    """Of its file, `figures/NAME.png`, of its place in the page, and of its numbers in `landscape.json`."""
     title: str
-    applies: Callable[[Landscape], bool]
-    """Whether the sweep has something for it; where not, the report leaves it out."""
-    draw: Callable[[Landscape], Figure]
+    numbers: Callable[[Landscape], View]
+    """A view, which is a dataclass: one that the landscape has, or one of this figure's own."""
+    applies: Callable[[View], bool]
+    """Whether there is something to show; where not, the report leaves the figure out."""
+    draw: Callable[[SweepView, View], Figure]
     """Called inside `styled()`."""
-    finding: Callable[[Landscape], str]
+    finding: Callable[[SweepView, View], str]
     """One sentence: what the figure says. Screen readers say it too."""
-    how: Callable[[Landscape], str]
+    how: Callable[[SweepView, View], str]
     """How it was made, with n and spread, and what not to read into it."""
 
 
-def always(landscape: Landscape) -> bool:
+def always(view: Any) -> bool:
     """For figures that say themselves what is missing."""
     return True

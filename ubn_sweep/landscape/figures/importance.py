@@ -5,15 +5,14 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from ubn_sweep.landscape import words
-from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.figures.entry import ReportFigure, always
 from ubn_sweep.landscape.figures.style import BLUE, INK, MUTED, PAPER, new_figure, note
-from ubn_sweep.landscape.views.importance import RESAMPLES, SHUFFLES
+from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.importance import RESAMPLES, SHUFFLES, ImportanceView
 
 
-def _draw(landscape: Landscape) -> Figure:
+def _draw(sweep: SweepView, view: ImportanceView) -> Figure:
     """A line for each parameter: importance, its bootstrap interval, and the level that chance reaches."""
-    view = landscape.importance
     figure, (axes,) = new_figure(1, width=8.6, height=0.9 + 0.36 * max(len(view.parameters), 1))
     if view.reason is not None:
         note(axes, f"too little to say: {view.reason}")
@@ -35,8 +34,7 @@ def _draw(landscape: Landscape) -> Figure:
     return figure
 
 
-def _how(landscape: Landscape) -> str:
-    view = landscape.importance
+def _how(sweep: SweepView, view: ImportanceView) -> str:
     if view.reason is not None:
         return "An honest answer takes more trials."
     budget = (
@@ -60,8 +58,9 @@ def _how(landscape: Landscape) -> str:
 IMPORTANCE = ReportFigure(
     name="importance",
     title="Which parameters mattered",
+    numbers=lambda landscape: landscape.importance,
     applies=always,
     draw=_draw,
-    finding=words.importance,
+    finding=lambda sweep, view: words.importance(view),
     how=_how,
 )

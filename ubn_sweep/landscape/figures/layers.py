@@ -6,18 +6,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.style import INK, new_figure
 from ubn_sweep.landscape.measures import measure_named
-from ubn_sweep.landscape.views.condensation import TOP_TRIALS, LayerMap
+from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.condensation import TOP_TRIALS, CondensationView, LayerMap
 
 MAX_LABELLED_CELLS = 16
 
 
-def _draw(landscape: Landscape) -> Figure:
+def _draw(sweep: SweepView, view: CondensationView) -> Figure:
     """Heat maps over the depth, best trial on top."""
-    view = landscape.condensation
     rows = max(len(item.trials) for item in view.layers)
     figure, panels = new_figure(
         1, len(view.layers), width=9.2, height=(0.9 + 0.33 * rows) * len(view.layers) + 1.0, sharex=True
@@ -58,11 +57,11 @@ def _cells(axes: Axes, values: np.ndarray, top: float) -> None:
             axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7.5, color=color)
 
 
-def _finding(landscape: Landscape) -> str:
+def _finding(sweep: SweepView, view: CondensationView) -> str:
     return "How condensed the best trials' features are, from the input on the left to the output."
 
 
-def _how(landscape: Landscape) -> str:
+def _how(sweep: SweepView, view: CondensationView) -> str:
     return (
         f"Each row is one of the up to {TOP_TRIALS} best trials with a gate, at its last epoch: above, the running "
         "similarity of each layer's input; below, the share of that epoch's batches with which the gate was open."
@@ -72,7 +71,8 @@ def _how(landscape: Landscape) -> str:
 LAYERS = ReportFigure(
     name="layers",
     title="Condensation over the depth",
-    applies=lambda landscape: bool(landscape.condensation.layers),
+    numbers=lambda landscape: landscape.condensation,
+    applies=lambda view: bool(view.layers),
     draw=_draw,
     finding=_finding,
     how=_how,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.style import (
     BLUE,
@@ -21,41 +21,53 @@ from ubn_sweep.landscape.figures.style import (
     new_figure,
     score_axis,
 )
-from ubn_sweep.landscape.views.parameters import NumericParameter, ParameterPoint, ParametersView
+from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.parameters import (
+    NumericParameter,
+    ParameterPoint,
+    ParametersView,
+    parameters_view,
+)
 from ubn_sweep.landscape.words import plural
 
 MOST_COLUMNS = 4
 MOST_TICKS = 4
 SPREAD = 0.13
-"""To both sides of an ordered parameter's value, so that its trials lie beside each other; values are 1 apart."""
+"""To both sides of a place, so that its trials lie beside each other; places are 1 apart."""
+WIDTH = 9.2
 HEIGHTS = {"full": 1.9, "early": 1.4}
-"""Of the panels, in inches."""
+"""Of the figure, and of its panels, in inches."""
+CHARACTER = 0.08
+TITLE_CHARACTER = 0.095
+"""Widths of a label's and of a title's letters, in inches: a little more than most take."""
 
 
-def _draw(landscape: Landscape) -> Figure:
+def _draw(sweep: SweepView, view: ParametersView) -> Figure:
     """For each number finished trials above, and below them all trials at the common early epoch."""
-    sweep, view = landscape.sweep, landscape.parameters
     levels = _levels(view)
     bands = math.ceil(len(view.parameters) / MOST_COLUMNS)
     columns = math.ceil(len(view.parameters) / bands)
     heights = [HEIGHTS[level] for level in levels]
     figure, panels = new_figure(
-        columns, bands * len(levels), width=9.2, height=bands * (sum(heights) + 0.6),
+        columns, bands * len(levels), width=WIDTH, height=bands * (sum(heights) + 0.6),
         gridspec_kw={"height_ratios": heights * bands},
     )  # fmt: skip
     for place, parameter in enumerate(view.parameters):
         band, column = divmod(place, columns)
         for row, level in enumerate(levels):
             axes = panels[(band * len(levels) + row) * columns + column]
-            _panel(axes, parameter, _points(parameter, level))
+            _panel(axes, parameter, _points(parameter, level), width=WIDTH / columns)
             score_axis(axes.yaxis, sweep)
             limit_to_scores(axes, [p.score for other in view.parameters for p in _points(other, level)])
             axes.tick_params(labelleft=column == 0, labelbottom=row == len(levels) - 1)
             if row == 0:
-                axes.set_title(parameter.title)
+                axes.set_title(textwrap.fill(parameter.title, int(WIDTH / columns / TITLE_CHARACTER)))
+            elif band < bands - 1:
+                axes.set_xlabel(" ")  # room before the next title
             if column == 0:
                 epoch = sweep.max_epochs if level == "full" else view.early_epoch
-                axes.set_ylabel(f"{metric_name(sweep)}\nafter epoch {epoch}", fontsize=8.5)
+                label = textwrap.fill(metric_name(sweep), int(HEIGHTS[level] / CHARACTER) + 2)
+                axes.set_ylabel(f"{label}\nafter epoch {epoch}", fontsize=8)
     for axes in panels:
         axes.set_visible(axes.has_data())
     return figure
@@ -70,7 +82,9 @@ def _points(parameter: NumericParameter, level: str) -> tuple[ParameterPoint, ..
     return parameter.full if level == "full" else parameter.early
 
 
-def _panel(axes: Axes, parameter: NumericParameter, points: tuple[ParameterPoint, ...]) -> None:
+def _panel(
+    axes: Axes, parameter: NumericParameter, points: tuple[ParameterPoint, ...], *, width: float
+) -> None:
     """Filled marks for finished trials; beneath them hollow ones for the rest."""
     x = dict(zip(points, _across(parameter, points), strict=True))
     for is_finished, face, edge in ((False, "none", MUTED), (True, BLUE, PAPER)):
@@ -80,11 +94,11 @@ def _panel(axes: Axes, parameter: NumericParameter, points: tuple[ParameterPoint
             s=20, facecolor=face, edgecolor=edge, linewidth=0.8 if face == "none" else 0.5,
             zorder=3 if is_finished else 2,
         )  # fmt: skip
-    _value_axis(axes, parameter)
+    _value_axis(axes, parameter, width=width)
 
 
 def _across(parameter: NumericParameter, points: tuple[ParameterPoint, ...]) -> Iterator[float]:
-    """Where the points lie: at their values, or around the places of an ordered parameter's."""
+    """Where the points lie: at their values, or around their places."""
     generator = np.random.default_rng(0)
     for point in points:
         if parameter.places:
@@ -93,24 +107,26 @@ def _across(parameter: NumericParameter, points: tuple[ParameterPoint, ...]) -> 
             yield point.value
 
 
-def _value_axis(axes: Axes, parameter: NumericParameter) -> None:
+def _value_axis(axes: Axes, parameter: NumericParameter, *, width: float) -> None:
     low, high = parameter.low, parameter.high
     if parameter.places:
-        axes.set_xlim(-0.5, len(parameter.places) - 0.5)
-        axes.set_xticks(range(len(parameter.places)), [_number(place) for place in parameter.places])
+        labels = [_number(place) for place in parameter.places]
+        apart = math.ceil(len(labels) * (max(map(len, labels)) + 1) * CHARACTER / width)
+        axes.set_xlim(-0.5, len(labels) - 0.5)
+        axes.set_xticks(range(0, len(labels), apart), labels[::apart])
     elif parameter.log:
         pad = (high / low) ** 0.05
         axes.set_xscale("log")
         axes.set_xlim(low / pad, high * pad)
         axes.xaxis.set_major_locator(FixedLocator(_log_ticks(low, high)))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
     else:
         pad = 0.05 * (high - low)
         axes.set_xlim(low - pad, high + pad)
-        axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, integer=low.is_integer() and high - low >= 2))
-    axes.tick_params(axis="x", labelsize=8)
-    axes.tick_params(axis="y", labelsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(MOST_TICKS, steps=[1, 2, 2.5, 5, 10]))
+    if not parameter.places:
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value)))
+    axes.tick_params(labelsize=8)
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
@@ -126,17 +142,16 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 def _number(value: float) -> str:
     """`0.1`, `64`, `1e-4`."""
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")
+    return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e")
 
 
-def _finding(landscape: Landscape) -> str:
-    parameters = landscape.parameters.parameters
+def _finding(sweep: SweepView, view: ParametersView) -> str:
+    parameters = view.parameters
     titles = ", ".join(parameter.title for parameter in parameters)
     return f"The trials' scores by {plural(len(parameters), 'numeric parameter')}: {titles}."
 
 
-def _how(landscape: Landscape) -> str:
-    sweep, view = landscape.sweep, landscape.parameters
+def _how(sweep: SweepView, view: ParametersView) -> str:
     levels = _levels(view)
     said = {
         "full": f"finished trials, at the full budget of {sweep.max_epochs} epochs",
@@ -158,7 +173,8 @@ def _how(landscape: Landscape) -> str:
 PARAMETERS = ReportFigure(
     name="parameters",
     title="Score by numeric parameter",
-    applies=lambda landscape: bool(landscape.parameters.parameters),
+    numbers=lambda landscape: parameters_view(landscape.sweep),
+    applies=lambda view: bool(view.parameters),
     draw=_draw,
     finding=_finding,
     how=_how,

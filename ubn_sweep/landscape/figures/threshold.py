@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ubn_sweep.landscape import words
-from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.style import (
     BAND,
@@ -20,18 +19,17 @@ from ubn_sweep.landscape.figures.style import (
     note,
     score_axis,
 )
+from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.curve_fit import MIN_POINTS, CurveFit
 from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
 
 
-def _applies(landscape: Landscape) -> bool:
-    view = landscape.threshold
+def _applies(view: ThresholdView) -> bool:
     return view.varied and bool(view.full.points or view.stopped or view.early)
 
 
-def _draw(landscape: Landscape) -> Figure:
+def _draw(sweep: SweepView, view: ThresholdView) -> Figure:
     """Finished trials, beneath them those that ended earlier, and beside them all trials at the common epoch."""
-    sweep, view = landscape.sweep, landscape.threshold
     figure = Figure(figsize=(9.2, 4.6 if view.stopped else 3.8), layout="constrained")
     left = ["full", "stopped"] if view.stopped else ["full"]
     rows = [[name, "early"] if view.early is not None else [name] for name in left]
@@ -113,8 +111,7 @@ def _threshold_axis(axes: Axes, view: ThresholdView) -> None:
     axes.set_xlim(view.low - pad, view.high + pad)
 
 
-def _how(landscape: Landscape) -> str:
-    view = landscape.threshold
+def _how(sweep: SweepView, view: ThresholdView) -> str:
     parts = [_of_curve(view.full, f"Finished trials at the full budget of {view.full.epoch} epochs")]
     if view.stopped:
         parts.append(
@@ -148,6 +145,7 @@ def _of_curve(curve: ThresholdCurve, what: str) -> str:
 THRESHOLD = ReportFigure(
     name="threshold",
     title="Threshold and score",
+    numbers=lambda landscape: landscape.threshold,
     applies=_applies,
     draw=_draw,
     finding=words.threshold,

@@ -10,6 +10,8 @@ from ubn_sweep.landscape.read import SweepView, TrialView
 from ubn_sweep.landscape.views.epochs import common_epoch, reached
 from ubn_sweep.landscape.views.threshold import THRESHOLD
 
+MOST_PLACES = 12
+
 
 @dataclass(frozen=True, kw_only=True)
 class ParameterPoint:
@@ -33,7 +35,8 @@ class NumericParameter:
     """The range of its axis: the space's, and wider where a trial lies outside."""
     log: bool
     places: tuple[float, ...]
-    """Of an ordered parameter: its values, the smallest first; empty for a range."""
+    """The values that there are, the smallest first, where those are few: of an ordered parameter, or whole numbers
+    of a short range. Empty for others."""
     full: tuple[ParameterPoint, ...]
     """Finished trials at the full budget."""
     early: tuple[ParameterPoint, ...]
@@ -100,8 +103,8 @@ def _parameter(
     early: tuple[ParameterPoint, ...],
 ) -> NumericParameter:
     values = {point.value for point in (*full, *early)}
-    is_ordered = item["type"] == "ordered"
-    bounds = item["values"] if is_ordered else (item["low"], item["high"])
+    places = _places(item)
+    bounds = places or (item["low"], item["high"])
     low, high = min(*bounds, *values), max(*bounds, *values)
     return NumericParameter(
         key=key,
@@ -109,7 +112,16 @@ def _parameter(
         low=float(low),
         high=float(high),
         log=bool(item.get("log", False)) and low > 0,
-        places=tuple(sorted({*map(float, bounds), *values})) if is_ordered else (),
+        places=tuple(sorted({*places, *values})) if places else (),
         full=full,
         early=early,
     )
+
+
+def _places(item: dict[str, Any]) -> tuple[float, ...]:
+    if item["type"] == "ordered":
+        return tuple(float(value) for value in item["values"])
+    if item["type"] == "int" and not item.get("log"):
+        values = range(int(item["low"]), int(item["high"]) + 1, int(item.get("step") or 1))
+        return tuple(float(value) for value in values) if len(values) <= MOST_PLACES else ()
+    return ()

@@ -104,7 +104,7 @@ def score_error(sweep: SweepView, trial: TrialView) -> float | None:
 
 def _error_from(sweep: SweepView) -> str:
     if not sweep.metric.is_share:
-        return f"the error of the {sweep.metric.label} is not recorded"
+        return f"the standard error of the {sweep.metric.label} is not recorded"
     parts = []
     if sweep.validation_examples is not None:
         number = f"{'' if sweep.validation_counted else 'about '}{sweep.validation_examples:,}"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
-from types import ModuleType
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from ubn_sweep.nn.kernels import plain
+from ubn_sweep.nn.kernels.interface import Kernels
 
 
-def kernels_for(*tensors: Tensor) -> ModuleType:
+def kernels_for(*tensors: Tensor) -> Kernels:
     """The fastest set of kernels that can take these tensors; `plain` can take any."""
     if _observed() or any(type(t) not in (Tensor, torch.nn.Parameter) for t in tensors):
         return plain
@@ -27,7 +27,7 @@ def _observed() -> bool:
 
 
 @cache
-def _cpu() -> ModuleType | None:
+def _cpu() -> Kernels | None:
     """None where numba is not installed: the layers need torch alone."""
     try:
         from ubn_sweep.nn.kernels import cpu
@@ -37,7 +37,7 @@ def _cpu() -> ModuleType | None:
 
 
 @cache
-def _cuda() -> ModuleType | None:
+def _cuda() -> Kernels | None:
     """None where Triton is missing: it comes with PyTorch's CUDA builds for Linux, not with all others."""
     try:
         from ubn_sweep.nn.kernels import cuda

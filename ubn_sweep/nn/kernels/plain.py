@@ -1,6 +1,6 @@
 """The kernels in plain PyTorch: any device, layout and type, under a compiler too. The others must equal these.
 
-Shapes: x, y, g (N, C, H, W), M = H*W; docs/layer.md has the names of the formulas and derives them.
+Shapes: x, y, g (N, C, H, W), M = H*W; docs/layer.md derives the formulas, and has the names used here.
 """
 
 from __future__ import annotations
@@ -11,16 +11,23 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ubn_sweep.nn.collectives import sum_over_processes
 from ubn_sweep.nn.kernels.interface import Coefficients, Gradients, Rectifiers, Statistics, Sums
 from ubn_sweep.nn.kernels.settling import batch_statistics as batch_statistics
 from ubn_sweep.nn.kernels.settling import settle as settle
 from ubn_sweep.nn.kernels.settling import settle_with as settle_with
-from ubn_sweep.nn.replicas import sum_over_replicas
 
 if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
     from ubn_sweep.nn.shapes import Float
 
 HALF = (torch.float16, torch.bfloat16)
+
+
+def takes(*tensors: Tensor) -> bool:
+    """Any tensors."""
+    return True
 
 
 def accumulation_dtype(x: Tensor) -> torch.dtype:
@@ -48,8 +55,8 @@ def moments(x: Float[Tensor, "N C H W"]) -> tuple[Float[Tensor, "N C"], Float[Te
 
 def sum_of_directions(
     x: Float[Tensor, "N C H W"], m: Float[Tensor, "N C"], v: Float[Tensor, "N C"]
-) -> tuple[Float[Tensor, " K"], Float[Tensor, ""]]:
-    """u = sum_i x_i / |x_i| and the number of samples that are not zero; K = C*H*W in the order of memory."""
+) -> tuple[Float[Tensor, " CHW"], Float[Tensor, ""]]:
+    """u = sum_i x_i / |x_i| and the number of samples that are not zero; CHW = C*H*W, in the order of memory."""
     squared_norm = torch.addcmul(v, m, m).sum(1).mul_(x.shape[2] * x.shape[3])
     zero = squared_norm == 0
     # inf / inf, rather than rsqrt's zero, so that a sample that is not finite shows in the similarity.
@@ -59,17 +66,18 @@ def sum_of_directions(
 
 
 def similarity_of(
-    direction: Float[Tensor, " K"], nonzero: Float[Tensor, ""], samples: Tensor | int
+    u: Float[Tensor, " CHW"], nonzero: Float[Tensor, ""], N: Float[Tensor, ""] | int
 ) -> Float[Tensor, ""]:
-    """c from u = sum_i x_i / |x_i|, the number of samples with |x_i| > 0, and the number of samples."""
-    return (direction.dot(direction) - nonzero) / (samples * (samples - 1))
+    """c(x) from u = sum_i x_i / |x_i|, the number of samples that are not zero, and the number of samples."""
+    return (u.dot(u) - nonzero) / (N * (N - 1))
 
 
 def similarity(
     x: Float[Tensor, "N C H W"], m: Float[Tensor, "N C"], v: Float[Tensor, "N C"]
 ) -> Float[Tensor, ""]:
-    """c(x) = mean over pairs i != j of cos(x_i, x_j) = (|u|**2 - N) / (N * (N - 1)); N >= 2."""
-    return similarity_of(*sum_of_directions(x, m, v), x.shape[0])
+    """c(x) = mean over pairs i != j of cos(x_i, x_j) = (|u|**2 - nonzero) / (N * (N - 1)); N >= 2."""
+    u, nonzero = sum_of_directions(x, m, v)
+    return similarity_of(u, nonzero, x.shape[0])
 
 
 def _times(left: Tensor, right: Tensor | None) -> Tensor:
@@ -77,22 +85,23 @@ def _times(left: Tensor, right: Tensor | None) -> Tensor:
 
 
 def normalized_mean(
-    m: Float[Tensor, "N C"], statistics: Statistics, center: Float[Tensor, " C"] | None
+    m: Float[Tensor, "N C"], statistics: Statistics, w_m: Float[Tensor, " C"] | None
 ) -> Float[Tensor, "N C"]:
-    """z = ((1 + w_m) * m - mean) * rstd: the mean over H, W of the normalized x_c."""
+    """z = ((1 + w_m) * m - mean) * rstd: the mean over H, W of x_s, the normalized x_c."""
     mean, rstd = statistics.mean, statistics.rstd
-    slope = rstd if center is None else torch.addcmul(rstd, center, rstd)
-    return torch.addcmul(-(mean * rstd), m, slope)
+    rstd_times_one_plus_w_m = rstd if w_m is None else torch.addcmul(rstd, w_m, rstd)
+    return torch.addcmul(-(mean * rstd), m, rstd_times_one_plus_w_m)
 
 
-def scaling_ratio(
+def scaling_factor(
     m: Float[Tensor, "N C"], z: Float[Tensor, "N C"], R: Rectifiers
 ) -> Float[Tensor, "N C"] | None:
-    """r = sigmoid(w_v * k + w_b)."""
-    if R.scale is None:
+    """r = sigmoid(w_v * k + w_b), k = z, or m for IEBN; None without scaling, where r is 1."""
+    if R.w_v is None:
         return None
-    assert R.scale_bias is not None
-    return torch.addcmul(R.scale_bias, m if R.instance_scaling else z, R.scale).sigmoid_()
+    assert R.w_b is not None
+    k = m if R.instance_scaling else z
+    return torch.addcmul(R.w_b, k, R.w_v).sigmoid_()
 
 
 def rectify(
@@ -110,14 +119,21 @@ def _scaled(
     x: Tensor, m: Tensor, statistics: Statistics, R: Rectifiers, weight: Tensor | None, bias: Tensor | None
 ) -> Tensor:
     """weight * x_cs + bias as (x - m) * scale + shift."""
-    z = normalized_mean(m, statistics, R.center)
-    ratio = scaling_ratio(m, z, R)
-    gain = weight if ratio is None else _times(ratio, weight)
-    scale = (statistics.rstd if gain is None else gain * statistics.rstd).expand_as(m)
-    shift = torch.addcmul(_times(z, gain), m, scale, value=-1)
-    if bias is not None:
-        shift = shift + bias
-    return torch.addcmul(spatial(shift), x, spatial(scale)).to(x.dtype)
+    z = normalized_mean(m, statistics, R.w_m)
+    gain = _gain(scaling_factor(m, z, R), weight)
+    scale = _scale(gain, statistics.rstd, m)
+    shift = _times(z, gain) if bias is None else _times(z, gain) + bias
+    return torch.addcmul(spatial(torch.addcmul(shift, m, scale, value=-1)), x, spatial(scale)).to(x.dtype)
+
+
+def _gain(r: Tensor | None, weight: Tensor | None) -> Tensor | None:
+    """weight * r; None where it is 1."""
+    return weight if r is None else _times(r, weight)
+
+
+def _scale(gain: Tensor | None, rstd: Tensor, m: Tensor) -> Tensor:
+    """gain * rstd (N, C)."""
+    return _times(rstd, gain).expand_as(m)
 
 
 def reduce(
@@ -127,13 +143,13 @@ def reduce(
     statistics: Statistics,
     R: Rectifiers,
 ) -> Sums:
-    """sum_hw(g) and sum_hw(g * (x - m)), and a depthwise step's own gradients; x_cs is computed again."""
+    """S = sum_hw(g) and D = sum_hw(g * (x - m)), and a depthwise step's own gradients; x_cs is computed again."""
     g, grad_weight, grad_bias = gy, None, None
     if R.weight is not None and R.depthwise:
         g, grad_weight = _convolve_backward(gy, _scaled(x, m, statistics, R, None, None), R.weight)
         grad_bias = None if R.bias is None else gy.sum((0, 2, 3), dtype=m.dtype)
-    product = ((x - spatial(m)) * g).sum((2, 3))
-    return Sums(g, g.sum((2, 3), dtype=m.dtype), product, grad_weight, grad_bias)
+    D = ((x - spatial(m)) * g).sum((2, 3))
+    return Sums(g, g.sum((2, 3), dtype=m.dtype), D, grad_weight, grad_bias)
 
 
 def finalize(
@@ -141,58 +157,48 @@ def finalize(
 ) -> tuple[Coefficients, Gradients]:
     """From the sums over H, W to the parameters' gradients and what the gradient by x is made of.
 
-    docs/layer.md, "Backward", has the names used here. One collective where statistics.group is given.
+    docs/layer.md, "Backward". One collective where statistics.group is given.
     """
-    _, rstd, flow, elements, group = statistics
-    S = sums.total
-    weight, bias = R.pointwise
-    z = normalized_mean(m, statistics, R.center)
-    ratio = scaling_ratio(m, z, R)
-    P = torch.addcmul(S * z, sums.product, rstd)
-    AP = _times(P, ratio)
-    E = _times(AP, weight)
-    gain = weight if ratio is None else _times(ratio, weight)
-    T = _times(S, gain)
-    sum_AP = AP.sum(0)
-    grad_weight = None if weight is None else (AP if weight.dim() == 2 else sum_AP)
+    rstd, flow, group = statistics.rstd, statistics.flow, statistics.group
+    S, (weight, bias) = sums.S, R.pointwise
+    z = normalized_mean(m, statistics, R.w_m)
+    r = scaling_factor(m, z, R)
+    rP = _times(torch.addcmul(S * z, sums.D, rstd), r)
+    gain = _gain(r, weight)
+    T, E = _times(S, gain), _times(rP, weight)
+    sum_T, sum_rP = T.sum(0), rP.sum(0)
+    sum_E = E.sum(0) if R.per_sample else _times(sum_rP, weight)
+    grad_weight = None if weight is None else (rP if R.per_sample else sum_rP)
     grad_bias = None if bias is None else (S if bias.dim() == 2 else S.sum(0))
-    sum_T = T.sum(0)
-    sum_E = E.sum(0) if weight is not None and weight.dim() == 2 else _times(sum_AP, weight)
-    grad_scale = grad_scale_bias = direct = None
-    through_k: Tensor | None = None
-    if ratio is not None:
-        assert R.scale is not None
-        h = torch.addcmul(E, E, ratio, value=-1)
-        grad_scale_bias = h.sum(0)
-        grad_scale = (h * (m if R.instance_scaling else z)).sum(0)
-        if R.instance_scaling:
-            direct = h * R.scale
-        else:
-            through_k = h * R.scale
-            sum_T = torch.addcmul(sum_T, grad_scale_bias, R.scale)
-            sum_E = torch.addcmul(sum_E, grad_scale, R.scale)
+    sum_h = sum_hk = through_k = None
+    if r is not None:
+        assert R.w_v is not None
+        h = torch.addcmul(E, E, r, value=-1)
+        sum_h, sum_hk = h.sum(0), (h * (m if R.instance_scaling else z)).sum(0)
+        through_k = h * R.w_v
+        if not R.instance_scaling:
+            T = T + through_k
+            sum_T = torch.addcmul(sum_T, sum_h, R.w_v)
+            sum_E = torch.addcmul(sum_E, sum_hk, R.w_v)
     own_sum_T = sum_T
-    Q = T if through_k is None else T + through_k
     if isinstance(flow, float) and flow == 0.0:
-        slope = torch.zeros_like(rstd)
-        Q = Q * rstd
+        x_scale, Q = torch.zeros_like(rstd), T * rstd
     else:
-        sum_T, sum_E = sum_over_replicas(sum_T, sum_E, group=group)
-        per_element = flow / elements
-        B1, B2 = sum_T * per_element, sum_E * per_element
-        slope = -(B2 * rstd * rstd)
-        Q = torch.addcmul(Q, z, B2, value=-M).sub_(M * B1).mul_(rstd)
-    shift = Q if R.center is None else torch.addcmul(Q, Q, R.center)
-    if direct is not None:
-        shift = shift + direct
-    scale = (rstd if gain is None else gain * rstd).expand_as(m)
-    grad_center = None if R.center is None else _center_gradient(Q, m, own_sum_T * rstd, flow, group)
-    coefficients = Coefficients(S / M, scale, slope, shift / M)
-    return coefficients, Gradients(grad_center, grad_scale, grad_scale_bias, grad_weight, grad_bias)
+        sum_T, sum_E = sum_over_processes(sum_T, sum_E, group=group)
+        flow_per_element = flow / statistics.elements
+        B1, B2 = sum_T * flow_per_element, sum_E * flow_per_element
+        x_scale = -(B2 * rstd * rstd)
+        Q = torch.addcmul(T, z, B2, value=-M).sub_(M * B1).mul_(rstd)
+    sum_gx = Q if R.w_m is None else torch.addcmul(Q, Q, R.w_m)
+    if through_k is not None and R.instance_scaling:
+        sum_gx = sum_gx + through_k
+    grad_w_m = None if R.w_m is None else _centering_gradient(Q, m, own_sum_T * rstd, flow, group)
+    coefficients = Coefficients(S / M, _scale(gain, rstd, m), x_scale, sum_gx / M)
+    return coefficients, Gradients(grad_w_m, sum_hk, sum_h, grad_weight, grad_bias)
 
 
-def _center_gradient(
-    Q: Tensor, m: Tensor, constant_part: Tensor, flow: Tensor | float, group: object
+def _centering_gradient(
+    Q: Tensor, m: Tensor, constant_part: Tensor, flow: Tensor | float, group: ProcessGroup | None
 ) -> Tensor:
     """sum_n(m Q)."""
     if group is not None:
@@ -206,13 +212,18 @@ def _center_gradient(
 
 
 def combine(
-    sums: Sums, x: Float[Tensor, "N C H W"], m: Float[Tensor, "N C"], by: Coefficients, R: Rectifiers
+    sums: Sums,
+    x: Float[Tensor, "N C H W"],
+    m: Float[Tensor, "N C"],
+    coefficients: Coefficients,
+    R: Rectifiers,
 ) -> Float[Tensor, "N C H W"]:
-    """gx = (g - g_pivot) * g_scale + (x - m) * x_scale + shift, in the type and layout of x."""
-    shift = torch.addcmul(by.shift, by.g_pivot, by.g_scale, value=-1)
-    shift = spatial(torch.addcmul(shift, m, by.x_scale, value=-1))
-    gx = torch.addcmul(shift, sums.g, spatial(by.g_scale))
-    return torch.addcmul(gx, x, spatial(by.x_scale)).to(x.dtype)
+    """gx = (g - g_mean) * g_scale + (x - m) * x_scale + gx_mean, in the type and layout of x."""
+    g_mean, g_scale, x_scale, gx_mean = coefficients
+    constant = torch.addcmul(gx_mean, g_mean, g_scale, value=-1)
+    constant = spatial(torch.addcmul(constant, m, x_scale, value=-1))
+    gx = torch.addcmul(constant, sums.g, spatial(g_scale))
+    return torch.addcmul(gx, x, spatial(x_scale)).to(x.dtype)
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -226,5 +237,5 @@ def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def _convolve_backward(gy: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     padding = [weight.shape[-1] // 2] * 2
     arguments = (gy, x, weight.to(x.dtype), None, [1, 1], padding, [1, 1], False, [0, 0], x.shape[1])
-    gx, gw, _ = torch.ops.aten.convolution_backward(*arguments, [True, True, False])
-    return gx, gw.to(weight.dtype)
+    gx, grad_weight, _ = torch.ops.aten.convolution_backward(*arguments, [True, True, False])
+    return gx, grad_weight.to(weight.dtype)

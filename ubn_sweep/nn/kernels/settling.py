@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def batch_statistics(
-    m: Float[Tensor, "N C"], v: Float[Tensor, "N C"], center: Float[Tensor, " C"] | None
+    m: Float[Tensor, "N C"], v: Float[Tensor, "N C"], w_m: Float[Tensor, " C"] | None
 ) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
     """Mean and biased variance over the batch of x_c = x + w_m * m, by the law of total variance:
 
@@ -24,17 +24,17 @@ def batch_statistics(
     mean = m.mean(0)
     between = (m - mean).square_().mean(0)
     within = v.mean(0)
-    if center is None:
+    if w_m is None:
         return mean, within + between
-    gain = center + 1
-    return gain * mean, torch.addcmul(within, gain * gain, between)
+    one_plus_w_m = w_m + 1
+    return one_plus_w_m * mean, torch.addcmul(within, one_plus_w_m * one_plus_w_m, between)
 
 
 def settle(
     m: Float[Tensor, "N C"],
     v: Float[Tensor, "N C"],
     similarity: Float[Tensor, ""] | None,
-    center: Float[Tensor, " C"] | None,
+    w_m: Float[Tensor, " C"] | None,
     state: GateState,
     options: GateOptions,
     elements: float,
@@ -45,7 +45,7 @@ def settle(
     similarity: None where the batch has no pair, or the gate is switched off.
     decided: what the gate was, where a forward pass is computed again; then no state moves.
     """
-    return settle_with(*batch_statistics(m, v, center), similarity, state, options, elements, decided)
+    return settle_with(*batch_statistics(m, v, w_m), similarity, state, options, elements, decided)
 
 
 def settle_with(

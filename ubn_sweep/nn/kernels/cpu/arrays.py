@@ -81,15 +81,15 @@ def parameter_of(parameter: Tensor | None, like: Array, neutral: float) -> Array
 
 
 def rectification(m: Array, statistics: Statistics, R: Rectifiers) -> tuple[Any, ...]:
-    """What the small loops begin with: m, mean, rstd, center, scale, scale_bias, instance, weight and its step."""
+    """What the small loops go on with: m, mean, rstd, w_m, w_v, w_b, instance, weight and its step."""
     weight, _ = R.pointwise
     return (
         m,
         array_of(statistics.mean),
         array_of(statistics.rstd),
-        parameter_of(R.center, m, 0.0),
-        parameter_of(R.scale, m, 0.0),
-        parameter_of(R.scale_bias, m, math.inf),
+        parameter_of(R.w_m, m, 0.0),
+        parameter_of(R.w_v, m, 0.0),
+        parameter_of(R.w_b, m, math.inf),
         R.instance_scaling,
         parameter_of(weight, m, 1.0),
         m.shape[1] if R.per_sample else 0,

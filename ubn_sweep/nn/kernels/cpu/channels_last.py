@@ -24,25 +24,25 @@ def moments(x, m, v, first, last):
     inverse = m.dtype.type(1) / m.dtype.type(M)
     rest = np.empty(C, m.dtype)
     for n in range(first, last):
-        mean, square = m[n], v[n]
-        mean[:] = 0
+        m_n, square = m[n], v[n]
+        m_n[:] = 0
         square[:] = 0
         rest[:] = 0
         for p in range(M):
             row = x[n, p]
             for c in range(C):
-                mean[c] += row[c]
+                m_n[c] += row[c]
         for c in range(C):
-            mean[c] *= inverse
+            m_n[c] *= inverse
         for p in range(M):
             row = x[n, p]
             for c in range(C):
-                d = row[c] - mean[c]
+                d = row[c] - m_n[c]
                 rest[c] += d
                 square[c] += d * d
         for c in range(C):
             correction = rest[c] * inverse
-            mean[c] += correction
+            m_n[c] += correction
             square[c] = square[c] * inverse - correction * correction
 
 
@@ -51,55 +51,57 @@ def scale_shift(x, m, scale, shift, y, first, last):
     """y = (x - m) * scale + shift; m, scale, shift (N, C)."""
     _, M, C = x.shape
     for n in range(first, last):
-        mean, a, b = m[n], scale[n], shift[n]
+        m_n, scale_n, shift_n = m[n], scale[n], shift[n]
         for p in range(M):
             row, out = x[n, p], y[n, p]
             for c in range(C):
-                out[c] = (row[c] - mean[c]) * a[c] + b[c]
+                out[c] = (row[c] - m_n[c]) * scale_n[c] + shift_n[c]
 
 
 @compiled
-def row_sums(g, x, m, total, product, first, last):
-    """sum over M of g and of g * (x - m)."""
+def row_sums(g, x, m, S, D, first, last):
+    """S and D: sum over M of g and of g * (x - m)."""
     _, M, C = x.shape
     for n in range(first, last):
-        mean, plain, weighted = m[n], total[n], product[n]
-        plain[:] = 0
-        weighted[:] = 0
+        m_n, S_n, D_n = m[n], S[n], D[n]
+        S_n[:] = 0
+        D_n[:] = 0
         for p in range(M):
-            gradient, row = g[n, p], x[n, p]
+            g_p, row = g[n, p], x[n, p]
             for c in range(C):
-                plain[c] += gradient[c]
-                weighted[c] += gradient[c] * (row[c] - mean[c])
+                S_n[c] += g_p[c]
+                D_n[c] += g_p[c] * (row[c] - m_n[c])
 
 
 @compiled
-def combine(g, x, m, g_pivot, g_scale, x_scale, shift, gx, first, last):
-    """gx = (g - g_pivot) * g_scale + (x - m) * x_scale + shift; x_scale (C,), the others (N, C)."""
+def combine(g, x, m, g_mean, g_scale, x_scale, gx_mean, gx, first, last):
+    """gx = (g - g_mean) * g_scale + (x - m) * x_scale + gx_mean; x_scale (C,), the others (N, C)."""
     _, M, C = x.shape
     for n in range(first, last):
-        pivot, a, mean, s = g_pivot[n], g_scale[n], m[n], shift[n]
+        m_n, g_mean_n, g_scale_n, gx_mean_n = m[n], g_mean[n], g_scale[n], gx_mean[n]
         for p in range(M):
-            gradient, row, out = g[n, p], x[n, p], gx[n, p]
+            g_p, row, out = g[n, p], x[n, p], gx[n, p]
             for c in range(C):
-                out[c] = (gradient[c] - pivot[c]) * a[c] + (row[c] - mean[c]) * x_scale[c] + s[c]
+                from_g = (g_p[c] - g_mean_n[c]) * g_scale_n[c]
+                out[c] = from_g + (row[c] - m_n[c]) * x_scale[c] + gx_mean_n[c]
 
 
 @compiled
-def combine_in_place(g, x, m, g_pivot, g_scale, x_scale, shift, first, last):
+def combine_in_place(g, x, m, g_mean, g_scale, x_scale, gx_mean, first, last):
     """As `combine`, over g: one array less to tell apart, which vector code must do at run time."""
     _, M, C = x.shape
     for n in range(first, last):
-        pivot, a, mean, s = g_pivot[n], g_scale[n], m[n], shift[n]
+        m_n, g_mean_n, g_scale_n, gx_mean_n = m[n], g_mean[n], g_scale[n], gx_mean[n]
         for p in range(M):
             out, row = g[n, p], x[n, p]
             for c in range(C):
-                out[c] = (out[c] - pivot[c]) * a[c] + (row[c] - mean[c]) * x_scale[c] + s[c]
+                from_g = (out[c] - g_mean_n[c]) * g_scale_n[c]
+                out[c] = from_g + (row[c] - m_n[c]) * x_scale[c] + gx_mean_n[c]
 
 
 @compiled
-def _pad(rows, W, mean, scale, shift, start, radius, padded):
-    """Image rows start - radius, ... of (rows - mean) * scale + shift, within zeros, into padded (B, W', C)."""
+def _pad(rows, W, m_n, scale_n, shift_n, start, radius, padded):
+    """Image rows start - radius, ... of (rows - m_n) * scale_n + shift_n, within zeros, into padded (B, W', C)."""
     M, C = rows.shape
     H = M // W
     for b in range(padded.shape[0]):
@@ -113,7 +115,7 @@ def _pad(rows, W, mean, scale, shift, start, radius, padded):
         for w in range(W):
             row, one = rows[h * W + w], out[radius + w]
             for c in range(C):
-                one[c] = (row[c] - mean[c]) * scale[c] + shift[c]
+                one[c] = (row[c] - m_n[c]) * scale_n[c] + shift_n[c]
 
 
 @compiled
@@ -149,23 +151,21 @@ def depthwise_rectify(x, W, taps, m, scale, shift, weight, bias, y, first, last)
     band = min(H, max(1, BAND_ELEMENTS // (width * C) - 2 * radius))
     padded = np.empty((band + 2 * radius, width, C), x.dtype)
     flat = padded.reshape(-1)
-    by_tap = weight.reshape(-1)
+    flat_weight = weight.reshape(-1)
     for n in range(first, last):
         for start in range(0, H, band):
             _pad(x[n], W, m[n], scale[n], shift[n], start, radius, padded)
             for h in range(start, min(start + band, H)):
                 for w in range(W):
                     at = ((h - start) * width + w) * C
-                    _convolve(flat[at:], by_tap, bias, width, C, taps, y[n, h * W + w])
+                    _convolve(flat[at:], flat_weight, bias, width, C, taps, y[n, h * W + w])
 
 
 @compiled
-def depthwise_reduce(
-    gy, x, W, taps, m, scale, shift, weight, g, total, product, by_weight, by_bias, first, last
-):
+def depthwise_reduce(gy, x, W, taps, m, scale, shift, weight, g, S, D, grad_weight, grad_bias, first, last):
     """g = gradient by x_cs = (x - m) * scale + shift, its row_sums, and the gradients by weight and bias.
 
-    Returns the gradients of this range: (K * K, C) and (C,), float64; by_weight and by_bias are not used.
+    Returns the gradients of this range: (K * K, C) and (C,), float64; grad_weight and grad_bias are not used.
     """
     K = len(taps)
     radius = K // 2
@@ -180,31 +180,31 @@ def depthwise_reduce(
     ones = np.ones(C, x.dtype)
     inside = np.empty(C, x.dtype)
     sums = np.empty((K * K, C), x.dtype)
-    bias = np.empty(C, x.dtype)
-    weight_sum = np.zeros((K * K, C))
-    bias_sum = np.zeros(C)
+    sum_gy = np.empty(C, x.dtype)
+    own_grad_weight = np.zeros((K * K, C))
+    own_grad_bias = np.zeros(C)
     for n in range(first, last):
-        plain, weighted, mean, a, b = total[n], product[n], m[n], scale[n], shift[n]
-        plain[:] = 0
-        weighted[:] = 0
+        m_n, scale_n, shift_n, S_n, D_n = m[n], scale[n], shift[n], S[n], D[n]
+        S_n[:] = 0
+        D_n[:] = 0
         for start in range(0, H, band):
             _pad(gy[n], W, zeros, ones, zeros, start, radius, padded)
             sums[:] = 0
-            bias[:] = 0
+            sum_gy[:] = 0
             for h in range(start, min(start + band, H)):
                 for w in range(W):
                     p, at = h * W + w, ((h - start) * width + w) * C
-                    out, row, by_y = g[n, p], x[n, p], gy[n, p]
+                    out, row, gy_p = g[n, p], x[n, p], gy[n, p]
                     _convolve(flat[at:], flipped, zeros, width, C, taps, out)
                     for c in range(C):
-                        d = row[c] - mean[c]
-                        inside[c] = d * a[c] + b[c]
-                        plain[c] += out[c]
-                        weighted[c] += out[c] * d
-                        bias[c] += by_y[c]
+                        d = row[c] - m_n[c]
+                        inside[c] = d * scale_n[c] + shift_n[c]
+                        S_n[c] += out[c]
+                        D_n[c] += out[c] * d
+                        sum_gy[c] += gy_p[c]
                     _correlate(inside, flat[at:], width, C, taps, sums)
             for c in range(C):
                 for i in range(K * K):
-                    weight_sum[i, c] += sums[i, c]
-                bias_sum[c] += bias[c]
-    return weight_sum[::-1].copy(), bias_sum
+                    own_grad_weight[i, c] += sums[i, c]
+                own_grad_bias[c] += sum_gy[c]
+    return own_grad_weight[::-1].copy(), own_grad_bias

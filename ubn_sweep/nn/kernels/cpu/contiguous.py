@@ -29,23 +29,23 @@ def moments(x, m, v, first, last):
     for i in range(first, last):
         row = x[i]
         total = m.dtype.type(0)
-        for k in range(row.size):
-            total += row[k]
-        mean = total / M
+        for p in range(row.size):
+            total += row[p]
+        m_i = total / M
         rest = m.dtype.type(0)
         square = m.dtype.type(0)
-        for k in range(row.size):
-            d = row[k] - mean
+        for p in range(row.size):
+            d = row[p] - m_i
             rest += d
             square += d * d
         rest /= M
-        m[i] = mean + rest
+        m[i] = m_i + rest
         v[i] = square / M - rest * rest
 
 
 @compiled
 def add_directions(x, inverse_norm, u, first, last):
-    """u[k] = sum_n x[n, k] * inverse_norm[n] for x (N, K), and the sum of u**2."""
+    """u[p] = sum_n x[n, p] * inverse_norm[n] for x (N, C*H*W), and the sum of u**2."""
     square = 0.0
     for start in range(first, last, CACHED_ELEMENTS):
         part = u[start : min(start + CACHED_ELEMENTS, last)]
@@ -53,11 +53,11 @@ def add_directions(x, inverse_norm, u, first, last):
         for n in range(x.shape[0]):
             row = x[n, start : start + part.size]
             factor = inverse_norm[n]
-            for k in range(part.size):
-                part[k] += factor * row[k]
+            for p in range(part.size):
+                part[p] += factor * row[p]
         norm = u.dtype.type(0)
-        for k in range(part.size):
-            norm += part[k] * part[k]
+        for p in range(part.size):
+            norm += part[p] * part[p]
         square += norm
     return square
 
@@ -67,71 +67,73 @@ def scale_shift(x, m, scale, shift, y, first, last):
     """y = (x - m) * scale + shift, each row with its own."""
     for i in range(first, last):
         row, out = x[i], y[i]
-        mean, a, b = m[i], scale[i], shift[i]
-        for k in range(row.size):
-            out[k] = (row[k] - mean) * a + b
+        m_i, scale_i, shift_i = m[i], scale[i], shift[i]
+        for p in range(row.size):
+            out[p] = (row[p] - m_i) * scale_i + shift_i
 
 
 @compiled
-def row_sums(g, x, m, total, product, first, last):
-    """sum(g) and sum(g * (x - m)) of each row."""
+def row_sums(g, x, m, S, D, first, last):
+    """S = sum(g) and D = sum(g * (x - m)) of each row."""
     for i in range(first, last):
-        gradient, row, mean = g[i], x[i], m[i]
-        plain = total.dtype.type(0)
-        weighted = total.dtype.type(0)
-        for k in range(row.size):
-            plain += gradient[k]
-            weighted += gradient[k] * (row[k] - mean)
-        total[i] = plain
-        product[i] = weighted
+        g_i, row, m_i = g[i], x[i], m[i]
+        S_i = S.dtype.type(0)
+        D_i = S.dtype.type(0)
+        for p in range(row.size):
+            S_i += g_i[p]
+            D_i += g_i[p] * (row[p] - m_i)
+        S[i] = S_i
+        D[i] = D_i
 
 
 @compiled
-def combine(g, x, m, g_pivot, g_scale, x_scale, shift, gx, first, last):
-    """gx = (g - g_pivot) * g_scale + (x - m) * x_scale + shift; x_scale (C,), the others by row."""
+def combine(g, x, m, g_mean, g_scale, x_scale, gx_mean, gx, first, last):
+    """gx = (g - g_mean) * g_scale + (x - m) * x_scale + gx_mean; x_scale (C,), the others by row."""
     C = x_scale.size
     for i in range(first, last):
-        gradient, row, out = g[i], x[i], gx[i]
-        pivot, a, mean, b, c = g_pivot[i], g_scale[i], m[i], x_scale[i % C], shift[i]
-        for k in range(row.size):
-            out[k] = (gradient[k] - pivot) * a + (row[k] - mean) * b + c
+        g_i, row, out = g[i], x[i], gx[i]
+        m_i, g_mean_i, g_scale_i = m[i], g_mean[i], g_scale[i]
+        x_scale_i, gx_mean_i = x_scale[i % C], gx_mean[i]
+        for p in range(row.size):
+            out[p] = (g_i[p] - g_mean_i) * g_scale_i + (row[p] - m_i) * x_scale_i + gx_mean_i
 
 
 @compiled
-def combine_in_place(g, x, m, g_pivot, g_scale, x_scale, shift, first, last):
+def combine_in_place(g, x, m, g_mean, g_scale, x_scale, gx_mean, first, last):
     """As `combine`, over g: one array less to tell apart, which vector code must do at run time."""
     C = x_scale.size
     for i in range(first, last):
         out, row = g[i], x[i]
-        pivot, a, mean, b, c = g_pivot[i], g_scale[i], m[i], x_scale[i % C], shift[i]
-        for k in range(row.size):
-            out[k] = (out[k] - pivot) * a + (row[k] - mean) * b + c
+        m_i, g_mean_i, g_scale_i = m[i], g_mean[i], g_scale[i]
+        x_scale_i, gx_mean_i = x_scale[i % C], gx_mean[i]
+        for p in range(row.size):
+            out[p] = (out[p] - g_mean_i) * g_scale_i + (row[p] - m_i) * x_scale_i + gx_mean_i
 
 
 @inlined
-def _pad(image, W, mean, scale, shift, places, start, padded):
-    """(image - mean) * scale + shift into the inside of the padded image at `start`; its border stays zero."""
+def _pad(image, W, m_i, scale_i, shift_i, places, start, padded):
+    """(image - m_i) * scale_i + shift_i into the inside of the padded image at `start`; its border stays zero."""
     if W < FEW:
-        for k in range(image.size):
-            padded[uintp(start) + places[k]] = (image[k] - mean) * scale + shift
+        for p in range(image.size):
+            padded[uintp(start) + places[p]] = (image[p] - m_i) * scale_i + shift_i
     else:
         for h in range(image.size // W):
             at = start + places[h * W]
-            for k in range(W):
-                padded[uintp(at + k)] = (image[uintp(h * W + k)] - mean) * scale + shift
+            for w in range(W):
+                padded[uintp(at + w)] = (image[uintp(h * W + w)] - m_i) * scale_i + shift_i
 
 
 @inlined
 def _crop(padded, W, places, start, image):
     """The inside of the padded image at `start`."""
     if W < FEW:
-        for k in range(image.size):
-            image[k] = padded[uintp(start) + places[k]]
+        for p in range(image.size):
+            image[p] = padded[uintp(start) + places[p]]
     else:
         for h in range(image.size // W):
             at = start + places[h * W]
-            for k in range(W):
-                image[uintp(h * W + k)] = padded[uintp(at + k)]
+            for w in range(W):
+                image[uintp(h * W + w)] = padded[uintp(at + w)]
 
 
 @inlined
@@ -145,16 +147,16 @@ def _places(H, W, radius):
 
 
 @compiled
-def _convolve(padded, weight, bias, width, length, taps, out):
+def _convolve(padded, weight_c, bias_c, width, length, taps, out):
     """The result lies where its middle tap does."""
     K = len(taps)
     radius = K // 2
     middle = radius * (width + 1)
     for t in range(length - 2 * middle):
-        value = bias
+        value = bias_c
         for i in range(K):
             for j in range(K):
-                value += weight[i * K + j] * padded[uintp(t + i * width + j)]
+                value += weight_c[i * K + j] * padded[uintp(t + i * width + j)]
         out[uintp(t + middle)] = value
 
 
@@ -210,9 +212,7 @@ def depthwise_rectify(x, W, taps, m, scale, shift, weight, bias, y, first, last)
 
 
 @compiled
-def depthwise_reduce(
-    gy, x, W, taps, m, scale, shift, weight, g, total, product, by_weight, by_bias, first, last
-):
+def depthwise_reduce(gy, x, W, taps, m, scale, shift, weight, g, S, D, grad_weight, grad_bias, first, last):
     """g = gradient by x_cs = (x - m) * scale + shift, and its row_sums; adds the gradients by weight and bias."""
     radius = len(taps) // 2
     N, _, M = x.shape
@@ -220,8 +220,8 @@ def depthwise_reduce(
     width = W + 2 * radius
     size = width * (M // W + 2 * radius)
     group = max(1, BUFFER_ELEMENTS // size)
-    padded_x = np.zeros(group * size, x.dtype)
-    padded_g = np.zeros(group * size, x.dtype)
+    padded_x_cs = np.zeros(group * size, x.dtype)
+    padded_gy = np.zeros(group * size, x.dtype)
     out = np.empty(group * size, x.dtype)
     flipped = weight[:, ::-1].copy()
     zero = x.dtype.type(0)
@@ -231,22 +231,22 @@ def depthwise_reduce(
         for c in range(first, last):
             for i in range(count):
                 n = start + i
-                _pad(x[n, c], W, m[n, c], scale[n, c], shift[n, c], places, i * size, padded_x)
-                _pad(gy[n, c], W, zero, one, zero, places, i * size, padded_g)
-            _convolve(padded_g, flipped[c], zero, width, count * size, taps, out)
-            _correlate(padded_x, padded_g, width, count * size, taps, by_weight[c])
-            outer = zero
+                _pad(x[n, c], W, m[n, c], scale[n, c], shift[n, c], places, i * size, padded_x_cs)
+                _pad(gy[n, c], W, zero, one, zero, places, i * size, padded_gy)
+            _convolve(padded_gy, flipped[c], zero, width, count * size, taps, out)
+            _correlate(padded_x_cs, padded_gy, width, count * size, taps, grad_weight[c])
+            sum_gy = zero
             for t in range(count * size):
-                outer += padded_g[t]
-            by_bias[c] += outer
+                sum_gy += padded_gy[t]
+            grad_bias[c] += sum_gy
             for i in range(count):
                 n = start + i
                 _crop(out, W, places, i * size, g[n, c])
-                gradient, row, mean = g[n, c], x[n, c], m[n, c]
-                plain = zero
-                weighted = zero
-                for k in range(M):
-                    plain += gradient[k]
-                    weighted += gradient[k] * (row[k] - mean)
-                total[n, c] = plain
-                product[n, c] = weighted
+                g_i, row, m_i = g[n, c], x[n, c], m[n, c]
+                S_i = zero
+                D_i = zero
+                for p in range(M):
+                    S_i += g_i[p]
+                    D_i += g_i[p] * (row[p] - m_i)
+                S[n, c] = S_i
+                D[n, c] = D_i

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,32 +33,38 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     return m, v
 
 
-def _directions(x: Tensor, m: Tensor, v: Tensor) -> tuple[Array, float, int]:
+class _Directions(NamedTuple):
     """u, |u|**2 and the number of samples that are not zero."""
+
+    u: Array
+    square: float
+    nonzero: int
+
+
+def _directions(x: Tensor, m: Tensor, v: Tensor) -> _Directions:
     samples = volume_of(x).reshape(x.shape[0], -1)
     inverse_norm, u = np.empty(len(samples), samples.dtype), np.empty(samples.shape[1], samples.dtype)
     pixels = float(x.shape[2] * x.shape[3])
     nonzero = small.inverse_norms(m.numpy(), v.numpy(), pixels, inverse_norm)
     squares = spread(contiguous.add_directions, u.size, x.numel(), samples, inverse_norm, u)
-    return u, sum(squares), nonzero
+    return _Directions(u, sum(squares), nonzero)
 
 
 def sum_of_directions(x: Tensor, m: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-    u, _, nonzero = _directions(x, m, v)
-    return torch.from_numpy(u), x.new_tensor(float(nonzero))
+    found = _directions(x, m, v)
+    return torch.from_numpy(found.u), x.new_tensor(float(found.nonzero))
 
 
 def similarity(x: Tensor, m: Tensor, v: Tensor) -> Tensor:
-    _, square, nonzero = _directions(x, m, v)
-    N = x.shape[0]
-    return x.new_tensor((square - nonzero) / (N * (N - 1)))
+    found, N = _directions(x, m, v), x.shape[0]
+    return x.new_tensor((found.square - found.nonzero) / (N * (N - 1)))
 
 
 def settle(
     m: Tensor,
     v: Tensor,
     similarity: Tensor | None,
-    center: Tensor | None,
+    w_m: Tensor | None,
     state: GateState,
     options: GateOptions,
     elements: float,
@@ -69,7 +76,7 @@ def settle(
     is_open = small.settle(
         m.numpy(),
         v.numpy(),
-        parameter_of(center, m.numpy(), 0.0),
+        parameter_of(w_m, m.numpy(), 0.0),
         None if similarity is None else float(similarity),
         small.UNDECIDED if decided is None else int(decided),
         (

@@ -1,6 +1,6 @@
 """Loops over (N, C) and smaller: what lies between the passes over the data, as `plain` states it.
 
-What a layer leaves out is given by what changes nothing: center 0, scale 0 and scale_bias inf (so r = 1),
+What a layer leaves out is given by what changes nothing: w_m 0, w_v 0 and w_b inf (so r = 1),
 weight 1, bias 0. A weight or bias is read at [n * step + c], step 0 or C (per sample). Sums over N in float64.
 """
 
@@ -32,7 +32,7 @@ def inverse_norms(m, v, M, out):
 
 
 @compiled_exactly
-def _batch_statistics(m, v, center):
+def _batch_statistics(m, v, w_m):
     """mean and var (C,) of x_c, by the law of total variance; float64."""
     N, C = m.shape
     mean = np.zeros(C)
@@ -49,9 +49,9 @@ def _batch_statistics(m, v, center):
             d = m[n, c] - mean[c]
             between[c] += d * d
     for c in range(C):
-        gain = 1.0 + center[c]
-        mean[c] *= gain
-        var[c] = (var[c] + gain * gain * between[c]) / N
+        one_plus_w_m = 1.0 + w_m[c]
+        mean[c] *= one_plus_w_m
+        var[c] = (var[c] + one_plus_w_m * one_plus_w_m * between[c]) / N
     return mean, var
 
 
@@ -68,7 +68,7 @@ def _decide(observed, var, running_similarity, accepted_batches, threshold, simi
             s = np.float64(running_similarity[0])
             unseen = s == 0.0 and math.copysign(1.0, s) < 0.0
             moved = observed if unseen else s + similarity_momentum * (observed - s)
-            # Adding zero turns -0.0, the mark of "none yet", into 0.0.
+            # Adding zero turns an observed -0.0, which is gate.UNSEEN, into 0.0.
             running_similarity[0] = moved + 0.0
     is_open = running_similarity[0] > running_similarity.dtype.type(threshold) or accepted_batches == 0
     return is_open, is_open and finite
@@ -78,7 +78,7 @@ def _decide(observed, var, running_similarity, accepted_batches, threshold, simi
 def settle(
     m,
     v,
-    center,
+    w_m,
     observed,
     decided,
     options,
@@ -97,7 +97,7 @@ def settle(
     threshold of -inf is a gate that is switched off.
     """
     eps, momentum, threshold, similarity_momentum = options
-    batch_mean, batch_var = _batch_statistics(m, v, center)
+    batch_mean, batch_var = _batch_statistics(m, v, w_m)
     is_open, accept = decided != 0, decided == UNDECIDED
     if decided == UNDECIDED and threshold > -math.inf:
         is_open, accept = _decide(
@@ -118,117 +118,110 @@ def settle(
 
 
 @compiled
-def _ratios(m, mean, rstd, center, scale, scale_bias, instance, z, r):
-    """z = ((1 + w_m) * m - mean) * rstd and r = sigmoid(w_v * k + w_b), k = m (instance) or z."""
+def _normalized_mean_and_factor(m, mean, rstd, w_m, w_v, w_b, instance):
+    """z = ((1 + w_m) * m - mean) * rstd and r = sigmoid(w_v * k + w_b), k = m (instance) or z; (N, C) each."""
     one = m.dtype.type(1)
+    z = np.empty_like(m)
+    r = np.empty_like(m)
     for n in range(m.shape[0]):
         for c in range(m.shape[1]):
-            z[n, c] = ((one + center[c]) * m[n, c] - mean[c]) * rstd[c]
+            z[n, c] = ((one + w_m[c]) * m[n, c] - mean[c]) * rstd[c]
             k = m[n, c] if instance else z[n, c]
-            r[n, c] = one / (one + math.exp(-(scale[c] * k + scale_bias[c])))
+            r[n, c] = one / (one + math.exp(-(w_v[c] * k + w_b[c])))
+    return z, r
 
 
 @compiled
 def scale_and_shift(
-    m, mean, rstd, center, scale, scale_bias, instance, weight, weight_step, bias, bias_step, by, to
+    m, mean, rstd, w_m, w_v, w_b, instance, weight, weight_step, bias, bias_step, scale, shift
 ):
-    """by, to (N, C): weight * x_cs + bias = (x - m) * by + to."""
-    _ratios(m, mean, rstd, center, scale, scale_bias, instance, to, by)
+    """Fills scale, shift (N, C): weight * x_cs + bias = (x - m) * scale + shift."""
+    z, r = _normalized_mean_and_factor(m, mean, rstd, w_m, w_v, w_b, instance)
     for n in range(m.shape[0]):
         for c in range(m.shape[1]):
-            gain = by[n, c] * weight[n * weight_step + c]
-            to[n, c] = to[n, c] * gain + bias[n * bias_step + c]
-            by[n, c] = gain * rstd[c]
+            gain = weight[n * weight_step + c] * r[n, c]
+            scale[n, c] = gain * rstd[c]
+            shift[n, c] = gain * z[n, c] + bias[n * bias_step + c]
 
 
 @compiled
 def finalize(
-    total,
-    product,
+    S,
+    D,
     m,
     mean,
     rstd,
-    center,
-    scale,
-    scale_bias,
+    w_m,
+    w_v,
+    w_b,
     instance,
     weight,
     weight_step,
     M,
     flow,
     elements,
-    by_center,
-    by_scale,
-    by_scale_bias,
-    by_weight,
-    by_bias,
-    g_pivot,
+    grad_w_m,
+    grad_w_v,
+    grad_w_b,
+    grad_weight,
+    grad_bias,
+    g_mean,
     g_scale,
     x_scale,
-    shift,
+    gx_mean,
 ):
-    """The gradients by the parameters (C,), and the coefficients of the gradient by x; docs/layer.md, "Backward".
+    """Fills the gradients by the parameters (C,), and the coefficients of `combine`; docs/layer.md, "Backward".
 
-    by_weight is (N, C) where weight_step is C. by_bias: the sum of total over N.
+    grad_weight is (N * C,) where weight_step is C. grad_bias: the sum of S over N.
     """
     N, C = m.shape
     one = m.dtype.type(1)
-    z = np.empty_like(m)
-    r = np.empty_like(m)
-    _ratios(m, mean, rstd, center, scale, scale_bias, instance, z, r)
-    mean_m = np.zeros(C)
-    sum_T = np.zeros(C)
-    sum_E = np.zeros(C)
-    h_sum = np.zeros(C)
-    hk_sum = np.zeros(C)
-    weight_sum = np.zeros(C)
-    bias_sum = np.zeros(C)
+    z, r = _normalized_mean_and_factor(m, mean, rstd, w_m, w_v, w_b, instance)
+    sums = np.zeros((10, C))  # in one piece: a small layer notices each allocation
+    mean_m, sum_S, sum_rP, sum_T, sum_E = sums[0], sums[1], sums[2], sums[3], sums[4]
+    sum_h, sum_hk, sum_mQ, B1, B2 = sums[5], sums[6], sums[7], sums[8], sums[9]
     for n in range(N):
         for c in range(C):
-            S, ratio = total[n, c], r[n, c]
-            factor = weight[n * weight_step + c]
-            AP = ratio * (rstd[c] * product[n, c] + z[n, c] * S)
-            E = factor * AP
-            T = factor * ratio * S
-            h = E * (one - ratio)
-            # Kept where the second loop finds them: h, and T without its other part.
-            shift[n, c] = h
-            g_pivot[n, c] = T
+            weight_nc = weight[n * weight_step + c]
+            rP = r[n, c] * (rstd[c] * D[n, c] + z[n, c] * S[n, c])
+            E = weight_nc * rP
+            h = E * (one - r[n, c])
             mean_m[c] += m[n, c]
-            sum_T[c] += T
+            sum_S[c] += S[n, c]
+            sum_T[c] += weight_nc * r[n, c] * S[n, c]
             sum_E[c] += E
-            h_sum[c] += h
-            hk_sum[c] += h * (m[n, c] if instance else z[n, c])
-            bias_sum[c] += S
+            sum_h[c] += h
+            sum_hk[c] += h * (m[n, c] if instance else z[n, c])
             if weight_step > 0:
-                by_weight[n * weight_step + c] = AP
+                grad_weight[n * weight_step + c] = rP
             else:
-                weight_sum[c] += AP
+                sum_rP[c] += rP
     for c in range(C):
         mean_m[c] /= N
-        by_scale[c] = hk_sum[c]
-        by_scale_bias[c] = h_sum[c]
-        by_bias[c] = bias_sum[c]
+        grad_w_v[c] = sum_hk[c]
+        grad_w_b[c] = sum_h[c]
+        grad_bias[c] = sum_S[c]
         if weight_step == 0:
-            by_weight[c] = weight_sum[c]
+            grad_weight[c] = sum_rP[c]
         if not instance:
-            sum_T[c] += h_sum[c] * scale[c]
-            sum_E[c] += hk_sum[c] * scale[c]
+            sum_T[c] += w_v[c] * sum_h[c]
+            sum_E[c] += w_v[c] * sum_hk[c]
         # The sum of Q over n is 0 where the statistics flow: about the mean of m, its rounding is not magnified.
-        h_sum[c] = (1.0 - flow) * mean_m[c] * sum_T[c] * rstd[c]
-        sum_T[c] *= flow / elements
-        sum_E[c] *= flow / elements
-        x_scale[c] = -sum_E[c] * rstd[c] * rstd[c]
+        sum_mQ[c] = (1.0 - flow) * mean_m[c] * sum_T[c] * rstd[c]
+        B1[c] = sum_T[c] * flow / elements
+        B2[c] = sum_E[c] * flow / elements
+        x_scale[c] = -B2[c] * rstd[c] * rstd[c]
     for n in range(N):
         for c in range(C):
-            through_k = shift[n, c] * scale[c]
-            T = g_pivot[n, c]
-            inner = T if instance else T + through_k
-            Q = rstd[c] * (inner - M * (sum_T[c] + z[n, c] * sum_E[c]))
-            h_sum[c] += Q * (m[n, c] - mean_m[c])
-            outer = (one + center[c]) * Q
-            shift[n, c] = (outer + through_k if instance else outer) / M
-            g_pivot[n, c] = total[n, c] / M
-            g_scale[n, c] = weight[n * weight_step + c] * r[n, c] * rstd[c]
+            gain = weight[n * weight_step + c] * r[n, c]
+            E = gain * (rstd[c] * D[n, c] + z[n, c] * S[n, c])
+            through_k = w_v[c] * E * (one - r[n, c])
+            T = gain * S[n, c] if instance else gain * S[n, c] + through_k
+            Q = rstd[c] * (T - M * (B1[c] + z[n, c] * B2[c]))
+            sum_gx = (one + w_m[c]) * Q
+            sum_mQ[c] += Q * (m[n, c] - mean_m[c])
+            gx_mean[n, c] = (sum_gx + through_k if instance else sum_gx) / M
+            g_mean[n, c] = S[n, c] / M
+            g_scale[n, c] = gain * rstd[c]
     for c in range(C):
-        by_center[c] = h_sum[c]
+        grad_w_m[c] = sum_mQ[c]

@@ -12,6 +12,7 @@ from ubn_sweep.nn.kernels.cuda.tensors import (
     both_contiguous,
     lies_channels_last,
     on_device_of,
+    takes_bias,
     takes_layer,
     vectors_of,
 )
@@ -33,7 +34,7 @@ def reduce(
     statistics: Statistics,
     R: Rectifiers,
 ) -> Sums:
-    """sum_hw(g) and sum_hw(g * (x - m)). One read of gy and x; g itself is gy, and `combine` convolves it again."""
+    """S and D. One read of gy and x; g itself is gy, and `combine` convolves it again."""
     if not takes_layer(x, R):
         return plain.reduce(gy, x, m, statistics, R)
     m = m.contiguous()
@@ -86,29 +87,29 @@ def finalize(
 ) -> tuple[Coefficients, Gradients]:
     """From the sums over H, W to the parameters' gradients and what the gradient by x is made of. One launch."""
     flow, elements = statistics.flow, statistics.elements
-    if statistics.group is not None or isinstance(elements, Tensor) or R.per_sample or m.numel() == 0:
+    taken = not R.per_sample and takes_bias(R) and m.numel() > 0
+    if not taken or statistics.group is not None or isinstance(elements, Tensor):
         return plain.finalize(sums, m, statistics, R, M)
     N, C = m.shape
     weight, bias = both_contiguous(R.pointwise)
-    pivot, scale, shift = m.new_empty((3, N, C)).unbind(0)
-    slope, *gradients = m.new_empty((6, C)).unbind(0)
-    wanted = (R.center, R.scale, R.scale_bias, weight, bias)
-    by = Gradients(*(None if p is None else g for p, g in zip(wanted, gradients, strict=True)))
+    g_mean, g_scale, gx_mean = m.new_empty((3, N, C)).unbind(0)
+    x_scale, *vectors = m.new_empty((6, C)).unbind(0)
+    wanted = (R.w_m, R.w_v, R.w_b, weight, bias)
+    gradients = Gradients(*(None if p is None else v for p, v in zip(wanted, vectors, strict=True)))
     BN, BC, programs = small_tile(N, C, 2048)
     with on_device_of(m):
         finalize_kernel[(programs,)](
             m.contiguous(),
-            sums.total,
-            sums.product,
-            *vectors_of(statistics, R)[:2],
-            flow if isinstance(flow, Tensor) else None,
-            *vectors_of(statistics, R)[2:],
+            sums.S,
+            sums.D,
+            *vectors_of(statistics, R),
             weight,
-            pivot,
-            scale,
-            shift,
-            slope,
-            *by,
+            flow if isinstance(flow, Tensor) else None,
+            g_mean,
+            g_scale,
+            x_scale,
+            gx_mean,
+            *gradients,
             N,
             C,
             M,
@@ -119,20 +120,23 @@ def finalize(
             BC=BC,
             num_warps=8,
         )
-    return Coefficients(pivot, scale, slope, shift), by
+    return Coefficients(g_mean, g_scale, x_scale, gx_mean), gradients
 
 
 def combine(
-    sums: Sums, x: Float[Tensor, "N C H W"], m: Float[Tensor, "N C"], by: Coefficients, R: Rectifiers
+    sums: Sums,
+    x: Float[Tensor, "N C H W"],
+    m: Float[Tensor, "N C"],
+    coefficients: Coefficients,
+    R: Rectifiers,
 ) -> Float[Tensor, "N C H W"]:
-    """gx = (g - g_pivot) * g_scale + (x - m) * x_scale + shift. One read of gy and x, one write."""
+    """gx = (g - g_mean) * g_scale + (x - m) * x_scale + gx_mean. One read of gy and x, one write."""
     if not takes_layer(x, R):
-        return plain.combine(sums, x, m, by, R)
+        return plain.combine(sums, x, m, coefficients, R)
     N, C, H, W = x.shape
     CL, gx = lies_channels_last(x), torch.empty_like(x)
-    small = tuple(
-        value.contiguous() for value in (m, by.g_pivot, by.g_scale.expand_as(m), by.shift, by.x_scale)
-    )
+    g_mean, g_scale, x_scale, gx_mean = coefficients
+    small = tuple(value.contiguous() for value in (m, g_mean, g_scale.expand_as(m), x_scale, gx_mean))
     with on_device_of(x):
         if R.weight is not None and R.depthwise:
             tile = row_tile(C, H, W, CL, R.weight.shape[-1])

@@ -55,17 +55,17 @@ def _inverse_norms(x: Tensor, m: Tensor, v: Tensor) -> Tensor:
 
 def _directions(x: Tensor, inverse_norm: Tensor, whole: bool) -> Tensor:
     """u, or the parts of |u|**2. One read of x."""
-    N, K = x.shape[0], x[0].numel()
-    BN, BK, programs = directions_tile(N, K)
-    out = inverse_norm.new_empty(K if whole else programs)
-    directions_kernel[(programs,)](x, inverse_norm, out, N, K, WHOLE=whole, BN=BN, BK=BK)
+    N, CHW = x.shape[0], x[0].numel()
+    BN, BP, programs = directions_tile(N, CHW)
+    out = inverse_norm.new_empty(CHW if whole else programs)
+    directions_kernel[(programs,)](x, inverse_norm, out, N, CHW, WHOLE=whole, BN=BN, BP=BP)
     return out
 
 
 def sum_of_directions(
     x: Float[Tensor, "N C H W"], m: Float[Tensor, "N C"], v: Float[Tensor, "N C"]
-) -> tuple[Float[Tensor, " K"], Float[Tensor, ""]]:
-    """u = sum_i x_i / |x_i| and the number of samples that are not zero; K in the order of memory."""
+) -> tuple[Float[Tensor, " CHW"], Float[Tensor, ""]]:
+    """u = sum_i x_i / |x_i| and the number of samples that are not zero, in the order of memory."""
     if x.numel() == 0 or not is_dense(x):
         return plain.sum_of_directions(x, m, v)
     with on_device_of(x):
@@ -91,7 +91,7 @@ def settle(
     m: Float[Tensor, "N C"],
     v: Float[Tensor, "N C"],
     similarity: Float[Tensor, ""] | None,
-    center: Float[Tensor, " C"] | None,
+    w_m: Float[Tensor, " C"] | None,
     state: GateState,
     options: GateOptions,
     elements: float,
@@ -102,7 +102,7 @@ def settle(
     buffers = (state.running_mean, state.running_var, state.running_similarity)
     known = all(buffer.dtype in STATISTICS and buffer.is_contiguous() for buffer in buffers)
     if not known or m.numel() == 0 or decided is not None or (gated and similarity is None):
-        return plain.settle(m, v, similarity, center, state, options, elements, decided)
+        return plain.settle(m, v, similarity, w_m, state, options, elements, decided)
     N, C = m.shape
     flags, (mean, rstd) = m.new_empty(3), m.new_empty((2, C)).unbind(0)
     is_open = torch.empty((), dtype=torch.bool, device=m.device)
@@ -124,7 +124,7 @@ def settle(
         settle_kernel[(programs,)](
             m,
             v,
-            center,
+            w_m,
             flags,
             state.running_mean,
             state.running_var,

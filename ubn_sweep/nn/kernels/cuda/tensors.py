@@ -36,12 +36,17 @@ def lies_channels_last(x: Tensor) -> bool:
 
 def takes_layer(x: Tensor, R: Rectifiers) -> bool:
     kernel = R.weight.shape[-1] if R.weight is not None and R.depthwise else 1
-    return x.numel() > 0 and is_dense(x) and kernel in KERNEL_SIZES
+    return x.numel() > 0 and is_dense(x) and kernel in KERNEL_SIZES and takes_bias(R)
+
+
+def takes_bias(R: Rectifiers) -> bool:
+    """A bias of each sample comes with a weight of each sample, and no other weight or bias does."""
+    return R.bias is None or (R.bias.dim() == 2) == R.per_sample
 
 
 def vectors_of(statistics: Statistics, R: Rectifiers) -> tuple[Tensor | None, ...]:
-    """(mean, rstd, center, scale, scale_bias), as the kernels want them: contiguous."""
-    values = (statistics.mean, statistics.rstd, R.center, R.scale, R.scale_bias)
+    """(mean, rstd, w_m, w_v, w_b), as the kernels want them: contiguous."""
+    values = (statistics.mean, statistics.rstd, R.w_m, R.w_v, R.w_b)
     return tuple(None if value is None else value.contiguous() for value in values)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 TILE = 4096
 """Elements that a program of four warps holds at a time."""
 ROW_TILE = 512
-"""The same where each element brings k * k running sums along."""
+"""The same where each element brings K * K running sums along."""
 PROGRAMS = 528
 """Enough to fill the multiprocessors: four each."""
 
@@ -53,12 +53,12 @@ def pointwise_tile(N: int, C: int, HW: int, CL: bool) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=1024)
-def directions_tile(N: int, K: int) -> tuple[int, int, int]:
+def directions_tile(N: int, CHW: int) -> tuple[int, int, int]:
     """(samples at a time, positions, programs)."""
-    BK = min(512, TILE, power_of_two(K))
-    while BK > 64 and ceil_div(K, BK) < PROGRAMS // 2:
-        BK //= 2
-    return min(power_of_two(N), max(TILE // BK, 1)), BK, ceil_div(K, BK)
+    BP = min(512, TILE, power_of_two(CHW))
+    while BP > 64 and ceil_div(CHW, BP) < PROGRAMS // 2:
+        BP //= 2
+    return min(power_of_two(N), max(TILE // BP, 1)), BP, ceil_div(CHW, BP)
 
 
 @lru_cache(maxsize=1024)

@@ -14,21 +14,21 @@ def reduce_kernel(g, x, m, S, D, N, C, HW, CL: tl.constexpr, BP: tl.constexpr, B
     n = tl.program_id(0).to(tl.int64)
     channels = tl.program_id(1) * BC + tl.arange(0, BC)
     inside = channels < C
-    own_mean = tl.load(m + n * C + channels, mask=inside, other=0.0)[None, :]
+    m_n = tl.load(m + n * C + channels, mask=inside, other=0.0)[None, :]
     g += n * C * HW
     x += n * C * HW
-    total = tl.zeros([BP, BC], ACC)
-    product = tl.zeros([BP, BC], ACC)
+    S_tile = tl.zeros([BP, BC], ACC)
+    D_tile = tl.zeros([BP, BC], ACC)
     for start in range(0, HW, BP):
         pixels = start + tl.arange(0, BP)
         mask = (pixels < HW)[:, None] & inside[None, :]
         where = offsets(pixels, channels, C, HW, CL)
         gradient = tl.load(g + where, mask=mask, other=0.0).to(ACC)
-        value = tl.load(x + where, mask=mask, other=0.0).to(ACC) - own_mean
-        total += gradient
-        product += gradient * tl.where(mask, value, 0.0)
-    tl.store(S + n * C + channels, tl.sum(total, 0), mask=inside)
-    tl.store(D + n * C + channels, tl.sum(product, 0), mask=inside)
+        value = tl.load(x + where, mask=mask, other=0.0).to(ACC) - m_n
+        S_tile += gradient
+        D_tile += gradient * tl.where(mask, value, 0.0)
+    tl.store(S + n * C + channels, tl.sum(S_tile, 0), mask=inside)
+    tl.store(D + n * C + channels, tl.sum(D_tile, 0), mask=inside)
 
 
 @triton.jit(do_not_specialize=["N", "run"])
@@ -37,10 +37,10 @@ def combine_kernel(
     x,
     gx,
     m,
-    g_pivot,
+    g_mean,
     g_scale,
-    shift,
     x_scale,
+    gx_mean,
     N,
     C,
     HW,
@@ -49,17 +49,17 @@ def combine_kernel(
     BP: tl.constexpr,
     BC: tl.constexpr,
 ):
-    """gx = (g - g_pivot) * g_scale + (x - m) * x_scale + shift of `run` pixels of one image."""
+    """gx = (g - g_mean) * g_scale + (x - m) * x_scale + gx_mean of `run` pixels of one image."""
     ACC: tl.constexpr = m.dtype.element_ty
     n = tl.program_id(0).to(tl.int64)
     channels = tl.program_id(1) * BC + tl.arange(0, BC)
     inside = channels < C
     own = n * C + channels
-    slope = tl.load(x_scale + channels, mask=inside, other=0.0)
-    factor = tl.load(g_scale + own, mask=inside, other=0.0)
-    constant = tl.load(shift + own, mask=inside, other=0.0)
-    constant -= factor * tl.load(g_pivot + own, mask=inside, other=0.0)
-    constant -= slope * tl.load(m + own, mask=inside, other=0.0)
+    x_scale_c = tl.load(x_scale + channels, mask=inside, other=0.0)
+    g_scale_n = tl.load(g_scale + own, mask=inside, other=0.0)
+    constant = tl.load(gx_mean + own, mask=inside, other=0.0)
+    constant -= g_scale_n * tl.load(g_mean + own, mask=inside, other=0.0)
+    constant -= x_scale_c * tl.load(m + own, mask=inside, other=0.0)
     g += n * C * HW
     x += n * C * HW
     gx += n * C * HW
@@ -70,6 +70,5 @@ def combine_kernel(
         where = offsets(pixels, channels, C, HW, CL)
         gradient = tl.load(g + where, mask=mask, other=0.0).to(ACC)
         value = tl.load(x + where, mask=mask, other=0.0).to(ACC)
-        tl.store(
-            gx + where, gradient * factor[None, :] + value * slope[None, :] + constant[None, :], mask=mask
-        )
+        value = gradient * g_scale_n[None, :] + value * x_scale_c[None, :] + constant[None, :]
+        tl.store(gx + where, value, mask=mask)

@@ -1,8 +1,8 @@
 # mypy: ignore-errors
 # ruff: noqa: RUF005 - Triton knows no starred tuples
-"""Triton kernels of a layer with a depthwise k x k step, forward and backward.
+"""Triton kernels of a layer with a depthwise K x K step, forward and backward.
 
-A program takes BX columns and BC channels, ROWS rows at a time. Each of the ROWS + k - 1 input rows is loaded once
+A program takes BX columns and BC channels, ROWS rows at a time. Each of the ROWS + K - 1 input rows is loaded once
 per horizontal tap and serves all the output rows that it touches; neighbours' rows come from the caches.
 """
 
@@ -23,7 +23,7 @@ def zeros(COUNT: tl.constexpr, BX: tl.constexpr, BC: tl.constexpr, ACC: tl.const
 
 @triton.jit
 def taps(weight, channels, inside, KERNEL: tl.constexpr, FLIP: tl.constexpr, ACC: tl.constexpr):
-    """The k * k taps, each (1, BC); flipped they make the transposed convolution."""
+    """The K * K taps, each (1, BC); flipped they make the transposed convolution."""
     COUNT: tl.constexpr = KERNEL * KERNEL
     values = ()
     for i in tl.static_range(COUNT):
@@ -85,9 +85,9 @@ def rectify_depthwise_kernel(
     m,
     mean,
     rstd,
-    center,
-    scale,
-    scale_bias,
+    w_m,
+    w_v,
+    w_b,
     weight,
     bias,
     N,
@@ -105,21 +105,19 @@ def rectify_depthwise_kernel(
 ):
     """y = the convolution of x_cs, + bias, in `run` rows of one image.
 
-    x_cs = r * rstd * (x - t) with t = mean - w_m * m, so the factor goes behind the convolution.
+    x_cs = (x - offset) * scale with offset = mean - w_m * m, so the scale goes behind the convolution.
     """
     ACC: tl.constexpr = m.dtype.element_ty
     n = tl.program_id(0).to(tl.int64)
     channels = tl.program_id(1) * BC + tl.arange(0, BC)
     inside = channels < C
-    gain, _, own_mean = scale_and_shift(
-        n, channels, inside, m, mean, rstd, center, scale, scale_bias, C, INSTANCE
-    )
+    scale, _, m_n = scale_and_shift(n, channels, inside, m, mean, rstd, w_m, w_v, w_b, C, INSTANCE)
     offset = tl.load(mean + channels, mask=inside, other=0.0).to(ACC)
-    if center is not None:
-        offset -= own_mean * tl.load(center + channels, mask=inside, other=0.0).to(ACC)
-    constant = tl.zeros([BC], ACC)
+    if w_m is not None:
+        offset -= m_n * tl.load(w_m + channels, mask=inside, other=0.0).to(ACC)
+    bias_c = tl.zeros([BC], ACC)
     if bias is not None:
-        constant = tl.load(bias + channels, mask=inside, other=0.0).to(ACC)
+        bias_c = tl.load(bias + channels, mask=inside, other=0.0).to(ACC)
     w = taps(weight, channels, inside, KERNEL, False, ACC)
     x += n * C * H * W
     y += n * C * H * W
@@ -135,7 +133,7 @@ def rectify_depthwise_kernel(
                 where = ((y0 + j) * W + columns)[:, None] * C + channels[None, :]
             else:
                 where = channels[None, :] * (H * W) + ((y0 + j) * W + columns)[:, None]
-            tl.store(y + where, found[j] * gain[None, :] + constant[None, :], mask=mask)
+            tl.store(y + where, found[j] * scale[None, :] + bias_c[None, :], mask=mask)
 
 
 @triton.jit(do_not_specialize=["N", "H", "W", "run", "segments"])
@@ -144,10 +142,10 @@ def combine_depthwise_kernel(
     x,
     gx,
     m,
-    g_pivot,
+    g_mean,
     g_scale,
-    shift,
     x_scale,
+    gx_mean,
     weight,
     N,
     C,
@@ -161,17 +159,17 @@ def combine_depthwise_kernel(
     BX: tl.constexpr,
     BC: tl.constexpr,
 ):
-    """gx = (g - g_pivot) * g_scale + (x - m) * x_scale + shift, g the transposed convolution of gy."""
+    """gx = (g - g_mean) * g_scale + (x - m) * x_scale + gx_mean, g the transposed convolution of gy."""
     ACC: tl.constexpr = m.dtype.element_ty
     n = tl.program_id(0).to(tl.int64)
     channels = tl.program_id(1) * BC + tl.arange(0, BC)
     inside = channels < C
     own = n * C + channels
-    slope = tl.load(x_scale + channels, mask=inside, other=0.0)
-    factor = tl.load(g_scale + own, mask=inside, other=0.0)
-    constant = tl.load(shift + own, mask=inside, other=0.0)
-    constant -= factor * tl.load(g_pivot + own, mask=inside, other=0.0)
-    constant -= slope * tl.load(m + own, mask=inside, other=0.0)
+    x_scale_c = tl.load(x_scale + channels, mask=inside, other=0.0)
+    g_scale_n = tl.load(g_scale + own, mask=inside, other=0.0)
+    constant = tl.load(gx_mean + own, mask=inside, other=0.0)
+    constant -= g_scale_n * tl.load(g_mean + own, mask=inside, other=0.0)
+    constant -= x_scale_c * tl.load(m + own, mask=inside, other=0.0)
     w = taps(weight, channels, inside, KERNEL, True, ACC)
     gy += n * C * H * W
     x += n * C * H * W
@@ -186,7 +184,7 @@ def combine_depthwise_kernel(
                 where = ((y0 + j) * W + columns)[:, None] * C + channels[None, :]
             else:
                 where = channels[None, :] * (H * W) + ((y0 + j) * W + columns)[:, None]
-            value = found[j] * factor[None, :] + value * slope[None, :] + constant[None, :]
+            value = found[j] * g_scale_n[None, :] + value * x_scale_c[None, :] + constant[None, :]
             tl.store(gx + where, value, mask=mask)
 
 
@@ -197,9 +195,9 @@ def reduce_depthwise_kernel(
     m,
     mean,
     rstd,
-    center,
-    scale,
-    scale_bias,
+    w_m,
+    w_v,
+    w_b,
     weight,
     sums,
     partial,
@@ -216,7 +214,7 @@ def reduce_depthwise_kernel(
     BX: tl.constexpr,
     BC: tl.constexpr,
 ):
-    """Of BX columns of `samples` images: sums (segments, 2, N, C), and partial (slots, k * k + 1, C).
+    """Of BX columns of `samples` images: sums (segments, 2, N, C), and partial (slots, K * K + 1, C).
 
     sums: S and D. partial: the gradients of the taps and, last, of the bias, kept in registers over the samples.
     g, by x_cs, and the taps' gradient use the same shifted gy.
@@ -230,22 +228,20 @@ def reduce_depthwise_kernel(
     inside = channels < C
     columns = segment * BX + tl.arange(0, BX)
     w = taps(weight, channels, inside, KERNEL, True, ACC)
-    by_tap = zeros(COUNT, BX, BC, ACC)
-    by_bias = tl.zeros([BX, BC], ACC)
+    grad_taps = zeros(COUNT, BX, BC, ACC)
+    grad_bias = tl.zeros([BX, BC], ACC)
     for sample in range(first, min(first + samples, N)):
         n = tl.full([], 0, tl.int64) + sample
-        gain, shift, own_mean = scale_and_shift(
-            n, channels, inside, m, mean, rstd, center, scale, scale_bias, C, INSTANCE
-        )
+        scale, shift, m_n = scale_and_shift(n, channels, inside, m, mean, rstd, w_m, w_v, w_b, C, INSTANCE)
         base = n * C * H * W
-        total = tl.zeros([BX, BC], ACC)
-        product = tl.zeros([BX, BC], ACC)
+        S_tile = tl.zeros([BX, BC], ACC)
+        D_tile = tl.zeros([BX, BC], ACC)
         for y0 in range(0, H, ROWS):
             values = ()
             valid = ()
             for j in tl.static_range(ROWS):
                 value, mask = row(x + base, y0 + j, columns, channels, inside, C, H, W, CL, ACC)
-                values = values + (tl.where(mask, value - own_mean[None, :], 0.0),)
+                values = values + (tl.where(mask, value - m_n[None, :], 0.0),)
                 valid = valid + (mask,)
             g = zeros(ROWS, BX, BC, ACC)
             for q in tl.static_range(ROWS + KERNEL - 1):
@@ -254,7 +250,7 @@ def reduce_depthwise_kernel(
                         gy + base, y0 + (q - PAD), columns + (dx - PAD), channels, inside, C, H, W, CL, ACC
                     )
                     if dx == PAD and q >= PAD and q < PAD + ROWS:
-                        by_bias += gradient
+                        grad_bias += gradient
                     moved = ()
                     for j in tl.static_range(ROWS):
                         if q - j >= 0 and q - j < KERNEL:
@@ -265,20 +261,20 @@ def reduce_depthwise_kernel(
                     summed = ()
                     for tap in tl.static_range(COUNT):
                         if tap % KERNEL == dx and (q >= tap // KERNEL and q - tap // KERNEL < ROWS):
-                            value = values[q - tap // KERNEL] * gain[None, :] + shift[None, :]
+                            value = values[q - tap // KERNEL] * scale[None, :] + shift[None, :]
                             x_cs = tl.where(valid[q - tap // KERNEL], value, 0.0)
-                            summed = summed + (by_tap[tap] + x_cs * gradient,)
+                            summed = summed + (grad_taps[tap] + x_cs * gradient,)
                         else:
-                            summed = summed + (by_tap[tap],)
-                    by_tap = summed
+                            summed = summed + (grad_taps[tap],)
+                    grad_taps = summed
             for j in tl.static_range(ROWS):
-                total += tl.where(valid[j], g[j], 0.0)
-                product += values[j] * g[j]
+                S_tile += tl.where(valid[j], g[j], 0.0)
+                D_tile += values[j] * g[j]
         own = sums + (segment.to(tl.int64) * 2 * N + n) * C + channels
-        tl.store(own, tl.sum(total, 0), mask=inside)
-        tl.store(own + (n * 0 + N) * C, tl.sum(product, 0), mask=inside)
+        tl.store(own, tl.sum(S_tile, 0), mask=inside)
+        tl.store(own + (n * 0 + N) * C, tl.sum(D_tile, 0), mask=inside)
     slot = partial + tl.program_id(0).to(tl.int64) * (COUNT + 1) * C + channels
     for tap in tl.static_range(COUNT):
         at = COUNT - 1 - tap
-        tl.store(slot + at * C, tl.sum(by_tap[tap], 0), mask=inside)
-    tl.store(slot + COUNT * C, tl.sum(by_bias, 0), mask=inside)
+        tl.store(slot + at * C, tl.sum(grad_taps[tap], 0), mask=inside)
+    tl.store(slot + COUNT * C, tl.sum(grad_bias, 0), mask=inside)

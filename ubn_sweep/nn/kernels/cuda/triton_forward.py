@@ -28,35 +28,35 @@ def moments_kernel(x, m, v, N, C, HW, CL: tl.constexpr, BP: tl.constexpr, BC: tl
     channels = tl.program_id(1) * BC + tl.arange(0, BC)
     inside = channels < C
     x += n * C * HW
-    mean = tl.zeros([BP, BC], ACC)
+    m_tile = tl.zeros([BP, BC], ACC)
     spread = tl.zeros([BP, BC], ACC)
     for start in range(0, HW, BP):
         pixels = start + tl.arange(0, BP)
         mask = (pixels < HW)[:, None] & inside[None, :]
         value = tl.load(x + offsets(pixels, channels, C, HW, CL), mask=mask, other=0.0).to(ACC)
-        delta = tl.where(mask, value - mean, 0.0)
-        mean += delta / (start // BP + 1)
-        spread += delta * tl.where(mask, value - mean, 0.0)
+        delta = tl.where(mask, value - m_tile, 0.0)
+        m_tile += delta / (start // BP + 1)
+        spread += delta * tl.where(mask, value - m_tile, 0.0)
     count = tl.cdiv(HW - tl.arange(0, BP), BP)
     count = tl.where(tl.arange(0, BP) < HW, count, 0).to(ACC)[:, None]
-    total = tl.sum(count * mean, 0) / number(HW, ACC)
-    apart = mean - total[None, :]
+    m_n = tl.sum(count * m_tile, 0) / number(HW, ACC)
+    apart = m_tile - m_n[None, :]
     spread = tl.sum(spread + count * apart * apart, 0) / number(HW, ACC)
-    tl.store(m + n * C + channels, total, mask=inside)
+    tl.store(m + n * C + channels, m_n, mask=inside)
     tl.store(v + n * C + channels, spread, mask=inside)
 
 
 @triton.jit(do_not_specialize=["N"])
-def directions_kernel(x, inverse_norm, out, N, K, WHOLE: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
-    """u = sum_n x_n * inverse_norm_n for BK positions of an image: u itself (WHOLE), or its sum of squares."""
+def directions_kernel(x, inverse_norm, out, N, CHW, WHOLE: tl.constexpr, BN: tl.constexpr, BP: tl.constexpr):
+    """u = sum_n x_n * inverse_norm_n for BP positions of an image: u itself (WHOLE), or its sum of squares."""
     ACC: tl.constexpr = inverse_norm.dtype.element_ty
-    where = tl.program_id(0) * BK + tl.arange(0, BK)
-    inside = where < K
-    u = tl.zeros([BN, BK], ACC)
+    where = tl.program_id(0) * BP + tl.arange(0, BP)
+    inside = where < CHW
+    u = tl.zeros([BN, BP], ACC)
     for start in range(0, N, BN):
         n = start + tl.arange(0, BN)
         mask = (n < N)[:, None] & inside[None, :]
-        address = x + n.to(tl.int64)[:, None] * K + where[None, :]
+        address = x + n.to(tl.int64)[:, None] * CHW + where[None, :]
         factor = tl.load(inverse_norm + n, mask=n < N, other=0.0)
         u += tl.load(address, mask=mask, other=0.0).to(ACC) * factor[:, None]
     u = tl.sum(u, 0)
@@ -73,9 +73,9 @@ def rectify_kernel(
     m,
     mean,
     rstd,
-    center,
-    scale,
-    scale_bias,
+    w_m,
+    w_v,
+    w_b,
     weight,
     bias,
     N,
@@ -88,22 +88,20 @@ def rectify_kernel(
     BP: tl.constexpr,
     BC: tl.constexpr,
 ):
-    """y = x * scale + shift of `run` pixels of one image, with scale and shift (n, c) from the moments."""
+    """y = (x - m) * scale + shift of `run` pixels of one image, with scale and shift (n, c) from the moments."""
     ACC: tl.constexpr = m.dtype.element_ty
     n = tl.program_id(0).to(tl.int64)
     channels = tl.program_id(1) * BC + tl.arange(0, BC)
     inside = channels < C
-    gain, shift, own_mean = scale_and_shift(
-        n, channels, inside, m, mean, rstd, center, scale, scale_bias, C, INSTANCE
-    )
+    scale, shift, m_n = scale_and_shift(n, channels, inside, m, mean, rstd, w_m, w_v, w_b, C, INSTANCE)
     own = n * C if PER_SAMPLE else 0
     if weight is not None:
-        w = tl.load(weight + own + channels, mask=inside, other=0.0).to(ACC)
-        gain *= w
-        shift *= w
-    shift -= own_mean * gain
+        weight_n = tl.load(weight + own + channels, mask=inside, other=0.0).to(ACC)
+        scale *= weight_n
+        shift *= weight_n
+    constant = shift - m_n * scale
     if bias is not None:
-        shift += tl.load(bias + own + channels, mask=inside, other=0.0).to(ACC)
+        constant += tl.load(bias + own + channels, mask=inside, other=0.0).to(ACC)
     x += n * C * HW
     y += n * C * HW
     first = tl.program_id(2) * run
@@ -112,4 +110,4 @@ def rectify_kernel(
         mask = (pixels < HW)[:, None] & inside[None, :]
         where = offsets(pixels, channels, C, HW, CL)
         value = tl.load(x + where, mask=mask, other=0.0).to(ACC)
-        tl.store(y + where, value * gain[None, :] + shift[None, :], mask=mask)
+        tl.store(y + where, value * scale[None, :] + constant[None, :], mask=mask)

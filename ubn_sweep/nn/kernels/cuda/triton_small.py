@@ -16,29 +16,31 @@ def number(value, ACC: tl.constexpr):
 
 
 @triton.jit
-def ratio_of(m, z, scale, scale_bias, channels, inside, INSTANCE: tl.constexpr, ACC: tl.constexpr):
-    """r = sigmoid(w_v * k + w_b), k = m or z (..., C)."""
-    w = tl.load(scale + channels, mask=inside, other=0.0).to(ACC)
-    b = tl.load(scale_bias + channels, mask=inside, other=0.0).to(ACC)
-    k = m if INSTANCE else z
-    return 1.0 / (1.0 + tl.exp(-(k * w + b)))
+def scaling_factor(m_n, z, w_v, w_b, channels, inside, INSTANCE: tl.constexpr, ACC: tl.constexpr):
+    """r = sigmoid(w_v * k + w_b), k = m_n or z (..., C)."""
+    w_v_c = tl.load(w_v + channels, mask=inside, other=0.0).to(ACC)
+    w_b_c = tl.load(w_b + channels, mask=inside, other=0.0).to(ACC)
+    k = m_n if INSTANCE else z
+    return 1.0 / (1.0 + tl.exp(-(k * w_v_c + w_b_c)))
 
 
 @triton.jit
-def scale_and_shift(n, channels, inside, m, mean, rstd, center, scale, scale_bias, C, INSTANCE: tl.constexpr):
-    """(r * rstd, r * z, m) of one image (C,): x_cs = (x - m) * r * rstd + r * z."""
+def scale_and_shift(n, channels, inside, m, mean, rstd, w_m, w_v, w_b, C, INSTANCE: tl.constexpr):
+    """scale, shift and m of one image (C,), without an affine step: x_cs = (x - m) * scale + shift."""
     ACC: tl.constexpr = m.dtype.element_ty
-    own_mean = tl.load(m + n * C + channels, mask=inside, other=0.0)
-    gain = tl.load(rstd + channels, mask=inside, other=0.0).to(ACC)
-    shift = own_mean - tl.load(mean + channels, mask=inside, other=0.0).to(ACC)
-    if center is not None:
-        shift += own_mean * tl.load(center + channels, mask=inside, other=0.0).to(ACC)
-    shift *= gain
-    if scale is not None:
-        r = ratio_of(own_mean, shift, scale, scale_bias, channels, inside, INSTANCE, ACC)
-        gain *= r
+    m_n = tl.load(m + n * C + channels, mask=inside, other=0.0)
+    rstd_c = tl.load(rstd + channels, mask=inside, other=0.0).to(ACC)
+    z = m_n - tl.load(mean + channels, mask=inside, other=0.0).to(ACC)
+    if w_m is not None:
+        z += m_n * tl.load(w_m + channels, mask=inside, other=0.0).to(ACC)
+    z *= rstd_c
+    scale = rstd_c
+    shift = z
+    if w_v is not None:
+        r = scaling_factor(m_n, z, w_v, w_b, channels, inside, INSTANCE, ACC)
+        scale *= r
         shift *= r
-    return gain, shift, own_mean
+    return scale, shift, m_n
 
 
 @triton.jit(do_not_specialize=["N", "M"])
@@ -52,8 +54,8 @@ def norms_kernel(m, v, inverse_norm, N, C, M, BC: tl.constexpr):
     squares = tl.zeros([BC], ACC)
     for start in range(0, C, BC):
         channels = start + tl.arange(0, BC)
-        a = tl.load(m + n * C + channels, mask=channels < C, other=0.0)
-        squares += a * a + tl.load(v + n * C + channels, mask=channels < C, other=0.0)
+        m_n = tl.load(m + n * C + channels, mask=channels < C, other=0.0)
+        squares += m_n * m_n + tl.load(v + n * C + channels, mask=channels < C, other=0.0)
     squared = tl.sum(squares, 0) * number(M, ACC)
     zero = squared == 0.0
     tl.store(inverse_norm + n, tl.where(zero, 0.0, tl.sqrt(squared) / tl.where(zero, 1.0, squared)))
@@ -98,13 +100,13 @@ def decide_kernel(
     opened = count >= 0
     accept = opened
     if GATED:
-        c = tl.load(observed).to(ACC)
+        c_x = tl.load(observed).to(ACC)
         stored = tl.load(running_similarity)
         BITS: tl.constexpr = tl.int64 if stored.dtype.primitive_bitwidth == 64 else tl.int32
         unseen = (stored == 0.0) & (stored.to(BITS, bitcast=True) < 0)
         s = stored.to(ACC)
-        finite = tl.abs(c) < float("inf")
-        moved = tl.where(unseen, c, s + (c - s) * number(similarity_momentum, ACC)) + 0.0
+        finite = tl.abs(c_x) < float("inf")
+        moved = tl.where(unseen, c_x, s + (c_x - s) * number(similarity_momentum, ACC)) + 0.0
         s = tl.where(finite, moved, s)
         opened = (s > number(threshold, ACC)) | (count == 0)
         accept = opened & finite
@@ -124,7 +126,7 @@ def decide_kernel(
 def settle_kernel(
     m,
     v,
-    center,
+    w_m,
     flags,
     running_mean,
     running_var,
@@ -158,10 +160,10 @@ def settle_kernel(
         apart = tl.load(m + n[:, None] * C + channels[None, :], mask=mask, other=0.0) - average[None, :]
         squares += tl.where(mask, apart * apart, 0.0)
     between = tl.sum(squares, 0) / samples
-    if center is not None:
-        gain = 1.0 + tl.load(center + channels, mask=inside, other=0.0).to(ACC)
-        average *= gain
-        between *= gain * gain
+    if w_m is not None:
+        one_plus_w_m = 1.0 + tl.load(w_m + channels, mask=inside, other=0.0).to(ACC)
+        average *= one_plus_w_m
+        between *= one_plus_w_m * one_plus_w_m
     var = tl.sum(sum_v, 0) / samples + between
     opened = tl.load(flags) != 0.0
     accept = tl.load(flags + 1) != 0.0

@@ -1,4 +1,4 @@
-"""What replicas tell each other: one collective per layer and direction."""
+"""What the processes tell each other: one collective per layer and direction."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
 
-def replicas(group: ProcessGroup | None = None) -> int:
-    """How many processes share the work; 1 where torch.distributed is not set up."""
+def world_size(group: ProcessGroup | None = None) -> int:
+    """How many processes are in the group, or in all where it is None; 1 without torch.distributed set up."""
     if not (dist.is_available() and dist.is_initialized()):
         return 1
     return dist.get_world_size(group)
 
 
-def sum_over_replicas(*values: Tensor, group: ProcessGroup | None) -> tuple[Tensor, ...]:
+def sum_over_processes(*values: Tensor, group: ProcessGroup | None) -> tuple[Tensor, ...]:
     """Each of the values summed over the group, in one collective. group None: nothing to share with."""
-    if group is None or replicas(group) == 1:
+    if group is None or world_size(group) == 1:
         return values
     flat = torch.cat([value.reshape(-1) for value in values])
     dist.all_reduce(flat, group=group)
@@ -30,13 +30,14 @@ def sum_over_replicas(*values: Tensor, group: ProcessGroup | None) -> tuple[Tens
 
 
 def mean_similarity(similarity: Tensor | None, x: Tensor, group: ProcessGroup | None) -> Tensor:
-    """The mean of the replicas' similarities, over those that have one; nan where any of them is not finite.
+    """The mean of the processes' similarities, over those that have one; nan where any of them is not finite.
 
-    A replica with a single sample has none, and takes part with weight zero.
+    A rank with a single sample has none, and takes part with weight zero.
     """
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
     mine = torch.zeros(2, dtype=dtype, device=x.device)
     if similarity is not None:
         mine[0], mine[1] = similarity, 1.0
     dist.all_reduce(mine, group=group)
-    return mine[0] / mine[1]
+    total, count = mine.unbind()
+    return total / count

@@ -12,17 +12,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
-from tests.nn.builders import images, shaken_layer
+from tests.nn.builders import DEVICE, condition_for, images, shaken_layer
 from tests.nn.processes import run_together
-from ubn_sweep.nn import SynchronizedUnifiedBatchNorm2d, UnifiedBatchNorm2d, convert_batchnorm
+from ubn_sweep.nn import UnifiedBatchNorm2d, convert_batchnorm
 
 UNEVEN = [slice(0, 5), slice(5, 8)]
-
-
-def synchronized(layer: UnifiedBatchNorm2d) -> SynchronizedUnifiedBatchNorm2d:
-    twin = SynchronizedUnifiedBatchNorm2d.__new__(SynchronizedUnifiedBatchNorm2d)
-    twin.__dict__ = {**copy.deepcopy(layer).__dict__, "process_group": None}
-    return twin
 
 
 def results(layer: nn.Module, x: Tensor, y: Tensor) -> dict[str, Any]:
@@ -39,23 +33,24 @@ def loss(y: Tensor, weights: Tensor) -> Tensor:
     return (y * weights).sum()
 
 
-def steps_of_a_replica(rank: int, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def steps_of_a_rank(rank: int, cases: list[dict[str, Any]], own_group: bool) -> list[dict[str, Any]]:
     collectives: list[int] = []
     all_reduce = dist.all_reduce
+    group = dist.new_group([0, 1]) if own_group else None
 
     def counted(*arguments: Any, **more: Any) -> Any:
         collectives.append(1)
         return all_reduce(*arguments, **more)
 
     dist.all_reduce = counted
-    return [step_of_a_replica(rank, options, collectives) for options in cases]
+    return [step_of_a_rank(rank, {**case, "process_group": group}, collectives) for case in cases]
 
 
-def step_of_a_replica(rank: int, options: dict[str, Any], collectives: list[int]) -> dict[str, Any]:
+def step_of_a_rank(rank: int, options: dict[str, Any], collectives: list[int]) -> dict[str, Any]:
     before = len(collectives)
-    layer = synchronized(shaken_layer(3, dtype=torch.float64, **options))
+    layer = shaken_layer(3, dtype=torch.float64, synchronized=True, **options)
     x = images(8, 3, 5, 6)[UNEVEN[rank]].contiguous().requires_grad_()
-    y = layer(x)
+    y = layer(x, *(condition[UNEVEN[rank]] for condition in condition_for(layer, 8)))
     forward = len(collectives) - before
     loss(y, images(8, 3, 5, 6, seed=4)[UNEVEN[rank]]).backward()
     return {**results(layer, x, y), "collectives": (forward, len(collectives) - before - forward)}
@@ -66,15 +61,19 @@ SYNCHRONIZED_CASES: list[dict[str, Any]] = [
     {"gate": "closed"},
     {"name": "rbn"},
     {"gate": "open", "affine": "pointwise"},
+    {"name": "sabn"},
+    {"name": "sabn", "gate": "open", "centering": True, "scaling": "instance"},
 ]
 
 
-def test_synchronized_replicas_equal_one_process_on_the_whole_batch() -> None:
-    per_replica = run_together(steps_of_a_replica, SYNCHRONIZED_CASES)
-    for options, *parts in zip(SYNCHRONIZED_CASES, *per_replica, strict=True):
+@pytest.mark.parametrize("own_group", [False, True])
+def test_synchronized_processes_equal_one_on_the_whole_batch(own_group: bool) -> None:
+    cases = SYNCHRONIZED_CASES[:1] if own_group else SYNCHRONIZED_CASES
+    per_rank = run_together(steps_of_a_rank, cases, own_group)
+    for options, *parts in zip(cases, *per_rank, strict=True):
         layer = shaken_layer(3, dtype=torch.float64, **options)
         x = images(8, 3, 5, 6).requires_grad_()
-        y = layer(x)
+        y = layer(x, *condition_for(layer, 8))
         loss(y, images(8, 3, 5, 6, seed=4)).backward()
         whole = results(layer, x, y)
         torch.testing.assert_close(torch.cat([part["y"] for part in parts]), whole["y"])
@@ -90,19 +89,19 @@ def test_synchronized_replicas_equal_one_process_on_the_whole_batch() -> None:
 def train_a_model(rank: int, broadcast_buffers: bool, synchronize: bool) -> dict[str, Any]:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
-    convert_batchnorm(model, synchronized=synchronize, threshold=0.2, similarity_momentum=0.6)
-    replica = DistributedDataParallel(model, broadcast_buffers=broadcast_buffers)
+    convert_batchnorm(model.to(DEVICE), synchronized=synchronize, threshold=0.2, similarity_momentum=0.6)
+    parallel = DistributedDataParallel(model, broadcast_buffers=broadcast_buffers)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     decisions, similarities = [], []
     for step in range(8):
         samples = 1 if (rank, step) == (1, 5) else 4 + rank
         x = images(samples, 3, 8, 8, seed=10 * step + rank, dtype=torch.float32)
-        # The replicas' own similarities lie on both sides of the threshold.
+        # The ranks' own similarities lie on both sides of the threshold.
         x = x + (1.5 if (step + rank) % 2 == 0 else -0.7) * (step % 4)
         if step % 2 == 0:
-            with replica.no_sync():
-                replica(x).square().mean().backward()
-        replica(x).square().mean().backward()
+            with parallel.no_sync():
+                parallel(x).square().mean().backward()
+        parallel(x).square().mean().backward()
         decisions.append(bool(model[1].gate_open))
         similarities.append(float(model[1].running_similarity))
         optimizer.step()
@@ -122,7 +121,7 @@ def train_models(rank: int) -> list[dict[str, Any]]:
     return [train_a_model(rank, *case) for case in DDP_CASES]
 
 
-def test_replicas_under_ddp_decide_alike() -> None:
+def test_processes_under_ddp_decide_alike() -> None:
     for (_, synchronize), one, other in zip(DDP_CASES, *run_together(train_models), strict=True):
         assert one["decisions"] == other["decisions"]
         assert synchronize or len(set(one["decisions"])) == 2
@@ -131,8 +130,8 @@ def test_replicas_under_ddp_decide_alike() -> None:
         torch.testing.assert_close(one["parameters"], other["parameters"])
 
 
-def similarity_of_a_replica(rank: int, samples: tuple[int, int], bad: bool) -> dict[str, Any]:
-    layer = UnifiedBatchNorm2d(3)
+def similarity_of_a_rank(rank: int, samples: tuple[int, int], bad: bool) -> dict[str, Any]:
+    layer = UnifiedBatchNorm2d(3, device=DEVICE)
     x = images(8, 3, 5, 6, seed=rank, dtype=torch.float32)[: samples[rank]] + rank
     if bad and rank == 1:
         x[0, 0, 0, 0] = torch.nan
@@ -143,14 +142,14 @@ def similarity_of_a_replica(rank: int, samples: tuple[int, int], bad: bool) -> d
 SIMILARITY_CASES = [((8, 8), False), ((8, 1), False), ((8, 8), True)]
 
 
-def similarities_of_a_replica(rank: int) -> list[dict[str, Any]]:
-    return [similarity_of_a_replica(rank, *case) for case in SIMILARITY_CASES]
+def similarities_of_a_rank(rank: int) -> list[dict[str, Any]]:
+    return [similarity_of_a_rank(rank, *case) for case in SIMILARITY_CASES]
 
 
-def test_the_gate_uses_the_mean_of_the_replicas_similarities() -> None:
-    """A replica with one sample has none to give; a bad batch on one replica is accepted by none."""
-    alone = [similarity_of_a_replica(rank, (8, 8), False)["similarity"] for rank in range(2)]
-    for both, one_sample, bad in run_together(similarities_of_a_replica):
+def test_the_gate_uses_the_mean_of_the_processes_similarities() -> None:
+    """A rank with one sample has none to give; a bad batch on one rank is accepted by none."""
+    alone = [similarity_of_a_rank(rank, (8, 8), False)["similarity"] for rank in range(2)]
+    for both, one_sample, bad in run_together(similarities_of_a_rank):
         torch.testing.assert_close(both["similarity"], (alone[0] + alone[1]) / 2)
         torch.testing.assert_close(one_sample["similarity"], alone[0])
         assert bad["similarity"] == bad["tracked"] == 0
@@ -159,7 +158,7 @@ def test_the_gate_uses_the_mean_of_the_replicas_similarities() -> None:
 @pytest.mark.parametrize("gate", ["off", "open", "closed"])
 @pytest.mark.parametrize("use_reentrant", [True, False])
 def test_checkpointing_moves_the_state_once(use_reentrant: bool, gate: str) -> None:
-    plain = nn.Sequential(nn.Conv2d(3, 4, 3), shaken_layer(4, gate=gate), nn.Tanh())
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), shaken_layer(4, gate=gate), nn.Tanh()).to(DEVICE)
     recomputed = copy.deepcopy(plain)
     for seed in range(3):
         x, again = (images(4, 3, 8, 8, seed=seed, dtype=torch.float32).requires_grad_() for _ in range(2))
@@ -173,7 +172,7 @@ def test_checkpointing_moves_the_state_once(use_reentrant: bool, gate: str) -> N
 
 def test_the_first_batch_is_open_again_when_it_is_recomputed() -> None:
     """After the forward pass a batch has been accepted, and the similarity alone would close the gate."""
-    plain = UnifiedBatchNorm2d(3, threshold=2.0)
+    plain = UnifiedBatchNorm2d(3, threshold=2.0, device=DEVICE)
     recomputed = copy.deepcopy(plain)
     x, again = (images(4, 3, 8, 8, dtype=torch.float32).requires_grad_() for _ in range(2))
     plain(x).pow(3).sum().backward()
