@@ -17,6 +17,7 @@ from ubn_sweep.errors import UserError
 from ubn_sweep.source import Place, Source, file_source
 
 T = TypeVar("T")
+OMIT_EMPTY = "omit_empty"
 
 
 def require(holds: bool, rule: str, value: object, remedy: str) -> None:
@@ -95,8 +96,12 @@ def _sections(kind: Any) -> Iterator[Any]:
 
 
 def to_plain(value: Any) -> dict[str, Any]:
-    """A dataclass of the schema as plain mappings, lists and scalars, ready for YAML or JSON."""
-    return _plain(dataclasses.asdict(value))
+    """A dataclass of the schema as plain mappings, lists and scalars, ready for YAML or JSON.
+
+    A field with OMIT_EMPTY in its metadata is left out where it is empty: so older records stay what they were.
+    """
+    plain: dict[str, Any] = _plain(value)
+    return plain
 
 
 def dump_yaml(content: Any) -> str:
@@ -122,6 +127,12 @@ def did_you_mean(name: str, names: list[str]) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: _plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if not (OMIT_EMPTY in field.metadata and len(getattr(value, field.name)) == 0)
+        }
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -36,7 +36,7 @@ def test_the_best_come_first(tmp_path):
         assert schema.to_plain(dataclasses.replace(config, provenance=None)) == created[origin.trial].config
         assert origin.status == "completed"
         assert origin.epoch == 9
-        assert origin.validation_examples == 360
+        assert origin.validation_examples == 359
         assert origin.candidates == 11
         assert origin.git_revision == "a" * 40
         assert origin.tracking_uri == "sqlite:///x.db"

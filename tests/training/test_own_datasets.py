@@ -194,3 +194,8 @@ def test_looking_for_it_needs_no_torch(root):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_options_leave_no_trace_in_a_record():
+    assert "options" not in schema.to_plain(DatasetConfig())
+    assert schema.to_plain(DatasetConfig(options={"a": [1]}))["options"] == {"a": [1]}

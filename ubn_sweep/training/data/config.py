@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from ubn_sweep.schema import checked_by, require
+from ubn_sweep.schema import OMIT_EMPTY, checked_by, require
 from ubn_sweep.training.data.names import check_name
 
 
@@ -19,7 +19,7 @@ class DatasetConfig:
     """Folder of the data; for `parquet`, one that holds train-*.parquet and test-*.parquet."""
     download: bool = False
     """Lets torchvision download what it can into `root`: CIFAR and MNIST."""
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict, metadata={OMIT_EMPTY: True})
     """Keys of the data set's own, which its class checks."""
     validation_fraction: float = 0.2
     """Share of the (subset of the) training set that is held out, class by class."""
