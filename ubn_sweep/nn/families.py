@@ -100,7 +100,8 @@ def make_norm(
 
     bn, in, gn, ln: nn.BatchNorm2d, nn.InstanceNorm2d with an affine step, nn.GroupNorm with the largest divisor
     of channels that is at most `groups` (32), and with one group. rbn, iebn, bnet, ubn:
-    UnifiedBatchNorm2d as in FAMILIES. sabn: SandwichBatchNorm2d, which needs `num_conditions` and is called with a condition.
+    UnifiedBatchNorm2d as in FAMILIES. sabn: SandwichBatchNorm2d, which needs
+    `num_conditions` and is called with a condition.
     synchronized: with statistics that all processes share.
     options: handed to the layer, on top of the name's own (make_norm("ubn", 64, threshold=0.2)).
     Raises: ValueError for an unknown name, an option of a wrong type or outside its range, or `synchronized` where
