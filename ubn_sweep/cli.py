@@ -110,6 +110,16 @@ def resume(sweep: str, **options: Any) -> None:
 @cli.command()
 @click.argument("sweep")
 @home_option
+def salvage(sweep: str, home: Path | None) -> None:
+    """Keep the whole records of a damaged journal; the damaged file is set aside."""
+    from ubn_sweep.commands.mending import salvage_sweep
+
+    salvage_sweep(sweep, home=home)
+
+
+@cli.command()
+@click.argument("sweep")
+@home_option
 @as_json
 def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
     """Map a sweep: the table of all observations, and the report."""

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from ubn_sweep.commands.live import console
 from ubn_sweep.records.folder import SweepFolder, default_home
-from ubn_sweep.records.journal import read_journal
+from ubn_sweep.records.journal import stream
 from ubn_sweep.sweep.running.copies import put_onto_parent_run
 from ubn_sweep.sweep.running.launch import recorded_spec
 from ubn_sweep.sweep.spec.spec import SweepSpec
@@ -23,7 +23,7 @@ def home_folder(home: Path | None) -> Path:
 
 
 def spec_of(folder: SweepFolder) -> SweepSpec:
-    return recorded_spec(read_journal(folder.path))
+    return recorded_spec(stream(folder.path))
 
 
 def map_sweep(folder: SweepFolder, spec: SweepSpec) -> LandscapeReport:

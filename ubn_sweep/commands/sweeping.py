@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
+from ubn_sweep.commands.common import home_folder, map_sweep, tell_landscape
 from ubn_sweep.commands.live import console, print_json, score, watch_sweep
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError
+from ubn_sweep.records.events import TrialEnded
 from ubn_sweep.records.folder import SweepFolder, find_sweep
-from ubn_sweep.records.journal import read_journal
-from ubn_sweep.records.trials import Trials
+from ubn_sweep.records.journal import stream
 from ubn_sweep.sweep.explaining.describe import show
 from ubn_sweep.sweep.running import launch
 from ubn_sweep.sweep.running.copies import Following, check_tracking, tracking_uri
@@ -71,7 +71,7 @@ def resume_sweep(
 
 def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None:
     folder = SweepFolder(home=result.folder.parent, name=result.sweep)
-    spec = spec_of(folder)
+    spec = result.spec
     _tell_undelivered(following, folder)
     if not result.finished:
         raise InterruptedSweepError(f"interrupted; go on with it by `ubn-sweep resume {folder.name}`")
@@ -90,7 +90,7 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
         )
     else:
         _tell(result, spec, report, uri)
-    failure = _first_failure(folder)
+    failure = _first_failure(folder) if result.counts["failed"] else None
     if result.best is None:
         raise NothingFoundError(
             f"no trial of {result.sweep} has a result; {failure or 'all of them diverged'}"
@@ -119,11 +119,12 @@ def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: st
 
 def _first_failure(folder: SweepFolder) -> str | None:
     """The first line of the first failed trial's reason, and where to read on."""
-    for trial in Trials(read_journal(folder.path)):
-        if trial.ended is not None and trial.ended.status == "failed":
-            reason = trial.ended.reason.splitlines()[0] if trial.ended.reason else "no reason is known"
-            return f"trial {trial.number} failed: {reason} (the whole of it is in {folder.journal})"
-    return None
+    ends = (event for event in stream(folder.path, kinds=(TrialEnded,)) if isinstance(event, TrialEnded))
+    first = min((end for end in ends if end.status == "failed"), key=lambda end: end.trial, default=None)
+    if first is None:
+        return None
+    reason = first.reason.splitlines()[0] if first.reason else "no reason is known"
+    return f"trial {first.trial} failed: {reason} (the whole of it is in {folder.journal})"
 
 
 def _tell_undelivered(following: Following, folder: SweepFolder) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ubn_sweep.records.folder import JournalFolder
+from ubn_sweep.records.journal import BLOCK_BYTES
 from ubn_sweep.tracking.delivery.cursor import delivering_alone
 from ubn_sweep.tracking.delivery.deliver import BATCH_EVENTS, Delivery
 from ubn_sweep.tracking.delivery.sink import Sink
@@ -174,9 +175,9 @@ class _LineCount:
             if self._path.exists() and self._path.stat().st_size > self._offset:
                 with self._path.open("rb") as file:
                     file.seek(self._offset)
-                    new = file.read()
-                self._offset += new.rfind(b"\n") + 1
-                self._count += new.count(b"\n")
+                    while new := file.read(BLOCK_BYTES):
+                        self._offset += len(new)
+                        self._count += new.count(b"\n")
             return self._count
 
 

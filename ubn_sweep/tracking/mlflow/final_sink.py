@@ -24,6 +24,7 @@ class FinalSink:
     """
 
     store = "MLflow"
+    resumes_from = (FinalStarted,)
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class FinalSink:
     def attach(self, paths: Iterable[Path]) -> int:
         return self._store.attach(self._runs.get(PARENT) if self._runs is not None else None, paths)
 
-    def resume(self, events: Sequence[Event]) -> bool:
+    def resume(self, events: Iterable[Event]) -> bool:
         before = FinalTraining(events)
         self._store.connected()
         if before.start is None:
