@@ -11,6 +11,7 @@ import click
 
 from ubn_sweep import __version__
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError, UserError
+from ubn_sweep.masking import masked
 from ubn_sweep.privacy import opt_out_of_usage_reports
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
@@ -202,7 +203,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    line = " ".join(message.split("\n"))
+    line = masked(" ".join(message.split("\n")))
     print(f"error: {line}", file=sys.stderr)
     sys.exit(code)
 

@@ -15,6 +15,7 @@ from ubn_sweep import schema
 from ubn_sweep.commands.common import home_folder
 from ubn_sweep.commands.live import console, print_json
 from ubn_sweep.dotted import value_at
+from ubn_sweep.masking import masked, masked_values
 from ubn_sweep.records.folder import find_sweep
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.sweep.explaining import preview
@@ -32,10 +33,10 @@ def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> N
         print_json(
             {
                 "valid": True,
-                "spec": schema.to_plain(spec),
+                "spec": masked_values(schema.to_plain(spec)),
                 "order": [key for key, _, _ in describe_space(spec)],
                 "rungs": rung_epochs(spec),
-                "origins": origins,
+                "origins": masked_values(origins),
             }
         )
         return
@@ -60,9 +61,9 @@ def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> N
 
 def _tell_origins(spec: SweepSpec, origins: dict[str, str]) -> None:
     """The keys that were written, as they are resolved, below the file or option that each came from."""
-    values = schema.to_plain(spec)
+    values = masked_values(schema.to_plain(spec))
     for origin in dict.fromkeys(origins.values()):
-        console.print(f"\n[dim]from[/dim] {escape(origin)}", soft_wrap=True)
+        console.print(f"\n[dim]from[/dim] {escape(masked(origin))}", soft_wrap=True)
         for key in [key for key, owner in origins.items() if owner == origin]:
             console.print(f"  {key}: {escape(_written(values, key))}", soft_wrap=True)
 

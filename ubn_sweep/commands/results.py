@@ -8,8 +8,9 @@ from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_land
 from ubn_sweep.commands.final_copies import deliver_final, final_of
 from ubn_sweep.commands.live import console, print_json
 from ubn_sweep.errors import UserError
+from ubn_sweep.masking import masked
 from ubn_sweep.records.folder import FinalFolder, SweepFolder, existing_sweeps, find_sweep
-from ubn_sweep.sweep.running.copies import deliver_all, run_ids
+from ubn_sweep.sweep.running.copies import deliver_all, run_ids, written_uri
 from ubn_sweep.sweep.running.copies import tracking_uri as uri_of
 
 
@@ -35,7 +36,7 @@ def export_best(sweep: str, *, top: int, out: Path, home: Path | None, as_json: 
         folder,
         top=top,
         out=out,
-        tracking_uri=uri_of(spec, folder),
+        tracking_uri=masked(written_uri(spec, folder)),
         run_ids=run_ids(folder, spec),
     )
     if as_json:

@@ -13,12 +13,13 @@ from rich.markup import escape
 from ubn_sweep.commands.common import home_folder, map_sweep, tell_landscape
 from ubn_sweep.commands.live import console, print_json, score, watch_sweep
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError
+from ubn_sweep.masking import masked
 from ubn_sweep.records.events import TrialEnded
 from ubn_sweep.records.folder import SweepFolder, find_sweep
 from ubn_sweep.records.journal import stream
 from ubn_sweep.sweep.explaining.describe import show
 from ubn_sweep.sweep.running import launch
-from ubn_sweep.sweep.running.copies import Following, check_tracking, tracking_uri
+from ubn_sweep.sweep.running.copies import Following, check_tracking, written_passwords, written_uri
 from ubn_sweep.sweep.running.in_process import InProcessExecutor
 from ubn_sweep.sweep.running.launch import Surroundings, SweepResult
 from ubn_sweep.sweep.running.ray.executor import RayExecutor
@@ -45,6 +46,11 @@ def run_sweep(
         search = dataclasses.replace(spec.search, learn_from=(*spec.search.learn_from, *learn_from))
         spec = dataclasses.replace(spec, search=search)
     check_tracking(spec)
+    for key in written_passwords(spec):
+        console.print(
+            f"[yellow]{key} has its password written out, which the journal keeps (readable by you alone): "
+            "write ${NAME}, and it comes from the environment[/yellow]",
+        )
     following = Following()
     result = launch.start_sweep(
         spec,
@@ -76,7 +82,7 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
     if not result.finished:
         raise InterruptedSweepError(f"interrupted; go on with it by `ubn-sweep resume {folder.name}`")
     report = map_sweep(folder, spec)
-    uri = tracking_uri(spec, folder)
+    uri = masked(written_uri(spec, folder))
     if as_json:
         print_json(
             {

@@ -10,6 +10,7 @@ from typing import Any
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.file_lock import HeldError, file_lock
+from ubn_sweep.masking import has_password
 from ubn_sweep.records.events import (
     AttemptStarted,
     Event,
@@ -73,6 +74,8 @@ class FinalRecorder:
         task: str = "",
     ) -> None:
         """The first attempt, or the next one; nothing where the training is complete."""
+        if has_password(tracking_uri):
+            self._journal.keep_private()
         if self.record.start is None:
             self._add(
                 FinalStarted(

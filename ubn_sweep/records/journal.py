@@ -99,6 +99,10 @@ class Journal:
             self._failure = error
             raise self._refusal(error) from error
 
+    def keep_private(self) -> None:
+        """Lets nobody but its owner read it: for records that hold a password."""
+        self.path.chmod(0o600)
+
     def check(self) -> None:
         """Raises the UserError again that a record, or the timer's sync, met; whatever others made of it."""
         if self._failure is not None:

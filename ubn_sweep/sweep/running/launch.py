@@ -14,6 +14,7 @@ from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
+from ubn_sweep.masking import masked_values
 from ubn_sweep.records.attempts import Attempts
 from ubn_sweep.records.environment import describe_environment
 from ubn_sweep.records.events import AttemptStarted, Event, SweepEnded, SweepStarted
@@ -21,6 +22,7 @@ from ubn_sweep.records.folder import SweepFolder, existing_sweeps
 from ubn_sweep.records.journal import Journal, stream
 from ubn_sweep.sweep.deciding.priors import learn_from
 from ubn_sweep.sweep.deciding.state import SweepState, TrialState
+from ubn_sweep.sweep.running.copies import written_passwords
 from ubn_sweep.sweep.running.executor import Executor
 from ubn_sweep.sweep.running.lock import sweep_lock
 from ubn_sweep.sweep.running.ray.executor import RayExecutor
@@ -72,8 +74,10 @@ def start_sweep(
     folder = new_folder(home, spec.name if name is None else name, may_count_up=name is None)
     spec = dataclasses.replace(spec, name=folder.name)
     with sweep_lock(folder):
-        folder.spec.write_text(schema.dump_yaml(schema.to_plain(spec)), encoding="utf-8")
+        folder.spec.write_text(schema.dump_yaml(masked_values(schema.to_plain(spec))), encoding="utf-8")
         with Journal(folder.path) as journal:
+            if written_passwords(spec):
+                journal.keep_private()
             journal.append(
                 SweepStarted(
                     time_s=time.time(),

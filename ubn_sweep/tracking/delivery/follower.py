@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ubn_sweep.masking import masked
 from ubn_sweep.records.folder import JournalFolder
 from ubn_sweep.records.journal import BLOCK_BYTES
 from ubn_sweep.tracking.delivery.cursor import delivering_alone
@@ -182,6 +183,6 @@ class _LineCount:
 
 
 def describe(error: BaseException) -> str:
-    """An error on one line of bearable length."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    """An error on one line of bearable length, without passwords."""
+    text = masked(" ".join(f"{type(error).__name__}: {error}".split()))
     return text if len(text) <= ERROR_LENGTH else text[: ERROR_LENGTH - 3] + "..."

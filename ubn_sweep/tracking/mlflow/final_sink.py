@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ubn_sweep.masking import masked
 from ubn_sweep.records.events import Event, FinalStarted, FinalTested
 from ubn_sweep.records.final_training import FinalTraining
 from ubn_sweep.records.folder import FinalFolder
@@ -13,7 +14,6 @@ from ubn_sweep.tracking.mlflow.client import DEFAULT_EXPERIMENT
 from ubn_sweep.tracking.mlflow.entries import milliseconds
 from ubn_sweep.tracking.mlflow.runs import PARENT, OfFinal, Runs
 from ubn_sweep.tracking.mlflow.store import Batch, MlflowStore
-from ubn_sweep.tracking.uri import masked
 
 
 class FinalSink:

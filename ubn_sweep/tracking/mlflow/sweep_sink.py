@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from ubn_sweep.masking import masked
 from ubn_sweep.records.events import Event, SweepStarted, TrialCreated, TrialEnded
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.progress import Progress
@@ -16,7 +17,6 @@ from ubn_sweep.tracking.mlflow.client import DEFAULT_EXPERIMENT
 from ubn_sweep.tracking.mlflow.entries import milliseconds
 from ubn_sweep.tracking.mlflow.runs import PARENT, OfSweep, Runs
 from ubn_sweep.tracking.mlflow.store import Batch, MlflowStore
-from ubn_sweep.tracking.uri import masked
 
 ARTIFACT_ATTEMPTS = 3
 

@@ -10,10 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ubn_sweep.masking import masked
 from ubn_sweep.records.events import OPTUNA_STATES, Event, SweepStarted, TrialCreated, TrialEnded
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.trials import TrialRecord, Trials
-from ubn_sweep.tracking.uri import masked, with_driver
+from ubn_sweep.tracking.uri import with_driver
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
