@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
 from ubn_sweep.commands.final_copies import deliver_final, final_of
-from ubn_sweep.commands.live import console, print_json
+from ubn_sweep.commands.live import print_json, say
 from ubn_sweep.errors import UserError
 from ubn_sweep.masking import masked
 from ubn_sweep.records.folder import FinalFolder, SweepFolder, existing_sweeps, find_sweep
@@ -43,8 +43,8 @@ def export_best(sweep: str, *, top: int, out: Path, home: Path | None, as_json: 
         print_json({"configs": [str(path) for path in paths]})
         return
     for path in paths:
-        console.print(f"wrote {path}", soft_wrap=True)
-    console.print(f"next: [bold]ubn-sweep train {paths[0]}[/bold]", soft_wrap=True)
+        say(f"wrote {path}")
+    say("next: ", (f"ubn-sweep train {paths[0]}", "bold"))
 
 
 def sync_sweep(
@@ -64,7 +64,7 @@ def sync_sweep(
         print_json({"sweep": folder.name, "delivered": delivered})
         return
     for store, count in delivered.items():
-        console.print(f"{store}: {count} records delivered", soft_wrap=True)
+        say(f"{store}: {count} records delivered")
 
 
 def open_ui(sweep: str | None, *, port: int, home: Path | None) -> None:

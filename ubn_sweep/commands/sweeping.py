@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
 from ubn_sweep.commands.common import home_folder, map_sweep, tell_landscape
-from ubn_sweep.commands.live import console, print_json, score, watch_sweep
+from ubn_sweep.commands.live import print_json, say, score, warn, watch_sweep
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError
 from ubn_sweep.masking import masked
 from ubn_sweep.records.events import TrialEnded
@@ -47,9 +45,9 @@ def run_sweep(
         spec = dataclasses.replace(spec, search=search)
     check_tracking(spec)
     for key in written_passwords(spec):
-        console.print(
-            f"[yellow]{key} has its password written out, which the journal keeps (readable by you alone): "
-            "write ${NAME}, and it comes from the environment[/yellow]",
+        warn(
+            f"{key} has its password written out, which the journal keeps (readable by you alone): "
+            "write ${NAME}, and it comes from the environment"
         )
     following = Following()
     result = launch.start_sweep(
@@ -102,24 +100,25 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
             f"no trial of {result.sweep} has a result; {failure or 'all of them diverged'}"
         )
     if failure is not None:
-        console.print(f"[yellow]{escape(failure)}[/yellow]", soft_wrap=True)
+        warn(failure)
 
 
 def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: str) -> None:
     counts = ", ".join(f"{n} {status}" for status, n in result.counts.items())
-    console.print(f"\n[bold]{result.sweep}[/bold]: {counts}")
+    say("\n", (result.sweep, "bold"), f": {counts}")
     if result.exhausted:
-        console.print("the space holds no further config that differs: the sweep ended early")
+        say("the space holds no further config that differs: the sweep ended early")
     if result.best is not None:
         params = ", ".join(f"{key}={show(value)}" for key, value in result.best.params.items())
-        console.print(f"best: {score(result.best, spec)} in trial {result.best.number} ({params})")
+        say(f"best: {score(result.best, spec)} in trial {result.best.number} ({params})")
     tell_landscape(report)
-    console.print(f"MLflow    {uri}", soft_wrap=True)
+    say(f"MLflow    {uri}")
     if result.best is not None:
-        console.print(
-            f"next: [bold]ubn-sweep export {result.sweep} --top 3 --out configs[/bold], "
-            f"[bold]ubn-sweep ui {result.sweep}[/bold]",
-            soft_wrap=True,
+        say(
+            "next: ",
+            (f"ubn-sweep export {result.sweep} --top 3 --out configs", "bold"),
+            ", ",
+            (f"ubn-sweep ui {result.sweep}", "bold"),
         )
 
 
@@ -135,10 +134,9 @@ def _first_failure(folder: SweepFolder) -> str | None:
 
 def _tell_undelivered(following: Following, folder: SweepFolder) -> None:
     for store, why in following.undelivered.items():
-        console.print(
-            f"[yellow]not all records arrived at {store} ({escape(why)}); none is lost: "
-            f"`ubn-sweep sync {folder.name}` delivers them[/yellow]",
-            soft_wrap=True,
+        warn(
+            f"not all records arrived at {store} ({why}); none is lost: "
+            f"`ubn-sweep sync {folder.name}` delivers them"
         )
 
 
