@@ -19,6 +19,7 @@ GROUND = {
     "plain_json",
     "texts",
     "overrides",
+    "masking",
     "privacy",
     "version",
 }

@@ -11,6 +11,7 @@ import click
 
 from ubn_sweep import __version__
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError, UserError
+from ubn_sweep.masking import masked
 from ubn_sweep.privacy import opt_out_of_usage_reports
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
@@ -46,10 +47,16 @@ def with_running_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    invoke_without_command=True,
+)
 @click.version_option(__version__)
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Sweep, map and settle the hyperparameters of Unified Batch Normalization networks."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @cli.command()
@@ -105,6 +112,16 @@ def resume(sweep: str, **options: Any) -> None:
     from ubn_sweep.commands.sweeping import resume_sweep
 
     resume_sweep(sweep, **options)
+
+
+@cli.command()
+@click.argument("sweep")
+@home_option
+def salvage(sweep: str, home: Path | None) -> None:
+    """Keep the whole records of a damaged journal; the damaged file is set aside."""
+    from ubn_sweep.commands.mending import salvage_sweep
+
+    salvage_sweep(sweep, home=home)
 
 
 @cli.command()
@@ -192,7 +209,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    line = " ".join(message.split("\n"))
+    line = masked(" ".join(message.split("\n")))
     print(f"error: {line}", file=sys.stderr)
     sys.exit(code)
 

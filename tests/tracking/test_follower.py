@@ -30,6 +30,8 @@ class ListSink:
         self.gate = threading.Event()
         self.gate.set()
 
+    resumes_from = ()
+
     def resume(self, events):
         self.resumed_with = list(events)
         self._fail()

@@ -3,11 +3,12 @@ import pytest
 from tests.tracking.builders import sweep_events, sync_sweep, write_journal
 from tests.tracking.reading import check, parent_run
 from ubn_sweep.errors import UserError
+from ubn_sweep.masking import masked
 from ubn_sweep.tracking.delivery.cursor import delivering_alone
 from ubn_sweep.tracking.delivery.sync import attach_now
 from ubn_sweep.tracking.mlflow.client import connect
 from ubn_sweep.tracking.mlflow.sweep_sink import SweepSink
-from ubn_sweep.tracking.uri import check_apart, check_uri, masked, with_driver
+from ubn_sweep.tracking.uri import check_apart, check_uri, with_driver
 
 EVENTS = sweep_events(6)
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from ubn_sweep import schema
 from ubn_sweep.commands.common import home_folder
-from ubn_sweep.commands.live import console, print_json
+from ubn_sweep.commands.live import console, print_json, say
 from ubn_sweep.dotted import value_at
+from ubn_sweep.masking import masked, masked_values
 from ubn_sweep.records.folder import find_sweep
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.sweep.explaining import preview
@@ -32,39 +32,39 @@ def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> N
         print_json(
             {
                 "valid": True,
-                "spec": schema.to_plain(spec),
+                "spec": masked_values(schema.to_plain(spec)),
                 "order": [key for key, _, _ in describe_space(spec)],
                 "rungs": rung_epochs(spec),
-                "origins": origins,
+                "origins": masked_values(origins),
             }
         )
         return
-    console.print(f"[bold]{spec.name}[/bold]  {spec.description}")
+    say((spec.name, "bold"), f"  {spec.description}")
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in ("varied", "values", "only where"):
         table.add_column(name)
     for row in describe_space(spec):
         table.add_row(*row)
-    console.print(table)
+    console.print(table, soft_wrap=False)
     rungs = ", ".join(map(str, rung_epochs(spec)))
-    console.print(
+    say(
         f"{spec.search.trials} trials by the sampler `{spec.search.sampler}` from seed {spec.search.seed}; "
         f"compared after epochs {rungs}"
     )
     for name, params in first_trials(spec):
-        console.print(f"first, {name}: " + ", ".join(f"{key}={show(value)}" for key, value in params.items()))
+        say(f"first, {name}: " + ", ".join(f"{key}={show(value)}" for key, value in params.items()))
     if len(set(origins.values())) > 1:
         _tell_origins(spec, origins)
-    console.print(f"\nvalid. Start it with [bold]ubn-sweep run {path}[/bold]")
+    say("\nvalid. Start it with ", (f"ubn-sweep run {path}", "bold"))
 
 
 def _tell_origins(spec: SweepSpec, origins: dict[str, str]) -> None:
     """The keys that were written, as they are resolved, below the file or option that each came from."""
-    values = schema.to_plain(spec)
+    values = masked_values(schema.to_plain(spec))
     for origin in dict.fromkeys(origins.values()):
-        console.print(f"\n[dim]from[/dim] {escape(origin)}", soft_wrap=True)
+        say("\n", ("from", "dim"), f" {masked(origin)}")
         for key in [key for key, owner in origins.items() if owner == origin]:
-            console.print(f"  {key}: {escape(_written(values, key))}", soft_wrap=True)
+            say(f"  {key}: {_written(values, key)}")
 
 
 def _written(values: dict[str, Any], key: str) -> str:
@@ -103,29 +103,30 @@ def preview_sweep(
     if as_json:
         print_json(dataclasses.asdict(cost))
         return
-    console.print(
-        f"[bold]{spec.name}[/bold]: {cost.trials} trials, {cost.workers} at once (90% of the replays in brackets)"
+    say(
+        (spec.name, "bold"),
+        f": {cost.trials} trials, {cost.workers} at once (90% of the replays in brackets)",
     )
     basis = (
         f"{cost.curves} curves of earlier sweeps"
         if cost.basis == "curves"
         else "the model in docs/spec.md: no curves given"
     )
-    console.print(
+    say(
         f"epochs      {_spread(cost.epochs, '.0f')}, {cost.epochs.mean / cost.epochs_without_stopping:.0%} "
         f"of the {cost.epochs_without_stopping} without early stopping"
     )
-    console.print(f"completed   {_spread(cost.completed, '.0f')} of the trials")
+    say(f"completed   {_spread(cost.completed, '.0f')} of the trials")
     for name, hours in (
         ("trial hours", cost.trial_hours),
         ("GPU hours", cost.gpu_hours),
         ("wall hours", cost.wall_hours),
     ):
         if hours is not None:
-            console.print(f"{name:<11} {_spread(hours, '.2f')}")
-    console.print(f"rests on {basis}")
+            say(f"{name:<11} {_spread(hours, '.2f')}")
+    say(f"rests on {basis}")
     if cost.trial_hours is None:
-        console.print("hours are not known: give --epoch-seconds, or an earlier sweep by --curves-of")
+        say("hours are not known: give --epoch-seconds, or an earlier sweep by --curves-of")
 
 
 def _spread(spread: preview.Spread, form: str) -> str:

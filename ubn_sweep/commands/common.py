@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
-
-from ubn_sweep.commands.live import console
+from ubn_sweep.commands.live import say, warn
 from ubn_sweep.records.folder import SweepFolder, default_home
-from ubn_sweep.records.journal import read_journal
+from ubn_sweep.records.journal import stream
 from ubn_sweep.sweep.running.copies import put_onto_parent_run
 from ubn_sweep.sweep.running.launch import recorded_spec
 from ubn_sweep.sweep.spec.spec import SweepSpec
@@ -23,7 +21,7 @@ def home_folder(home: Path | None) -> Path:
 
 
 def spec_of(folder: SweepFolder) -> SweepSpec:
-    return recorded_spec(read_journal(folder.path))
+    return recorded_spec(stream(folder.path))
 
 
 def map_sweep(folder: SweepFolder, spec: SweepSpec) -> LandscapeReport:
@@ -34,15 +32,12 @@ def map_sweep(folder: SweepFolder, spec: SweepSpec) -> LandscapeReport:
         folder, spec, [report.html, report.observations, report.numbers, folder.figures]
     )
     if why_not is not None:
-        console.print(
-            f"[yellow]the report is not on the sweep's MLflow run ({escape(why_not)})[/yellow]",
-            soft_wrap=True,
-        )
+        warn(f"the report is not on the sweep's MLflow run ({why_not})")
     return report
 
 
 def tell_landscape(report: LandscapeReport) -> None:
     for sentence in report.summary:
-        console.print(escape(sentence))
-    console.print(f"report    {report.html}", soft_wrap=True)
-    console.print(f"table     {report.observations}", soft_wrap=True)
+        say(sentence)
+    say(f"report    {report.html}")
+    say(f"table     {report.observations}")

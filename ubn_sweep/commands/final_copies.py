@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ubn_sweep.errors import UserError
+from ubn_sweep.masking import MASK, from_environment
 from ubn_sweep.records.events import FinalStarted
 from ubn_sweep.records.folder import FinalFolder, SweepFolder
 from ubn_sweep.records.journal import first_event
@@ -18,12 +20,19 @@ from ubn_sweep.tracking.uri import check_uri
 def store_of(origin: str | None, asked_for: str | None, home: Path) -> str:
     """The store that the user asks for, else that of the config's origin, else that of this folder's sweeps.
 
+    It is as they write it: what is to come from the environment does so when it is used.
+
     Raises:
-        UserError: it is of no kind that keeps runs.
+        UserError: it is of no kind that keeps runs, or its password was left out of the config.
     """
     default = SweepFolder(home=home, name="").default_tracking_uri
     uri = next(item for item in (asked_for, origin, default) if item is not None)
-    check_uri(uri)
+    if asked_for is None and f":{MASK}@" in uri:
+        raise UserError(
+            f"provenance.tracking_uri: `{uri}` came without its password, which no config holds: "
+            "say --tracking-uri, with ${NAME} for what the environment knows"
+        )
+    check_uri(_address(uri))
     return uri
 
 
@@ -31,7 +40,11 @@ def sink_of(folder: FinalFolder, uri: str, home: Path) -> FinalSink:
     """MLflow's; where it is the local store of the sweeps, files lie beside it."""
     place = SweepFolder(home=home, name="")
     local = uri == place.default_tracking_uri
-    return FinalSink(folder, uri, artifact_root=place.default_artifact_root if local else None)
+    return FinalSink(folder, _address(uri), artifact_root=place.default_artifact_root if local else None)
+
+
+def _address(uri: str) -> str:
+    return from_environment(uri, "--tracking-uri")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +25,17 @@ from ubn_sweep.texts import as_shown
 REFRESH_S = 0.5
 LINE_EVERY_S = 10.0
 MOST_ROWS = 12
-console = Console(stderr=True, highlight=False)
+PIPE_WIDTH = 4000
+console = Console(
+    stderr=True,
+    highlight=False,
+    markup=False,  # what users write may look like it
+    emoji=False,
+    soft_wrap=True,
+    width=None
+    if sys.stderr is not None and sys.stderr.isatty()
+    else PIPE_WIDTH,  # nobody wraps a file's lines
+)
 Notice = Callable[[], str | None]
 
 
@@ -61,9 +72,9 @@ def _show_lines(
     while not over.wait(REFRESH_S):
         outlook = watcher.look()
         if outlook.ended != ended and time.monotonic() - shown_s >= LINE_EVERY_S:
-            console.print(summary_line(outlook, spec), soft_wrap=True)
+            console.print(summary_line(outlook, spec))
             shown_s, ended = time.monotonic(), outlook.ended
-    console.print(summary_line(watcher.look(), spec), soft_wrap=True)
+    console.print(summary_line(watcher.look(), spec))
 
 
 def summary_line(outlook: Outlook, spec: SweepSpec) -> str:
@@ -133,6 +144,16 @@ def _cells(trial: TrialState, spec: SweepSpec, keys: list[str]) -> list[str]:
     value = score(trial, spec) if trial.epoch else "–"
     values = [as_shown(trial.params[key]) if key in trial.params else "–" for key in keys]
     return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", value, *values]
+
+
+def say(*parts: str | tuple[str, str]) -> None:
+    """A line for people: texts as they are, or with a style: `say("next: ", (command, "bold"))`."""
+    console.print(Text.assemble(*parts))
+
+
+def warn(line: str) -> None:
+    """A line that should not be missed."""
+    say((line, "yellow"))
 
 
 def print_json(content: dict[str, Any]) -> None:

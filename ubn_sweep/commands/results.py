@@ -6,10 +6,11 @@ from pathlib import Path
 
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
 from ubn_sweep.commands.final_copies import deliver_final, final_of
-from ubn_sweep.commands.live import console, print_json
+from ubn_sweep.commands.live import print_json, say
 from ubn_sweep.errors import UserError
+from ubn_sweep.masking import masked
 from ubn_sweep.records.folder import FinalFolder, SweepFolder, existing_sweeps, find_sweep
-from ubn_sweep.sweep.running.copies import deliver_all, run_ids
+from ubn_sweep.sweep.running.copies import deliver_all, run_ids, written_uri
 from ubn_sweep.sweep.running.copies import tracking_uri as uri_of
 
 
@@ -35,15 +36,15 @@ def export_best(sweep: str, *, top: int, out: Path, home: Path | None, as_json: 
         folder,
         top=top,
         out=out,
-        tracking_uri=uri_of(spec, folder),
+        tracking_uri=masked(written_uri(spec, folder)),
         run_ids=run_ids(folder, spec),
     )
     if as_json:
         print_json({"configs": [str(path) for path in paths]})
         return
     for path in paths:
-        console.print(f"wrote {path}", soft_wrap=True)
-    console.print(f"next: [bold]ubn-sweep train {paths[0]}[/bold]", soft_wrap=True)
+        say(f"wrote {path}")
+    say("next: ", (f"ubn-sweep train {paths[0]}", "bold"))
 
 
 def sync_sweep(
@@ -63,7 +64,7 @@ def sync_sweep(
         print_json({"sweep": folder.name, "delivered": delivered})
         return
     for store, count in delivered.items():
-        console.print(f"{store}: {count} records delivered", soft_wrap=True)
+        say(f"{store}: {count} records delivered")
 
 
 def open_ui(sweep: str | None, *, port: int, home: Path | None) -> None:

@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
-from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
-from ubn_sweep.commands.live import console, print_json, score, watch_sweep
+from ubn_sweep.commands.common import home_folder, map_sweep, tell_landscape
+from ubn_sweep.commands.live import print_json, say, score, warn, watch_sweep
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError
+from ubn_sweep.masking import masked
+from ubn_sweep.records.events import TrialEnded
 from ubn_sweep.records.folder import SweepFolder, find_sweep
-from ubn_sweep.records.journal import read_journal
-from ubn_sweep.records.trials import Trials
+from ubn_sweep.records.journal import stream
 from ubn_sweep.sweep.explaining.describe import show
 from ubn_sweep.sweep.running import launch
-from ubn_sweep.sweep.running.copies import Following, check_tracking, tracking_uri
+from ubn_sweep.sweep.running.copies import Following, check_tracking, written_passwords, written_uri
 from ubn_sweep.sweep.running.in_process import InProcessExecutor
 from ubn_sweep.sweep.running.launch import Surroundings, SweepResult
 from ubn_sweep.sweep.running.ray.executor import RayExecutor
@@ -45,6 +44,11 @@ def run_sweep(
         search = dataclasses.replace(spec.search, learn_from=(*spec.search.learn_from, *learn_from))
         spec = dataclasses.replace(spec, search=search)
     check_tracking(spec)
+    for key in written_passwords(spec):
+        warn(
+            f"{key} has its password written out, which the journal keeps (readable by you alone): "
+            "write ${NAME}, and it comes from the environment"
+        )
     following = Following()
     result = launch.start_sweep(
         spec,
@@ -71,12 +75,12 @@ def resume_sweep(
 
 def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None:
     folder = SweepFolder(home=result.folder.parent, name=result.sweep)
-    spec = spec_of(folder)
+    spec = result.spec
     _tell_undelivered(following, folder)
     if not result.finished:
         raise InterruptedSweepError(f"interrupted; go on with it by `ubn-sweep resume {folder.name}`")
     report = map_sweep(folder, spec)
-    uri = tracking_uri(spec, folder)
+    uri = masked(written_uri(spec, folder))
     if as_json:
         print_json(
             {
@@ -90,48 +94,49 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
         )
     else:
         _tell(result, spec, report, uri)
-    failure = _first_failure(folder)
+    failure = _first_failure(folder) if result.counts["failed"] else None
     if result.best is None:
         raise NothingFoundError(
             f"no trial of {result.sweep} has a result; {failure or 'all of them diverged'}"
         )
     if failure is not None:
-        console.print(f"[yellow]{escape(failure)}[/yellow]", soft_wrap=True)
+        warn(failure)
 
 
 def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: str) -> None:
     counts = ", ".join(f"{n} {status}" for status, n in result.counts.items())
-    console.print(f"\n[bold]{result.sweep}[/bold]: {counts}")
+    say("\n", (result.sweep, "bold"), f": {counts}")
     if result.exhausted:
-        console.print("the space holds no further config that differs: the sweep ended early")
+        say("the space holds no further config that differs: the sweep ended early")
     if result.best is not None:
         params = ", ".join(f"{key}={show(value)}" for key, value in result.best.params.items())
-        console.print(f"best: {score(result.best, spec)} in trial {result.best.number} ({params})")
+        say(f"best: {score(result.best, spec)} in trial {result.best.number} ({params})")
     tell_landscape(report)
-    console.print(f"MLflow    {uri}", soft_wrap=True)
+    say(f"MLflow    {uri}")
     if result.best is not None:
-        console.print(
-            f"next: [bold]ubn-sweep export {result.sweep} --top 3 --out configs[/bold], "
-            f"[bold]ubn-sweep ui {result.sweep}[/bold]",
-            soft_wrap=True,
+        say(
+            "next: ",
+            (f"ubn-sweep export {result.sweep} --top 3 --out configs", "bold"),
+            ", ",
+            (f"ubn-sweep ui {result.sweep}", "bold"),
         )
 
 
 def _first_failure(folder: SweepFolder) -> str | None:
     """The first line of the first failed trial's reason, and where to read on."""
-    for trial in Trials(read_journal(folder.path)):
-        if trial.ended is not None and trial.ended.status == "failed":
-            reason = trial.ended.reason.splitlines()[0] if trial.ended.reason else "no reason is known"
-            return f"trial {trial.number} failed: {reason} (the whole of it is in {folder.journal})"
-    return None
+    ends = (event for event in stream(folder.path, kinds=(TrialEnded,)) if isinstance(event, TrialEnded))
+    first = min((end for end in ends if end.status == "failed"), key=lambda end: end.trial, default=None)
+    if first is None:
+        return None
+    reason = first.reason.splitlines()[0] if first.reason else "no reason is known"
+    return f"trial {first.trial} failed: {reason} (the whole of it is in {folder.journal})"
 
 
 def _tell_undelivered(following: Following, folder: SweepFolder) -> None:
     for store, why in following.undelivered.items():
-        console.print(
-            f"[yellow]not all records arrived at {store} ({escape(why)}); none is lost: "
-            f"`ubn-sweep sync {folder.name}` delivers them[/yellow]",
-            soft_wrap=True,
+        warn(
+            f"not all records arrived at {store} ({why}); none is lost: "
+            f"`ubn-sweep sync {folder.name}` delivers them"
         )
 
 

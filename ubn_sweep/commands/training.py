@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
 from ubn_sweep.commands.common import home_folder
 from ubn_sweep.commands.final_copies import following, sink_of, store_of
-from ubn_sweep.commands.live import console, duration, print_json
+from ubn_sweep.commands.live import duration, print_json, say, warn
 from ubn_sweep.errors import DivergedError, InterruptedSweepError
 from ubn_sweep.export.final import FinalResult, prepare_folder, train_for_good
 from ubn_sweep.export.verdict import Verdict, verdict
@@ -45,10 +43,10 @@ class EpochLines:
         each_s = (time.monotonic() - self._begun_s) / (epoch - first + 1)
         left = duration(each_s * (self._epochs - epoch))
         told = [f"{m.label} {m.text(metrics[m.name])}" for m in self._metrics if m.name in metrics]
-        console.print("  ".join([f"epoch {epoch}/{self._epochs}", *told, f"{left} left"]), soft_wrap=True)
+        say("  ".join([f"epoch {epoch}/{self._epochs}", *told, f"{left} left"]))
         notice = None if self._told else self._notice()
         if notice is not None:
-            console.print(f"[yellow]{escape(notice)}: it is tried again[/yellow]", soft_wrap=True)
+            warn(f"{notice}: it is tried again")
             self._told = True
 
 
@@ -83,10 +81,9 @@ def train_final(
         with following(folder, sink) as followers:
             result = _train(task, config, folder, recorder, notice=followers.notice)
     for store, why in followers.undelivered.items():
-        console.print(
-            f"[yellow]{store} has not taken the run ({escape(why)}); none of it is lost: "
-            f"`ubn-sweep sync {folder.path}` delivers it[/yellow]",
-            soft_wrap=True,
+        warn(
+            f"{store} has not taken the run ({why}); none of it is lost: "
+            f"`ubn-sweep sync {folder.path}` delivers it"
         )
     _tell(task, config, result, sink.run_id, took_s=time.monotonic() - begun_s, as_json=as_json)
 
@@ -131,7 +128,7 @@ def _train(
 
 def _tell_start(run: Run) -> None:
     again = f", going on from epoch {run.epoch}" if run.epoch else ""
-    console.print(f"{run.summary}{again}", soft_wrap=True)
+    say(f"{run.summary}{again}")
 
 
 def _tell(
@@ -153,12 +150,12 @@ def _tell(
             }
         )
         return
-    console.print(f"\n{metric.on_test} [bold]{metric.text(value)}[/bold] after {duration(took_s)}")
+    say(f"\n{metric.on_test} ", (metric.text(value), "bold"), f" after {duration(took_s)}")
     if origin is not None and promised is not None:
-        console.print(_verdict(metric, origin, promised, value, result).sentence)
-    console.print(f"checkpoint {result.checkpoint}", soft_wrap=True)
+        say(_verdict(metric, origin, promised, value, result).sentence)
+    say(f"checkpoint {result.checkpoint}")
     if run_id is not None:
-        console.print(f"MLflow run {run_id}; look at it with [bold]ubn-sweep ui[/bold]", soft_wrap=True)
+        say(f"MLflow run {run_id}; look at it with ", ("ubn-sweep ui", "bold"))
 
 
 def _verdict(

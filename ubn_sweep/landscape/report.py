@@ -12,7 +12,7 @@ from ubn_sweep.errors import UserError
 from ubn_sweep.files import write_bytes, write_text
 from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.records.journal import read_journal
+from ubn_sweep.records.journal import stream
 from ubn_sweep.records.observations import write_observations
 
 if TYPE_CHECKING:
@@ -50,9 +50,8 @@ def build_report(folder: SweepFolder) -> LandscapeReport:
     from ubn_sweep.landscape.page import render_page
     from ubn_sweep.landscape.words import summary
 
-    events = read_journal(folder.path)
     try:
-        landscape = analyse(write_observations(events, folder.observations))
+        landscape = analyse(write_observations(stream(folder.path), folder.observations))
         sentences = summary(landscape)
         views = {entry: entry.numbers(landscape) for entry in FIGURES}
         figures, pngs = _draw(landscape.sweep, views, folder)

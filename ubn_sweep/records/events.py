@@ -6,6 +6,7 @@ The journal holds them in order; everything else is made from them.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -181,6 +182,11 @@ _NAMES: dict[str, type] = {
 _NAME_OF = {kind: name for name, kind in _NAMES.items()}
 
 
+def line_begin(kind: type[Event]) -> bytes:
+    """How the lines of a kind of record begin in a journal."""
+    return f'{{"event":"{_NAME_OF[kind]}",'.encode()
+
+
 def to_dict(event: Event) -> dict[str, Any]:
     """The event as a JSON object with its kind under `event`."""
     return {"event": _NAME_OF[type(event)], **dataclasses.asdict(event)}
@@ -210,5 +216,5 @@ def from_dict(content: dict[str, Any]) -> Event:
 
 
 def _numbers(values: dict[str, Any] | None) -> dict[str, float] | None:
-    """What JSON has no number for was written as text: `nan`, `inf`."""
-    return None if values is None else {name: float(value) for name, value in values.items()}
+    """What JSON has no number for was written as text: `nan`, `inf`. All records share the names' text."""
+    return None if values is None else {sys.intern(name): float(value) for name, value in values.items()}

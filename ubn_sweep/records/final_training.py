@@ -10,6 +10,7 @@ from typing import Any
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.file_lock import HeldError, file_lock
+from ubn_sweep.masking import has_password
 from ubn_sweep.records.events import (
     AttemptStarted,
     Event,
@@ -20,7 +21,7 @@ from ubn_sweep.records.events import (
     FinalTested,
 )
 from ubn_sweep.records.folder import FinalFolder
-from ubn_sweep.records.journal import Journal, read_journal
+from ubn_sweep.records.journal import Journal, stream
 
 
 class FinalTraining:
@@ -73,6 +74,8 @@ class FinalRecorder:
         task: str = "",
     ) -> None:
         """The first attempt, or the next one; nothing where the training is complete."""
+        if has_password(tracking_uri):
+            self._journal.keep_private()
         if self.record.start is None:
             self._add(
                 FinalStarted(
@@ -139,7 +142,7 @@ def recording(folder: FinalFolder) -> Iterator[FinalRecorder]:
     with ExitStack() as stack:
         try:
             stack.enter_context(file_lock(folder.lock))
-            journal = stack.enter_context(Journal(folder.path))
+            journal = stack.enter_context(Journal(folder.path, go_on="the same command again"))
         except HeldError as error:
             raise UserError(
                 f"{folder.path}: the training is running already, in process {error.holder}: wait for it or stop it"
@@ -149,4 +152,4 @@ def recording(folder: FinalFolder) -> Iterator[FinalRecorder]:
                 f"{folder.path}: the journal cannot be written ({error.strerror}): "
                 "choose a folder that you may write to"
             ) from error
-        yield FinalRecorder(journal, read_journal(folder.path))
+        yield FinalRecorder(journal, stream(folder.path))

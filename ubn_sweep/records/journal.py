@@ -6,9 +6,10 @@ so that a sweep that was killed at any moment continues from exactly what had be
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -16,41 +17,96 @@ from typing import IO
 
 from ubn_sweep import plain_json
 from ubn_sweep.errors import UserError
-from ubn_sweep.records.events import Event, from_dict, to_dict
+from ubn_sweep.records.events import Event, from_dict, line_begin, to_dict
 
 JOURNAL_FILE = "journal.jsonl"
 SYNC_INTERVAL_S = 1.0
+BLOCK_BYTES = 65536
 
 
 class Journal:
-    """Appends events to the journal in a folder.
+    """Appends events to the journal in a folder. One thread appends.
 
     A line is handed to the operating system before `append` returns, which survives the death of every process;
-    it is forced to the disk once a second, which survives most of a power cut.
+    a thread forces it to the disk within a second, which survives most of a power cut.
     A line that a kill cut short is removed when the journal is opened again.
+
+    Args:
+        go_on: what the user types when there is room again, after a full disk.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, go_on: str | None = None) -> None:
         self.path = folder / JOURNAL_FILE
-        _cut_torn_line(self.path)
+        self._go_on = f"`ubn-sweep resume {folder.name}`" if go_on is None else go_on
+        is_new = not self.path.exists()
+        if not is_new:
+            _cut_torn_line(self.path)
         self._file: IO[bytes] = self.path.open("ab", buffering=0)
-        self._synced_s = time.monotonic()
+        self._end = self.path.stat().st_size
+        self._failure: OSError | None = None
+        self._unsynced = threading.Event()
+        self._closing = threading.Event()
+        self._syncer = threading.Thread(target=self._sync_by_timer, name="journal", daemon=True)
+        self._syncer.start()
+        if is_new:
+            _sync_folder(folder)
 
     def append(self, event: Event) -> None:
-        line = plain_json.dumps(to_dict(event), separators=(",", ":"))
-        self._file.write(line.encode() + b"\n")
-        if time.monotonic() - self._synced_s > SYNC_INTERVAL_S:
-            self.sync()
+        """Adds a record, as a whole or not at all.
+
+        Raises:
+            UserError: it cannot be written, or an earlier one could not: none follows a record that is missing.
+        """
+        self.check()
+        line = plain_json.dumps(to_dict(event), separators=(",", ":")).encode() + b"\n"
+        rest = memoryview(line)
+        try:
+            while rest:  # a disk that is nearly full takes a part
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._end)
+            self._failure = error
+            raise self._refusal(error) from error
+        self._end += len(line)
+        self._unsynced.set()
 
     def close(self) -> None:
-        if not self._file.closed:
+        """Syncs and closes it.
+
+        Raises:
+            UserError: what was appended cannot be forced to the disk.
+        """
+        if self._file.closed:
+            return
+        self._closing.set()
+        self._unsynced.set()
+        self._syncer.join()
+        try:
             self.sync()
+        finally:
             self._file.close()
 
     def sync(self) -> None:
-        """Forces to the disk what has been appended: it survives a power cut from here on."""
-        os.fsync(self._file.fileno())
-        self._synced_s = time.monotonic()
+        """Forces to the disk what has been appended: it survives a power cut from here on.
+
+        Raises:
+            UserError: the disk does not take it.
+        """
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._failure = error
+            raise self._refusal(error) from error
+
+    def keep_private(self) -> None:
+        """Lets nobody but its owner read it: for records that hold a password."""
+        self.path.chmod(0o600)
+
+    def check(self) -> None:
+        """Raises the UserError again that a record, or the timer's sync, met; whatever others made of it."""
+        if self._failure is not None:
+            raise self._refusal(self._failure)
 
     def __enter__(self) -> Journal:
         return self
@@ -58,16 +114,45 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        with contextlib.suppress(
+            *(() if error is None else (UserError,))
+        ):  # the first error is the one to tell
+            self.close()
+
+    def _sync_by_timer(self) -> None:
+        while True:
+            self._unsynced.wait()
+            if self._closing.wait(SYNC_INTERVAL_S):
+                return
+            self._unsynced.clear()
+            with contextlib.suppress(
+                UserError
+            ):  # the next record tells: some disks say only now that they are full
+                self.sync()
+
+    def _refusal(self, error: OSError) -> UserError:
+        return UserError(
+            f"{self.path}: the record cannot be written ({error.strerror}), and nothing goes on without it: "
+            f"free space, then {self._go_on}"
+        )
 
 
 def read_journal(folder: Path) -> list[Event]:
-    """All events of a journal, in order.
+    """All events of a journal, in order, for whoever needs them all at once.
 
     Raises:
         UserError: there is no journal, or a line in its midst is not readable.
     """
-    return [event for event, _ in read_from(folder, 0)]
+    return list(stream(folder))
+
+
+def stream(folder: Path, *, kinds: tuple[type[Event], ...] = ()) -> Iterator[Event]:
+    """The events of a journal, in order, for a fold: none is held. `kinds` are those wanted; all, if it is empty.
+
+    Raises:
+        UserError: there is no journal, or a line in its midst is not readable.
+    """
+    return (event for event, _ in read_from(folder, 0, kinds=kinds))
 
 
 def first_event(folder: Path) -> Event | None:
@@ -76,12 +161,18 @@ def first_event(folder: Path) -> Event | None:
     Raises:
         UserError: there is no journal, or the line is not readable.
     """
-    return next((event for event, _ in read_from(folder, 0)), None)
+    return next(stream(folder), None)
 
 
-def read_from(folder: Path, offset: int) -> Iterator[tuple[Event, int]]:
-    """The whole events from a byte offset on, each with the offset behind it. A line still being written waits."""
+def read_from(
+    folder: Path, offset: int, *, kinds: tuple[type[Event], ...] = ()
+) -> Iterator[tuple[Event, int]]:
+    """The whole events from a byte offset on, each with the offset behind it. A line still being written waits.
+
+    `kinds` are those wanted; all, if it is empty. Most lines of others are passed over unread, which is quick.
+    """
     path = folder / JOURNAL_FILE
+    wanted = tuple(line_begin(kind) for kind in kinds)
     try:
         file = path.open("rb")
     except OSError as error:
@@ -94,18 +185,51 @@ def read_from(folder: Path, offset: int) -> Iterator[tuple[Event, int]]:
             if not line.endswith(b"\n"):
                 return
             offset += len(line)
+            if kinds and line.startswith(b'{"event":"') and not line.startswith(wanted):
+                continue
             try:
                 event = from_dict(json.loads(line))
             except ValueError as error:
-                raise UserError(f"{path}: byte {offset - len(line)}: not a record ({error})") from error
-            yield event, offset
+                raise UserError(
+                    f"{path}: byte {offset - len(line)}: not a record ({error}): "
+                    f"`ubn-sweep salvage {folder.name}` keeps those that are whole"
+                ) from error
+            if not kinds or isinstance(event, kinds):
+                yield event, offset
+
+
+def count_lines(path: Path, end: int) -> int:
+    """How many lines a file has up to a byte. Raises OSError when it cannot be read."""
+    count = 0
+    with path.open("rb") as file:
+        while end > 0 and (block := file.read(min(end, BLOCK_BYTES))):
+            count += block.count(b"\n")
+            end -= len(block)
+    return count
 
 
 def _cut_torn_line(path: Path) -> None:
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with path.open("r+b") as file:
+    """Removes what follows the last line feed, which is looked for from the end: journals are long."""
+    with path.open("r+b") as file:
+        size = begin = file.seek(0, os.SEEK_END)
+        while begin > 0:
+            end, begin = begin, max(begin - BLOCK_BYTES, 0)
+            file.seek(begin)
+            found = file.read(end - begin).rfind(b"\n")
+            if found >= 0:
+                whole = begin + found + 1
+                break
+        else:
+            whole = 0
+        if whole < size:
             file.truncate(whole)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Forces to the disk that the folder names its new file; some file systems refuse it, and need it not."""
+    with contextlib.suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

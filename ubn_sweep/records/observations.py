@@ -34,6 +34,7 @@ import pyarrow.parquet as pq
 from ubn_sweep.dotted import flatten, is_below
 from ubn_sweep.errors import UserError
 from ubn_sweep.files import written_beside
+from ubn_sweep.masking import masked_values
 from ubn_sweep.records.events import EpochReported, Event, SweepStarted
 from ubn_sweep.records.task import TaskRecord
 from ubn_sweep.records.trials import TrialRecord, Trials
@@ -92,7 +93,7 @@ def observations(events: Iterable[Event]) -> pa.Table:
     origin = {
         "sweep": started.name,
         "sweep_id": started.sweep_id,
-        "spec": started.spec,
+        "spec": masked_values(started.spec),
         "objective": objective["metric"],
         "mode": objective["mode"],
         "task": started.task,

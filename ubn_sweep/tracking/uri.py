@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.masking import masked
 
 POSTGRES_DRIVERS = ("psycopg", "psycopg2")
 
@@ -20,8 +20,8 @@ def check_uri(tracking_uri: str) -> None:
     if scheme in ("", "file"):
         path = tracking_uri.removeprefix("file:").rstrip("/")
         raise UserError(
-            f"tracking URI `{tracking_uri}`: runs are kept in a database or behind a server, not in plain files: "
-            f"write sqlite:///{path}/mlflow.db, or http://HOST:PORT"
+            f"tracking URI `{masked(tracking_uri)}`: runs are kept in a database or behind a server, not in plain files"
+            f": write sqlite:///{path}/mlflow.db, or http://HOST:PORT"
         )
     with_driver(tracking_uri)
 
@@ -55,8 +55,3 @@ def with_driver(uri: str) -> str:
         f"`{masked(uri)}` needs a PostgreSQL driver, but none of {', '.join(POSTGRES_DRIVERS)} is installed: "
         "pip install 'ubn-sweep[postgres]'"
     )
-
-
-def masked(uri: str) -> str:
-    """An address without its password, for messages."""
-    return re.sub(r"(://[^/@:]*):[^@/]*@", r"\1:***@", uri)

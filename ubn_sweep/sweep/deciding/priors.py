@@ -9,7 +9,7 @@ from pathlib import Path
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import PriorTrial
 from ubn_sweep.records.folder import find_sweep
-from ubn_sweep.records.journal import read_journal
+from ubn_sweep.records.journal import stream
 from ubn_sweep.records.trials import TrialRecord, Trials
 from ubn_sweep.sweep.spec.space import Space
 from ubn_sweep.sweep.spec.spec import ObjectiveConfig, SweepSpec
@@ -24,7 +24,7 @@ def learn_from(spec: SweepSpec, home: Path) -> list[PriorTrial]:
     priors = []
     for name in spec.search.learn_from:
         folder = find_sweep(name, home)
-        trials = Trials(read_journal(folder.path))
+        trials = Trials(stream(folder.path))
         _check_objective(spec, trials, name)
         fitting = [
             prior for prior in _priors(trials, spec.objective, name) if Space(spec).holds(prior.params)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ubn_sweep.masking import from_environment, has_password
 from ubn_sweep.records.events import SweepStarted
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import first_event
@@ -30,29 +31,49 @@ def sinks_of(spec: SweepSpec, folder: SweepFolder) -> list[Sink]:
 
 
 def tracking_uri(spec: SweepSpec, folder: SweepFolder) -> str:
-    """MLflow's store: the spec's, else SQLite in the folder of the sweeps."""
+    """MLflow's store: the spec's, else SQLite in the folder of the sweeps.
+
+    Raises:
+        UserError: it is to come from the environment, which lacks it.
+    """
+    return from_environment(written_uri(spec, folder), "tracking.uri")
+
+
+def written_uri(spec: SweepSpec, folder: SweepFolder) -> str:
+    """MLflow's store as the spec writes it, `${NAME}` included: what other records and configs may hold."""
     return spec.tracking.uri if spec.tracking.uri is not None else folder.default_tracking_uri
 
 
 def study_storage(spec: SweepSpec, folder: SweepFolder) -> str:
-    """Optuna's storage: the spec's, else SQLite in the folder of the sweeps."""
-    return (
-        spec.tracking.study_storage
-        if spec.tracking.study_storage is not None
-        else folder.default_study_storage
-    )
+    """Optuna's storage: the spec's, else SQLite in the folder of the sweeps.
+
+    Raises:
+        UserError: it is to come from the environment, which lacks it.
+    """
+    if spec.tracking.study_storage is None:
+        return folder.default_study_storage
+    return from_environment(spec.tracking.study_storage, "tracking.study_storage")
+
+
+def written_passwords(spec: SweepSpec) -> list[str]:
+    """The keys of the spec that hold a password, written out."""
+    stores = {"tracking.uri": spec.tracking.uri, "tracking.study_storage": spec.tracking.study_storage}
+    return [key for key, address in stores.items() if has_password(address)]
 
 
 def check_tracking(spec: SweepSpec) -> None:
     """Refuses a tracking store that can never work, before the sweep starts.
 
     Raises:
-        UserError: the URI is of no kind that keeps runs, or MLflow and Optuna would share one database.
+        UserError: the URI is of no kind that keeps runs, the environment lacks a part of it, or MLflow and Optuna
+            would share one database.
     """
-    if spec.tracking.uri is not None:
-        check_uri(spec.tracking.uri)
-    if spec.tracking.uri is not None and spec.tracking.study_storage is not None:
-        check_apart(spec.tracking.uri, spec.tracking.study_storage)
+    keys = {"tracking.uri": spec.tracking.uri, "tracking.study_storage": spec.tracking.study_storage}
+    given = {key: from_environment(address, key) for key, address in keys.items() if address is not None}
+    if "tracking.uri" in given:
+        check_uri(given["tracking.uri"])
+    if len(given) == 2:
+        check_apart(*given.values())
 
 
 class Following:
@@ -90,6 +111,7 @@ def deliver_all(
         UserError: a store is out of reach or can never work, or the sweep's own process is delivering.
     """
     if to is not None:
+        to = from_environment(to, "--to")
         check_uri(to)
         sinks: list[Sink] = [SweepSink(folder, to, spec.tracking.experiment)]
     else:

@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +14,15 @@ from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
+from ubn_sweep.masking import masked_values
+from ubn_sweep.records.attempts import Attempts
 from ubn_sweep.records.environment import describe_environment
 from ubn_sweep.records.events import AttemptStarted, Event, SweepEnded, SweepStarted
 from ubn_sweep.records.folder import SweepFolder, existing_sweeps
-from ubn_sweep.records.journal import Journal, read_journal
+from ubn_sweep.records.journal import Journal, stream
 from ubn_sweep.sweep.deciding.priors import learn_from
 from ubn_sweep.sweep.deciding.state import SweepState, TrialState
+from ubn_sweep.sweep.running.copies import written_passwords
 from ubn_sweep.sweep.running.executor import Executor
 from ubn_sweep.sweep.running.lock import sweep_lock
 from ubn_sweep.sweep.running.ray.executor import RayExecutor
@@ -38,6 +41,7 @@ class SweepResult:
     best: TrialState | None
     finished: bool
     """False when it was interrupted: `ubn-sweep resume` goes on."""
+    spec: SweepSpec
     exhausted: bool
     """Whether the space held fewer different configs than trials were asked for."""
 
@@ -70,8 +74,10 @@ def start_sweep(
     folder = new_folder(home, spec.name if name is None else name, may_count_up=name is None)
     spec = dataclasses.replace(spec, name=folder.name)
     with sweep_lock(folder):
-        folder.spec.write_text(schema.dump_yaml(schema.to_plain(spec)), encoding="utf-8")
+        folder.spec.write_text(schema.dump_yaml(masked_values(schema.to_plain(spec))), encoding="utf-8")
         with Journal(folder.path) as journal:
+            if written_passwords(spec):
+                journal.keep_private()
             journal.append(
                 SweepStarted(
                     time_s=time.time(),
@@ -94,26 +100,25 @@ def resume_sweep(folder: SweepFolder, *, surroundings: Surroundings = Surroundin
         UserError: another process runs it, its data has gone, or the journal cannot be read.
     """
     with sweep_lock(folder), Journal(folder.path) as journal:
-        events = read_journal(folder.path)
-        spec = recorded_spec(events)
+        spec = recorded_spec(stream(folder.path))
         state = SweepState(spec, record=journal.append)
-        state.replay(events)
+        attempts = Attempts()
+        state.replay(attempts.passing(stream(folder.path)))
         if not state.finished:
             check_runnable(spec)
-        attempt = 1 + sum(isinstance(event, AttemptStarted) for event in events)
-        ended = any(isinstance(event, SweepEnded) for event in events)
-        if state.finished and ended:
+        if state.finished and attempts.ended:
             return _result(state, folder)
-        return _run(state, folder, journal, attempt=attempt, surroundings=surroundings)
+        return _run(state, folder, journal, attempt=attempts.count + 1, surroundings=surroundings)
 
 
-def recorded_spec(events: list[Event]) -> SweepSpec:
+def recorded_spec(events: Iterable[Event]) -> SweepSpec:
     """The spec that a journal begins with."""
-    if not events or not isinstance(events[0], SweepStarted):
+    started = next(iter(events), None)
+    if not isinstance(started, SweepStarted):
         raise UserError(
             "the journal does not begin with the sweep's record: the sweep never started; run it anew"
         )
-    return spec_from_plain(events[0].spec)
+    return spec_from_plain(started.spec)
 
 
 def check_runnable(spec: SweepSpec) -> None:
@@ -159,7 +164,10 @@ def _run(
         if surroundings.follow is not None:
             stack.enter_context(surroundings.follow(state, folder))
         if not state.finished:
-            _train(state, folder, attempt, surroundings)
+            try:
+                _train(state, folder, attempt, surroundings)
+            finally:
+                journal.check()  # whatever an executor makes of it, this is what the user can mend
         if state.finished:
             journal.append(SweepEnded(time_s=time.time()))
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
@@ -180,5 +188,6 @@ def _result(state: SweepState, folder: SweepFolder) -> SweepResult:
         counts=dict(state.counts),
         best=state.best,
         finished=state.finished,
+        spec=state.spec,
         exhausted=state.exhausted,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from ubn_sweep.records.folder import JournalFolder
-from ubn_sweep.records.journal import read_from
+from ubn_sweep.records.journal import count_lines, read_from
 from ubn_sweep.tracking.delivery.cursor import read_cursor, write_cursor
 from ubn_sweep.tracking.delivery.sink import Sink
 
@@ -39,11 +39,12 @@ class Delivery:
         if self._offset is not None:
             return
         offset = read_cursor(self._cursor, self._folder.journal)
-        records = read_from(self._folder.path, 0) if offset > 0 else iter(())
-        before = [event for event, behind in itertools.takewhile(lambda record: record[1] <= offset, records)]
-        if not self._sink.resume(before):
-            offset, before = 0, []
-        self._advance(offset, len(before))
+        before = read_from(self._folder.path, 0, kinds=self._sink.resumes_from) if offset > 0 else iter(())
+        if not self._sink.resume(
+            event for event, _ in itertools.takewhile(lambda record: record[1] <= offset, before)
+        ):
+            offset = 0
+        self._advance(offset, count_lines(self._folder.journal, offset))
 
     def _advance(self, offset: int, count: int) -> None:
         write_cursor(self._cursor, offset)

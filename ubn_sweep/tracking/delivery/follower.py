@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ubn_sweep.masking import masked
 from ubn_sweep.records.folder import JournalFolder
+from ubn_sweep.records.journal import BLOCK_BYTES
 from ubn_sweep.tracking.delivery.cursor import delivering_alone
 from ubn_sweep.tracking.delivery.deliver import BATCH_EVENTS, Delivery
 from ubn_sweep.tracking.delivery.sink import Sink
@@ -174,13 +176,13 @@ class _LineCount:
             if self._path.exists() and self._path.stat().st_size > self._offset:
                 with self._path.open("rb") as file:
                     file.seek(self._offset)
-                    new = file.read()
-                self._offset += new.rfind(b"\n") + 1
-                self._count += new.count(b"\n")
+                    while new := file.read(BLOCK_BYTES):
+                        self._offset += len(new)
+                        self._count += new.count(b"\n")
             return self._count
 
 
 def describe(error: BaseException) -> str:
-    """An error on one line of bearable length."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    """An error on one line of bearable length, without passwords."""
+    text = masked(" ".join(f"{type(error).__name__}: {error}".split()))
     return text if len(text) <= ERROR_LENGTH else text[: ERROR_LENGTH - 3] + "..."

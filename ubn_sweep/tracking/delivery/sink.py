@@ -24,7 +24,11 @@ class Sink(Protocol):
     def cursor(self) -> Path:
         """Where it is kept how much of the journal the store holds."""
 
-    def resume(self, events: Sequence[Event]) -> bool:
+    @property
+    def resumes_from(self) -> tuple[type[Event], ...]:
+        """The kinds of events that `resume` looks at; all, if it is empty."""
+
+    def resume(self, events: Iterable[Event]) -> bool:
         """Told once, before the first delivery, what has been delivered before. Raises when out of reach.
 
         False: the store does not hold it all (any more), so everything is delivered again from the start.

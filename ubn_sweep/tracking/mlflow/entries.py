@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ubn_sweep.dotted import flatten
+from ubn_sweep.masking import masked
 from ubn_sweep.records.events import SweepStarted, TrialCreated, TrialEnded
 from ubn_sweep.texts import as_recorded
 
@@ -48,9 +49,12 @@ def key(name: str) -> str:
 
 
 def params(content: Mapping[str, Any]) -> dict[str, str]:
-    """Nested values under dotted keys, as text that is written alike in all runs: none, true, 0.1, [1, 2]."""
+    """Nested values under dotted keys, as text that is written alike in all runs: none, true, 0.1, [1, 2].
+
+    Without passwords.
+    """
     flat = flatten({name: value for name, value in content.items() if name not in NO_PARAMS})
-    return {key(name): as_recorded(value)[:PARAM_LENGTH] for name, value in flat.items()}
+    return {key(name): masked(as_recorded(value))[:PARAM_LENGTH] for name, value in flat.items()}
 
 
 def sweep_tags(started: SweepStarted) -> dict[str, str]:
@@ -144,4 +148,6 @@ def quoted(text: str) -> str:
 
 def texts(tags: Mapping[str, Any]) -> dict[str, str]:
     """Tags as MLflow takes them, without those that are null."""
-    return {name: as_recorded(value)[:TAG_LENGTH] for name, value in tags.items() if value is not None}
+    return {
+        name: masked(as_recorded(value))[:TAG_LENGTH] for name, value in tags.items() if value is not None
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ubn_sweep.masking import masked
 from ubn_sweep.records.events import Event, FinalStarted, FinalTested
 from ubn_sweep.records.final_training import FinalTraining
 from ubn_sweep.records.folder import FinalFolder
@@ -13,7 +14,6 @@ from ubn_sweep.tracking.mlflow.client import DEFAULT_EXPERIMENT
 from ubn_sweep.tracking.mlflow.entries import milliseconds
 from ubn_sweep.tracking.mlflow.runs import PARENT, OfFinal, Runs
 from ubn_sweep.tracking.mlflow.store import Batch, MlflowStore
-from ubn_sweep.tracking.uri import masked
 
 
 class FinalSink:
@@ -24,6 +24,7 @@ class FinalSink:
     """
 
     store = "MLflow"
+    resumes_from = (FinalStarted,)
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class FinalSink:
     def attach(self, paths: Iterable[Path]) -> int:
         return self._store.attach(self._runs.get(PARENT) if self._runs is not None else None, paths)
 
-    def resume(self, events: Sequence[Event]) -> bool:
+    def resume(self, events: Iterable[Event]) -> bool:
         before = FinalTraining(events)
         self._store.connected()
         if before.start is None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from ubn_sweep.masking import masked
 from ubn_sweep.records.events import Event, SweepStarted, TrialCreated, TrialEnded
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.progress import Progress
@@ -16,7 +17,6 @@ from ubn_sweep.tracking.mlflow.client import DEFAULT_EXPERIMENT
 from ubn_sweep.tracking.mlflow.entries import milliseconds
 from ubn_sweep.tracking.mlflow.runs import PARENT, OfSweep, Runs
 from ubn_sweep.tracking.mlflow.store import Batch, MlflowStore
-from ubn_sweep.tracking.uri import masked
 
 ARTIFACT_ATTEMPTS = 3
 
@@ -28,6 +28,7 @@ class SweepSink:
     """
 
     store = "MLflow"
+    resumes_from: tuple[type[Event], ...] = ()
 
     def __init__(self, folder: SweepFolder, tracking_uri: str, experiment: str = DEFAULT_EXPERIMENT) -> None:
         self.address = masked(tracking_uri)
@@ -58,15 +59,15 @@ class SweepSink:
         """Puts those files and folders that exist onto the sweep's run; how many. Raises when it cannot."""
         return self._store.attach(self._runs.get(PARENT) if self._runs is not None else None, paths)
 
-    def resume(self, events: Sequence[Event]) -> bool:
+    def resume(self, events: Iterable[Event]) -> bool:
         self._store.connected()
-        progress = Progress()
+        progress, created = Progress(), 0
         for event in events:
             progress.apply(event)
+            created += isinstance(event, TrialCreated)
         if progress.started is None:
             return False
         runs = self._runs_of(progress.started)
-        created = sum(isinstance(event, TrialCreated) for event in events)
         if runs.get(PARENT) is None or runs.trials < created:
             return False
         self._progress = progress

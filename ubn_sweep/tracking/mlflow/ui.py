@@ -9,11 +9,12 @@ import urllib.parse
 from collections.abc import Callable
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.masking import masked
 from ubn_sweep.privacy import opt_out_of_usage_reports
 from ubn_sweep.tracking.delivery.follower import describe
 from ubn_sweep.tracking.mlflow.client import DEFAULT_EXPERIMENT, connect
 from ubn_sweep.tracking.mlflow.entries import ui_filter
-from ubn_sweep.tracking.uri import check_uri, masked, with_driver
+from ubn_sweep.tracking.uri import check_uri, with_driver
 
 LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """Without the workers of features that sweeps do not use: 2 processes in place of 15."""

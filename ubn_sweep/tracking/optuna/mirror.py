@@ -10,10 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ubn_sweep.records.events import OPTUNA_STATES, Event, SweepStarted, TrialEnded
+from ubn_sweep.masking import masked
+from ubn_sweep.records.events import OPTUNA_STATES, Event, SweepStarted, TrialCreated, TrialEnded
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.trials import TrialRecord, Trials
-from ubn_sweep.tracking.uri import masked, with_driver
+from ubn_sweep.tracking.uri import with_driver
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -45,6 +46,7 @@ class StudyMirror:
     """
 
     store = "the Optuna storage"
+    resumes_from = (SweepStarted, TrialCreated)
 
     def __init__(self, folder: SweepFolder, storage: str, distributions: Distributions) -> None:
         self.address = masked(storage)
@@ -56,7 +58,7 @@ class StudyMirror:
         self._study_id: int | None = None
         self._trials: dict[int, _Mirrored] = {}
 
-    def resume(self, events: Sequence[Event]) -> bool:
+    def resume(self, events: Iterable[Event]) -> bool:
         before = Trials(events)
         if before.start is None:
             return False

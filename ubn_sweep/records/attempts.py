@@ -1,0 +1,24 @@
+"""How often a sweep's process started, and whether its last one saw the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ubn_sweep.records.events import AttemptStarted, Event, SweepEnded
+
+
+class Attempts:
+    """Counts them in events that pass by on their way to another fold, so that a journal is read once."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.ended = False
+        """Whether the sweep's end is recorded, and no attempt after it."""
+
+    def passing(self, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            if isinstance(event, AttemptStarted):
+                self.count, self.ended = event.attempt, False
+            elif isinstance(event, SweepEnded):
+                self.ended = True
+            yield event
