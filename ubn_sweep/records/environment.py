@@ -6,10 +6,12 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import ubn_sweep
+from ubn_sweep.records.events import AttemptStarted, Event, SweepStarted
 
 LIBRARIES = ("torch", "torchvision", "ray", "optuna", "mlflow", "pyarrow", "numpy")
 
@@ -25,6 +27,27 @@ def describe_environment() -> dict[str, Any]:
         "versions": versions,
         "git_revision": git_revision(Path.cwd()),
     }
+
+
+def changed_environment(events: Iterable[Event], now: dict[str, Any]) -> list[str]:
+    """A line where a sweep goes on with other versions, or other code, than its last attempt ran with."""
+    before: dict[str, Any] = {}
+    for event in events:
+        if isinstance(event, SweepStarted | AttemptStarted) and event.environment:
+            before = event.environment
+    if not before:
+        return []
+    changes = [
+        f"{name} {was or 'absent'} -> {now.get('versions', {}).get(name) or 'absent'}"
+        for name, was in before.get("versions", {}).items()
+        if was != now.get("versions", {}).get(name)
+    ]
+    changes += [
+        f"{name} {before[name]} -> {now[name]}"
+        for name in ("ubn_sweep", "python", "git_revision")
+        if name in before and before[name] != now[name]
+    ]
+    return [f"other versions than before: {', '.join(changes)}"] if changes else []
 
 
 def git_revision(folder: Path) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import signal
 import time
 import uuid
 from collections.abc import Callable
@@ -14,13 +15,16 @@ from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
-from ubn_sweep.records.environment import describe_environment
+from ubn_sweep.records.environment import changed_environment, describe_environment
 from ubn_sweep.records.events import AttemptStarted, Event, SweepEnded, SweepStarted
 from ubn_sweep.records.folder import SweepFolder, existing_sweeps
 from ubn_sweep.records.journal import Journal, read_journal
 from ubn_sweep.sweep.deciding.priors import learn_from
 from ubn_sweep.sweep.deciding.state import SweepState, TrialState
+from ubn_sweep.sweep.running.dispatch import Dispatch, Tell
 from ubn_sweep.sweep.running.executor import Executor
+from ubn_sweep.sweep.running.interruption import Interruption, interruptible
+from ubn_sweep.sweep.running.last_words import last_words
 from ubn_sweep.sweep.running.lock import sweep_lock
 from ubn_sweep.sweep.running.ray.executor import RayExecutor
 from ubn_sweep.sweep.spec.loading import spec_from_plain
@@ -37,9 +41,13 @@ class SweepResult:
     """Trials by how they ended."""
     best: TrialState | None
     finished: bool
-    """False when it was interrupted: `ubn-sweep resume` goes on."""
+    """False when it was interrupted, or stopped by itself: `ubn-sweep resume` goes on."""
     exhausted: bool
     """Whether the space held fewer different configs than trials were asked for."""
+    stopped: str | None = None
+    """Why it stopped by itself; None where it did not."""
+    signal: int | None = None
+    """Which signal interrupted it; None where none did."""
 
 
 Watch = Callable[[SweepState, SweepFolder], AbstractContextManager[Any]]
@@ -55,6 +63,8 @@ class Surroundings:
     """Shows the sweep while it runs."""
     follow: Watch | None = None
     """Copies the journal to where people look: MLflow, the Optuna storage."""
+    tell: Tell = lambda line: None
+    """Takes lines that the user should see at once."""
 
 
 def start_sweep(
@@ -87,8 +97,13 @@ def start_sweep(
             return _run(state, folder, journal, attempt=1, surroundings=surroundings)
 
 
-def resume_sweep(folder: SweepFolder, *, surroundings: Surroundings = Surroundings()) -> SweepResult:
+def resume_sweep(
+    folder: SweepFolder, *, retry_failed: bool = False, surroundings: Surroundings = Surroundings()
+) -> SweepResult:
     """Takes up a sweep from its journal; does nothing where it is finished.
+
+    Args:
+        retry_failed: whether trials that failed are taken up again.
 
     Raises:
         UserError: another process runs it, its data has gone, or the journal cannot be read.
@@ -98,8 +113,12 @@ def resume_sweep(folder: SweepFolder, *, surroundings: Surroundings = Surroundin
         spec = recorded_spec(events)
         state = SweepState(spec, record=journal.append)
         state.replay(events)
+        if retry_failed:
+            surroundings.tell(f"{state.retry_failed()} failed trials are tried again")
         if not state.finished:
             check_runnable(spec)
+            for line in changed_environment(events, describe_environment()):
+                surroundings.tell(line)
         attempt = 1 + sum(isinstance(event, AttemptStarted) for event in events)
         ended = any(isinstance(event, SweepEnded) for event in events)
         if state.finished and ended:
@@ -117,8 +136,17 @@ def recorded_spec(events: list[Event]) -> SweepSpec:
 
 
 def check_runnable(spec: SweepSpec) -> None:
-    """What can be known before anything starts: that the data is there. The task itself was found with the spec."""
+    """What can be known before anything starts: that the data is there. The task itself was found with the spec.
+
+    Raises:
+        UserError: the data is not there, or trials would need a GPU that they do not take.
+    """
     spec.find_task().check(spec.base)
+    if getattr(spec.base, "device", None) == "cuda" and spec.resources.gpus_per_trial == 0:
+        raise UserError(
+            "base.device: is cuda, but resources.gpus_per_trial is 0, and a trial sees the GPUs alone that it takes: "
+            "set resources.gpus_per_trial=1, or less to share one"
+        )
 
 
 def new_folder(home: Path, name: str, *, may_count_up: bool) -> SweepFolder:
@@ -155,23 +183,40 @@ def new_folder(home: Path, name: str, *, may_count_up: bool) -> SweepFolder:
 def _run(
     state: SweepState, folder: SweepFolder, journal: Journal, *, attempt: int, surroundings: Surroundings
 ) -> SweepResult:
-    journal.append(AttemptStarted(time_s=time.time(), attempt=attempt))
+    started = AttemptStarted(time_s=time.time(), attempt=attempt, environment=describe_environment())
+    journal.append(started)
+    dispatch = Dispatch(state, folder, attempt=attempt, tell=surroundings.tell)
+    go_on = f"the sweep ended early; go on with it by `ubn-sweep resume {folder.name}`"
+    with interruptible() as interruption, last_words(go_on):
+        try:
+            _train_and_follow(state, dispatch, journal, interruption, surroundings)
+        except KeyboardInterrupt:
+            if interruption.number is None:
+                interruption.number = signal.SIGINT
+        except BaseException:
+            surroundings.tell(go_on)
+            raise
+    return dataclasses.replace(_result(state, folder), stopped=dispatch.stopped, signal=interruption.number)
+
+
+def _train_and_follow(
+    state: SweepState,
+    dispatch: Dispatch,
+    journal: Journal,
+    interruption: Interruption,
+    surroundings: Surroundings,
+) -> None:
+    folder = dispatch.folder
     with ExitStack() as stack:
         if surroundings.follow is not None:
             stack.enter_context(surroundings.follow(state, folder))
         if not state.finished:
-            _train(state, folder, attempt, surroundings)
+            with surroundings.watch(state, folder) if surroundings.watch is not None else nullcontext():
+                surroundings.executor.run(dispatch, interruption)
         if state.finished:
             journal.append(SweepEnded(time_s=time.time()))
-            shutil.rmtree(folder.path / "checkpoints", ignore_errors=True)
-            shutil.rmtree(folder.path / "ray", ignore_errors=True)
-    return _result(state, folder)
-
-
-def _train(state: SweepState, folder: SweepFolder, attempt: int, surroundings: Surroundings) -> None:
-    watch = surroundings.watch(state, folder) if surroundings.watch is not None else nullcontext()
-    with watch:
-        surroundings.executor.run(state, folder=folder.path, attempt=attempt)
+            shutil.rmtree(folder.checkpoints, ignore_errors=True)
+            shutil.rmtree(folder.ray, ignore_errors=True)
 
 
 def _result(state: SweepState, folder: SweepFolder) -> SweepResult:
