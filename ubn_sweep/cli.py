@@ -104,6 +104,7 @@ def run(spec_path: Path, **options: Any) -> None:
 
 @cli.command()
 @click.argument("sweep")
+@click.option("--retry-failed", is_flag=True, help="Try failed trials again, too.")
 @home_option
 @with_running_options
 @as_json
@@ -112,6 +113,18 @@ def resume(sweep: str, **options: Any) -> None:
     from ubn_sweep.commands.sweeping import resume_sweep
 
     resume_sweep(sweep, **options)
+
+
+@cli.command()
+@click.argument("sweep")
+@click.argument("trial", type=click.IntRange(0))
+@click.option("-f", "--follow", is_flag=True, help="Go on with what it prints, until it is over.")
+@home_option
+def logs(sweep: str, trial: int, follow: bool, home: Path | None) -> None:
+    """Print what a trial printed."""
+    from ubn_sweep.commands.logs import print_log
+
+    print_log(sweep, trial, follow=follow, home=home)
 
 
 @cli.command()
@@ -199,7 +212,7 @@ def main() -> None:
     except NothingFoundError as error:
         _fail(str(error), 1)
     except InterruptedSweepError as notice:
-        _fail(str(notice), 130)
+        _fail(str(notice), notice.code)
     except click.exceptions.Exit as done:
         sys.exit(done.exit_code)
     except click.ClickException as error:

@@ -14,7 +14,12 @@ class NothingFoundError(Exception):
 
 
 class InterruptedSweepError(Exception):
-    """The user stopped long work; its text says how to go on with it."""
+    """Long work was stopped; its text says how to go on with it."""
+
+    def __init__(self, text: str, *, code: int = 130) -> None:
+        super().__init__(text)
+        self.code = code
+        """The exit code: 128 and the signal's number, as shells have it; 1 where the work stopped by itself."""
 
 
 def known(names: object) -> str:

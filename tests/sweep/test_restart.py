@@ -164,6 +164,28 @@ def test_ctrl_c_leaves_a_sweep_that_can_be_resumed(spec_path, tmp_path):
     check_whole(spec_path, tmp_path)
 
 
+def test_sigterm_ends_a_sweep_as_ctrl_c_does(spec_path, tmp_path):
+    """Slurm and Kubernetes send it, and kill what is still there after their grace time."""
+    process = start(spec_path, tmp_path)
+    wait_until(lambda: len(recorded(tmp_path, TrialEnded)) >= 2, timeout_s=120)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert err.strip().splitlines()[-1] == "error: interrupted; go on with it by `ubn-sweep resume small`"
+    assert "Traceback" not in err
+    assert "Stack trace" not in err
+    finish(resume(tmp_path), tmp_path)
+    check_whole(spec_path, tmp_path)
+
+
+def test_a_sweep_that_is_killed_still_says_how_to_go_on(spec_path, tmp_path):
+    process = start(spec_path, tmp_path)
+    wait_until(lambda: len(recorded(tmp_path, TrialEnded)) >= 1, timeout_s=120)
+    os.kill(process.pid, signal.SIGKILL)
+    _, err = process.communicate()
+    assert "the sweep ended early; go on with it by `ubn-sweep resume small`" in err
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killed_at_twenty_random_moments_it_ends_with_the_same_trials(spec_path, tmp_path):

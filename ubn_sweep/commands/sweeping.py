@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,7 @@ def run_sweep(
 def resume_sweep(
     sweep: str,
     *,
+    retry_failed: bool,
     home: Path | None,
     as_json: bool,
     **running: Any,
@@ -69,7 +71,9 @@ def resume_sweep(
     """Goes on with a sweep and maps it."""
     folder = find_sweep(sweep, home_folder(home))
     following = Following()
-    result = launch.resume_sweep(folder, surroundings=_surroundings(following, **running))
+    result = launch.resume_sweep(
+        folder, retry_failed=retry_failed, surroundings=_surroundings(following, **running)
+    )
     _finish(result, following, as_json=as_json)
 
 
@@ -78,7 +82,7 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
     spec = result.spec
     _tell_undelivered(following, folder)
     if not result.finished:
-        raise InterruptedSweepError(f"interrupted; go on with it by `ubn-sweep resume {folder.name}`")
+        raise _ended_early(result)
     report = map_sweep(folder, spec)
     uri = masked(written_uri(spec, folder))
     if as_json:
@@ -99,8 +103,27 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
         raise NothingFoundError(
             f"no trial of {result.sweep} has a result; {failure or 'all of them diverged'}"
         )
-    if failure is not None:
-        warn(failure)
+    if failure is None:
+        return
+    failed, all_of_them = result.counts["failed"], sum(result.counts.values())
+    if 2 * failed > all_of_them:
+        raise NothingFoundError(
+            f"{failed} of {all_of_them} trials of {result.sweep} failed; {failure}: mend that, then "
+            f"`ubn-sweep resume {result.sweep} --retry-failed`"
+        )
+    warn(failure)
+
+
+def _ended_early(result: SweepResult) -> InterruptedSweepError:
+    if result.signal is None and result.stopped is not None:
+        return InterruptedSweepError(
+            f"stopped: {result.stopped}: mend that, then go on by `ubn-sweep resume {result.sweep} --retry-failed`",
+            code=1,
+        )
+    code = 128 + (result.signal if result.signal is not None else signal.SIGINT)
+    return InterruptedSweepError(
+        f"interrupted; go on with it by `ubn-sweep resume {result.sweep}`", code=code
+    )
 
 
 def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: str) -> None:
@@ -112,6 +135,8 @@ def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: st
         params = ", ".join(f"{key}={show(value)}" for key, value in result.best.params.items())
         say(f"best: {score(result.best, spec)} in trial {result.best.number} ({params})")
     tell_landscape(report)
+    if spec.resources.keep_best > 0:
+        say(f"best      {result.folder / 'best'} (final checkpoints)")
     say(f"MLflow    {uri}")
     if result.best is not None:
         say(
@@ -155,4 +180,5 @@ def _surroundings(
         executor=on_ray if executor == "ray" else InProcessExecutor(),
         watch=functools.partial(watch_sweep, notice=following.notice),
         follow=following.follow,
+        tell=warn,
     )

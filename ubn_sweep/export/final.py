@@ -71,6 +71,7 @@ def train_for_good(
         for recorder in recorders:
             recorder.epoch(run.epoch, metrics)
         newest = checkpoints.save(run.epoch, run.save)
+    checkpoints.keep_newest()
     test = as_numbers(run.evaluate_test())
     content = {"task": task.name, "config": schema.to_plain(config), "test": with_nulls(test)}
     write_text(folder.result, json.dumps(content, indent=1) + "\n")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-from ubn_sweep.records.events import AttemptStarted, Event, SweepEnded
+from ubn_sweep.records.events import AttemptStarted, Event, SweepEnded, SweepStarted
 
 
 class Attempts:
@@ -12,11 +13,15 @@ class Attempts:
 
     def __init__(self) -> None:
         self.count = 0
+        self.environment: dict[str, Any] = {}
+        """Of the last one; empty in journals of version 0.1."""
         self.ended = False
         """Whether the sweep's end is recorded, and no attempt after it."""
 
     def passing(self, events: Iterable[Event]) -> Iterator[Event]:
         for event in events:
+            if isinstance(event, SweepStarted | AttemptStarted) and event.environment:
+                self.environment = event.environment
             if isinstance(event, AttemptStarted):
                 self.count, self.ended = event.attempt, False
             elif isinstance(event, SweepEnded):

@@ -27,6 +27,23 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
+def changed_environment(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """A line where a sweep goes on with other versions, or other code, than its last attempt ran with."""
+    if not before:
+        return []
+    changes = [
+        f"{name} {was or 'absent'} -> {now.get('versions', {}).get(name) or 'absent'}"
+        for name, was in before.get("versions", {}).items()
+        if was != now.get("versions", {}).get(name)
+    ]
+    changes += [
+        f"{name} {before[name]} -> {now[name]}"
+        for name in ("ubn_sweep", "python", "git_revision")
+        if name in before and before[name] != now[name]
+    ]
+    return [f"other versions than before: {', '.join(changes)}"] if changes else []
+
+
 def git_revision(folder: Path) -> str | None:
     """The commit checked out in a folder, with `-dirty` where files differ from it; null outside a repository."""
     try:

@@ -12,6 +12,8 @@ from typing import Any, Literal, get_args
 
 Status = Literal["completed", "stopped", "failed", "diverged"]
 STATUSES: tuple[str, ...] = get_args(Status)
+FaultKind = Literal["error", "memory", "died", "stuck", "checkpoint"]
+"""The task raised; it ran out of memory; its process died; it reported nothing for too long; a checkpoint is broken."""
 FinalStatus = Literal["completed", "interrupted", "failed", "diverged"]
 OPTUNA_STATES: dict[str, str] = {
     "completed": "COMPLETE",
@@ -46,6 +48,8 @@ class AttemptStarted:
     time_s: float
     attempt: int
     """From 1."""
+    environment: dict[str, Any] = field(default_factory=dict)
+    """As in SweepStarted; empty in journals of version 0.1, and for the first attempt of a final training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +94,26 @@ class EpochReported:
     over several repeats their means, and val_top1_std."""
     checkpoint: str | None = None
     """Folder that the trial can continue from after this epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialFault:
+    """Something went wrong with a trial; whether that ends it is told by another record."""
+
+    time_s: float
+    trial: int
+    kind: FaultKind
+    epoch: int
+    """The last one reported before; 0 where there was none."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRetried:
+    """The user asked for a failed trial to be taken up again."""
+
+    time_s: float
+    trial: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +185,15 @@ class FinalEnded:
 
 
 SweepEvent = (
-    SweepStarted | AttemptStarted | PriorTrial | TrialCreated | EpochReported | TrialEnded | SweepEnded
+    SweepStarted
+    | AttemptStarted
+    | PriorTrial
+    | TrialCreated
+    | EpochReported
+    | TrialFault
+    | TrialRetried
+    | TrialEnded
+    | SweepEnded
 )
 FinalEvent = FinalStarted | AttemptStarted | FinalEpoch | FinalTested | FinalEnded
 Event = SweepEvent | FinalEvent
@@ -172,6 +204,8 @@ _NAMES: dict[str, type] = {
     "prior": PriorTrial,
     "trial": TrialCreated,
     "epoch": EpochReported,
+    "fault": TrialFault,
+    "retry": TrialRetried,
     "end": TrialEnded,
     "sweep_end": SweepEnded,
     "final": FinalStarted,

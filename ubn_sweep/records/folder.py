@@ -60,6 +60,15 @@ class SweepFolder(JournalFolder):
         return self.checkpoints / f"{trial:04d}"
 
     @property
+    def best(self) -> Path:
+        """The final checkpoints of the best trials, where the spec asks for them."""
+        return self.path / "best"
+
+    def log(self, trial: int) -> Path:
+        """What a trial printed, all its attempts one after another."""
+        return self.path / "logs" / f"trial-{trial:04d}.log"
+
+    @property
     def ray(self) -> Path:
         """Ray's own files, while the sweep runs."""
         return self.path / "ray"

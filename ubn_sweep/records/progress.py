@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
-from ubn_sweep.records.events import STATUSES, EpochReported, Event, SweepStarted, TrialEnded
+from ubn_sweep.records.events import (
+    STATUSES,
+    EpochReported,
+    Event,
+    SweepStarted,
+    TrialEnded,
+    TrialRetried,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +55,8 @@ class Progress:
             self.started = event
         elif isinstance(event, EpochReported):
             self._running[event.trial] = event.metrics.get(self.objective, math.nan)
+        elif isinstance(event, TrialRetried):
+            self.counts["failed"] -= 1
         elif isinstance(event, TrialEnded):
             self.counts[event.status] += 1
             value = self._running.pop(event.trial, math.nan)

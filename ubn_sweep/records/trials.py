@@ -18,6 +18,8 @@ from ubn_sweep.records.events import (
     SweepStarted,
     TrialCreated,
     TrialEnded,
+    TrialFault,
+    TrialRetried,
 )
 
 RUNNING = "running"
@@ -33,6 +35,10 @@ class TrialRecord:
     epochs: dict[int, EpochReported] = field(default_factory=dict)
     """By epoch, in the order in which they were reported."""
     ended: TrialEnded | None = None
+    faults: list[TrialFault] = field(default_factory=list)
+    """What went wrong, in order; a trial that was tried again may have ended well."""
+    retried: bool = False
+    """Whether it had failed, and was taken up again."""
 
     @property
     def created(self) -> TrialCreated:
@@ -92,6 +98,11 @@ class Trials:
             self._record(event.trial).epochs[event.epoch] = event
         elif isinstance(event, TrialEnded):
             self._record(event.trial).ended = event
+        elif isinstance(event, TrialFault):
+            if event not in self._record(event.trial).faults:
+                self._record(event.trial).faults.append(event)
+        elif isinstance(event, TrialRetried):
+            self._record(event.trial).ended, self._record(event.trial).retried = None, True
         elif isinstance(event, SweepEnded):
             self.ended = event
 

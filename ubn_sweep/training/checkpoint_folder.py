@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,40 +13,115 @@ Save = Callable[[Path], None]
 """Writes a state into a folder."""
 Load = Callable[[Path], None]
 """Takes a state from a folder."""
+KEPT = 2
+"""The newest, and the one before for where the newest turns out to be broken."""
 
 
 class CheckpointFolder:
-    """Keeps the newest checkpoint of a training.
+    """Keeps the newest checkpoints of a training.
 
-    A task writes into a folder beside, which takes its name when it is whole: a kill at any moment leaves the
-    checkpoint before.
+    A task writes into a folder beside, which takes its name when it is whole and on the disk: a kill at any moment,
+    or a power cut, leaves the checkpoint before.
+
+    Args:
+        path: the training's folder.
+        attempt: where several processes may train the same, one of them left behind on a node that was given up:
+            each writes below a name of its own, later ones behind earlier ones in the alphabet, and touches none
+            of those after it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, attempt: str = "") -> None:
         self.path = path
+        self._own = path / attempt
 
     def save(self, epoch: int, save: Save) -> Path:
-        """Writes the checkpoint of an epoch, then removes the one before."""
-        target = self.path / f"epoch-{epoch:05d}"
-        beside = self.path / f"writing-{epoch:05d}"
+        """Writes the checkpoint of an epoch, then removes all but the one before. Raises OSError when it cannot."""
+        target = self._own / f"epoch-{epoch:05d}"
+        beside = self._own / f"writing-{epoch:05d}"
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         save(beside)
+        _to_disk(beside)
         shutil.rmtree(target, ignore_errors=True)
         beside.rename(target)
-        for other in self.path.iterdir():
-            if other != target:
-                shutil.rmtree(other, ignore_errors=True) if other.is_dir() else other.unlink()
+        _sync_folder(self._own)
+        self._remove_all_but([target, *self._before(target)][:KEPT])
         return target
 
+    def found(self, *, up_to: int | None = None) -> list[Path]:
+        """The whole checkpoints, the best first: the latest attempt's, and of those the one of the highest epoch.
+
+        Args:
+            up_to: the highest epoch that is of use; None takes all.
+        """
+        attempts = [path for path in self.path.glob("*") if path.is_dir() and not _is_checkpoint(path)]
+        found = []
+        for folder in (*sorted(attempts, reverse=True), self.path):
+            here = sorted(filter(_is_checkpoint, folder.glob("epoch-*")), key=epoch_of, reverse=True)
+            found += [path for path in here if up_to is None or epoch_of(path) <= up_to]
+        if not found and (self.path / CHECKPOINT_FILE).is_file():
+            return [self.path]  # as version 0.1 wrote that of a final training
+        return found
+
     def newest(self) -> Path | None:
-        """The whole checkpoint with the highest epoch; None where there is none."""
-        newest = max(self.path.glob("epoch-*"), key=epoch_of, default=None)
-        if newest is None and (self.path / CHECKPOINT_FILE).is_file():
-            return self.path  # as version 0.1 wrote that of a final training
-        return newest
+        """The best of those found; None where there is none."""
+        return next(iter(self.found()), None)
+
+    def keep_newest(self) -> None:
+        """Removes all but the newest: nothing is trained any more."""
+        self._remove_all_but(self.found()[:1])
+
+    def _before(self, target: Path) -> list[Path]:
+        return [path for path in self.found() if path != target]
+
+    def _remove_all_but(self, kept: list[Path]) -> None:
+        """Of this attempt and those before it, by name; what has been emptied goes too."""
+        for other in self.path.iterdir():
+            if other in kept or (other == self.path / CHECKPOINT_FILE and self.path in kept):
+                continue
+            if self._own != self.path and other.name > self._own.name:
+                continue
+            if other.is_dir() and any(path.parent == other for path in kept):
+                for inner in other.iterdir():
+                    if inner not in kept:
+                        _remove(inner)
+            elif other != self._own:
+                _remove(other)
 
 
 def epoch_of(checkpoint: Path) -> int:
     """The epoch that a checkpoint was saved after."""
     return int(checkpoint.name.removeprefix("epoch-"))
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return path.name.removeprefix("epoch-").isdigit()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _to_disk(folder: Path) -> None:
+    """Waits until all files below a folder, and their names, are on the disk."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        elif path.is_dir():
+            _sync_folder(path)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Some network file systems know no fsync of a folder, and need none."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)

@@ -25,7 +25,11 @@ class Report:
     """Folder that the trial can continue from after this epoch."""
     ended: Literal["failed", "diverged"] | None = None
     """`failed` or `diverged`: an end of the trial's own. All others the sweep decides."""
+    kind: Literal["error", "memory"] = "error"
+    """Of a failure: the task raised, or there was not enough memory."""
     reason: str = ""
+    note: str = ""
+    """Something that went wrong and was got over: a broken checkpoint."""
 
     def to_json(self) -> str:
         """One value, however many metrics: what carries it between processes keeps none of them apart."""
@@ -44,40 +48,69 @@ class Trial:
 
     After the death of its process, or of the whole sweep, the task is asked again with the same trial: `resume` loads
     the newest checkpoint and reports its epoch once more, since that report may have been lost. The sweep passes over
-    what it knows.
+    what it knows. A checkpoint that cannot be loaded is passed over for the one before.
 
     Args:
         config: the trial's, of the task's own class.
         threads: of the processor, that it may use.
         checkpoints: a folder for this trial's alone, on storage that all nodes share.
         every_epochs: how often a checkpoint is kept.
+        attempt: a name for this attempt, behind those of the attempts before it in the alphabet.
+        known_epoch: the last one that the sweep knows of.
+        keep_final: whether the last epoch is saved, too.
         send: takes each report to the sweep; it may end the trial by never returning.
     """
 
     def __init__(
-        self, number: int, config: Any, *, threads: int, checkpoints: Path, every_epochs: int, send: Send
+        self,
+        number: int,
+        config: Any,
+        *,
+        threads: int,
+        checkpoints: Path,
+        every_epochs: int,
+        send: Send,
+        attempt: str = "",
+        known_epoch: int | None = None,
+        keep_final: bool = False,
     ) -> None:
         self.number = number
         self.config = config
         self.threads = threads
-        self._checkpoints = CheckpointFolder(checkpoints)
+        self._checkpoints = CheckpointFolder(checkpoints, attempt)
         self._every = every_epochs
         self._send = send
+        self._known_epoch = known_epoch
+        self._keep_final = keep_final
 
     def resume(self, load: Load) -> None:
-        """Loads the newest checkpoint, where there is one, with the task's own function."""
-        checkpoint = self._checkpoints.newest()
-        if checkpoint is None:
-            return
-        load(checkpoint)
-        metrics = json.loads((checkpoint / METRICS_FILE).read_text())
-        self._send(
-            Report(
-                epoch=epoch_of(checkpoint),
-                metrics={key: float(value) for key, value in metrics.items()},
-                checkpoint=str(checkpoint),
+        """Loads the newest checkpoint that can be loaded, where there is one, with the task's own function.
+
+        Raises:
+            Exception: what `load` raised, where none can be loaded. The trial's next attempt begins anew: a network
+                that took up half a checkpoint is none to begin with.
+        """
+        # A process that the sweep has given up may have saved epochs of which the sweep will never hear.
+        up_to = None if self._known_epoch is None else self._known_epoch + 1
+        found = self._checkpoints.found(up_to=up_to)
+        for checkpoint in found:
+            try:
+                metrics = json.loads((checkpoint / METRICS_FILE).read_text())
+                load(checkpoint)
+            except Exception as error:
+                self._send(Report(note=_broken(checkpoint, error)))
+                checkpoint.rename(checkpoint.with_name(f"broken-{checkpoint.name}"))
+                if checkpoint == found[-1]:
+                    raise
+                continue
+            self._send(
+                Report(
+                    epoch=epoch_of(checkpoint),
+                    metrics={key: float(value) for key, value in metrics.items()},
+                    checkpoint=str(checkpoint),
+                )
             )
-        )
+            return
 
     def report(self, epoch: int, metrics: Mapping[str, Any], *, save: Save, diverged: bool = False) -> bool:
         """Reports an epoch, saved before; False means that the trial is over. It may never return, if it is stopped.
@@ -88,7 +121,8 @@ class Trial:
         found = as_numbers(metrics)
         last = epoch >= self.config.training.epochs
         checkpoint = None
-        if epoch % self._every == 0 and not (last or diverged):
+        wanted = self._keep_final if last else epoch % self._every == 0
+        if wanted and not diverged:
             checkpoint = str(self._save(epoch, found, save))
         self._send(
             Report(
@@ -109,3 +143,8 @@ class Trial:
             (folder / METRICS_FILE).write_text(dumps(metrics))
 
         return self._checkpoints.save(epoch, save_both)
+
+
+def _broken(checkpoint: Path, error: Exception) -> str:
+    why = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"the checkpoint of epoch {epoch_of(checkpoint)} cannot be loaded ({why}): the one before is taken"

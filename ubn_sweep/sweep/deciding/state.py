@@ -13,10 +13,13 @@ from ubn_sweep.records.events import (
     STATUSES,
     EpochReported,
     Event,
+    FaultKind,
     PriorTrial,
     Status,
     TrialCreated,
     TrialEnded,
+    TrialFault,
+    TrialRetried,
 )
 from ubn_sweep.sweep.deciding.memory import SearchMemory
 from ubn_sweep.sweep.deciding.rungs import rungs_of
@@ -44,6 +47,10 @@ class TrialState:
     """null while it runs or waits."""
     cut: bool = False
     """Early stopping has said stop; its end follows."""
+    faults: dict[str, int] = field(default_factory=dict)
+    """What went wrong since it last got ahead: kind -> times."""
+    fault_epoch: int = 0
+    """The epoch that it had reached then."""
 
 
 class SweepState:
@@ -128,6 +135,23 @@ class SweepState:
                 )
             )
 
+    def fault(self, number: int, kind: FaultKind, reason: str) -> int:
+        """Something went wrong with a trial; how often this kind did since the trial last got ahead."""
+        self._do(
+            TrialFault(
+                time_s=self._now_s(), trial=number, kind=kind, epoch=self.trials[number].epoch, reason=reason
+            )
+        )
+        return self.trials[number].faults[kind]
+
+    def retry_failed(self) -> int:
+        """Takes up all failed trials again; how many. They wait like those that a kill left unfinished."""
+        failed = [trial.number for trial in self.trials.values() if trial.status == "failed"]
+        for number in failed:
+            self._do(TrialRetried(time_s=self._now_s(), trial=number))
+        self._unfinished += failed
+        return len(failed)
+
     def learn(self, priors: Iterable[PriorTrial]) -> None:
         """Records what earlier sweeps found, for the sampler."""
         for prior in priors:
@@ -162,6 +186,10 @@ class SweepState:
             self._reported(event)
         elif isinstance(event, TrialEnded):
             self._ended(event)
+        elif isinstance(event, TrialFault):
+            self._faulted(event)
+        elif isinstance(event, TrialRetried):
+            self._retried(event)
         elif isinstance(event, PriorTrial) and self.space.holds(event.params):
             self.memory.add_prior(event.params, event.values, event.status)
 
@@ -190,6 +218,19 @@ class SweepState:
         self.memory.end(event.trial, event.status)
         if event.status in ("completed", "stopped"):
             self.best = trial if self.best is None else max(self.best, trial, key=_rank)
+
+    def _faulted(self, event: TrialFault) -> None:
+        """A trial that got further than at its last fault starts with a clean slate."""
+        trial = self.trials[event.trial]
+        if event.epoch > trial.fault_epoch:
+            trial.faults, trial.fault_epoch = {}, event.epoch
+        trial.faults[event.kind] = trial.faults.get(event.kind, 0) + 1
+
+    def _retried(self, event: TrialRetried) -> None:
+        trial = self.trials[event.trial]
+        trial.status, trial.faults = None, {}
+        self.counts["failed"] -= 1
+        self.memory.add(trial.number, trial.params)
 
     def _end_if_due(self, trial: TrialState) -> bool:
         """Ends a trial that has trained to the end, was cut, or whose objective is no number any more."""

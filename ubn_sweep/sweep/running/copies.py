@@ -13,13 +13,16 @@ from ubn_sweep.records.journal import first_event
 from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.spec.space import Space
 from ubn_sweep.sweep.spec.spec import SweepSpec
-from ubn_sweep.tracking.delivery.follower import Followers
+from ubn_sweep.tracking.delivery.follower import PATIENCE_S, Followers
 from ubn_sweep.tracking.delivery.sink import Sink
 from ubn_sweep.tracking.delivery.sync import attach_now, sync
 from ubn_sweep.tracking.mlflow.runs import trial_run_ids
 from ubn_sweep.tracking.mlflow.sweep_sink import SweepSink
 from ubn_sweep.tracking.optuna.mirror import StudyMirror
 from ubn_sweep.tracking.uri import check_apart, check_uri
+
+HASTE_S = 3.0
+"""How long the end of a sweep that was interrupted waits for each store."""
 
 
 def sinks_of(spec: SweepSpec, folder: SweepFolder) -> list[Sink]:
@@ -90,7 +93,8 @@ class Following:
         try:
             yield
         finally:
-            self._followers.finish()
+            # Who interrupts a sweep wants its end now, and may kill it otherwise: `sync` delivers the rest.
+            self._followers.finish(PATIENCE_S if state.finished else HASTE_S)
 
     @property
     def undelivered(self) -> dict[str, str]:

@@ -1,62 +1,168 @@
-"""Between the deciding and whoever runs trials: jobs go out, reports come back."""
+"""Between the deciding and whoever runs trials: jobs go out, reports come back, and what goes wrong is tried again."""
 
 from __future__ import annotations
 
 import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
 
+from ubn_sweep.records.events import FaultKind
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState, TrialState
+from ubn_sweep.sweep.running.best_checkpoints import BestCheckpoints
 from ubn_sweep.sweep.running.job import Job
 from ubn_sweep.training.trial import Report
+
+Tell = Callable[[str], None]
+"""Takes a line for the user."""
 
 
 class Dispatch:
     """Hands out the state's next trial as a job, and tells the state what came of it.
 
-    One thread calls it: the controller's. A trial that is over needs no checkpoints: the final training begins anew.
+    One thread calls it: the controller's. A process that the sweep has given up may still report: what is not of a
+    trial's present attempt is passed over. A trial that is over needs no checkpoints, but for the best ones where
+    the spec asks for them: the final training begins anew.
+
+    Args:
+        attempt: how often the sweep was started, from 1.
+        tell: takes lines that the user should see at once.
     """
 
-    def __init__(self, state: SweepState, folder: SweepFolder) -> None:
+    def __init__(
+        self, state: SweepState, folder: SweepFolder, *, attempt: int = 1, tell: Tell = lambda line: None
+    ) -> None:
         self.state = state
-        self._folder = folder
+        self.folder = folder
+        self.attempt = attempt
+        self.tell = tell
+        self.stopped: str | None = None
+        """Why the sweep must stop, to be resumed; None while it may go on."""
+        self._best = BestCheckpoints(state, folder)
+        self._again: list[TrialState] = []
+        self._starts: Counter[int] = Counter()
+        self._running: dict[int, str] = {}
+        self._heard_s: dict[int, float] = {}
+        self._failed_in_a_row = 0
+
+    # ---------------------------------------------------------------- out
 
     def next_job(self) -> Job | None:
-        """The next trial; None when all have been handed out."""
-        trial = self.state.next_trial()
+        """The next trial, or one to be tried again; None when there is none for now."""
+        trial = self._again.pop(0) if self._again else self.state.next_trial()
         return None if trial is None else self._job(trial)
 
-    def take(self, number: int, report: Report) -> bool:
-        """Takes a trial's report; True means that the trial is over and must stop."""
-        over = False
-        if report.epoch is not None:
-            over = self.state.report(number, report.epoch, report.metrics, report.checkpoint)
-        if report.ended is not None:
+    @property
+    def running(self) -> int:
+        """How many trials are out; each of them may come back to be tried again."""
+        return len(self._running)
+
+    # ---------------------------------------------------------------- back
+
+    def take(self, number: int, attempt: str, report: Report) -> bool:
+        """Takes a trial's report; True means that this attempt at it is over and must stop."""
+        if self._running.get(number) != attempt:
+            return True
+        self._heard_s[number] = time.monotonic()
+        if report.note:
+            self.state.fault(number, "checkpoint", report.note)
+            self.tell(f"trial {number}: {report.note}")
+        if report.ended == "failed":
+            self.fault(number, attempt, report.kind, report.reason)
+        elif report.epoch is not None and self._lacks_objective(report):
+            self._end(number, f"the trial reported no {self.state.spec.objective.metric} {_but(report)}")
+        elif report.epoch is not None and self.state.report(
+            number, report.epoch, report.metrics, report.checkpoint
+        ):
+            self._over(number)
+        elif report.ended is not None:
             self.state.end(number, report.ended, report.reason)
-            over = True
-        if over:
-            self._forget(number)
-        return over
+            self._over(number)
+        return self._running.get(number) != attempt
 
-    def returned(self, number: int) -> None:
+    def returned(self, number: int, attempt: str) -> None:
         """The task's `train` came back; where the trial is not over by then, it has failed."""
-        self.failed(number, "the task returned before its last epoch")
+        if self._running.get(number) == attempt:
+            self._end(number, "the task returned before its last epoch")
 
-    def failed(self, number: int, reason: str) -> None:
-        """A trial is over, unless it was already."""
-        self.state.end(number, "failed", reason)
-        self._forget(number)
+    def fault(self, number: int, attempt: str, kind: FaultKind, reason: str) -> None:
+        """An attempt ended badly: the trial is tried again as often as its spec allows, and has failed then."""
+        if self._running.get(number) != attempt:
+            return
+        resources = self.state.spec.resources
+        allowed = resources.worker_deaths if kind == "died" else resources.trial_retries
+        times = self.state.fault(number, kind, reason)
+        if times > allowed:
+            died = f"its worker died {times} times: " if kind == "died" else ""
+            self._end(number, f"{died}{reason}", counts=kind != "memory")
+            return
+        del self._running[number]
+        self._again.append(self.state.trials[number])
+
+    def lost(self, number: int, attempt: str) -> None:
+        """An attempt never began, by no fault of the trial's: it is handed out again."""
+        if self._running.get(number) == attempt:
+            del self._running[number]
+            self._again.append(self.state.trials[number])
+
+    def silent_s(self, number: int) -> float:
+        """How long nothing has been heard of a trial that is out, since it was handed out at most."""
+        return time.monotonic() - self._heard_s[number]
+
+    def started(self, number: int) -> None:
+        """A trial's process begins with it now: its silence is counted from here."""
+        self._heard_s[number] = time.monotonic()
+
+    # ---------------------------------------------------------------- inside
 
     def _job(self, trial: TrialState) -> Job:
         spec = self.state.spec
+        self._starts[trial.number] += 1
+        attempt = f"{self.attempt:03d}-{self._starts[trial.number]:02d}"
+        self._running[trial.number] = attempt
+        self._heard_s[trial.number] = time.monotonic()
         return Job(
             trial=trial.number,
+            attempt=attempt,
+            known_epoch=trial.epoch,
             config=trial.config,
             task=spec.task,
             task_folder=spec.task_folder,
-            checkpoints=str(self._folder.checkpoint(trial.number)),
+            checkpoints=str(self.folder.checkpoint(trial.number)),
             checkpoint_every_epochs=spec.resources.checkpoint_every_epochs,
+            keep_final=spec.resources.keep_best > 0,
+            log=str(self.folder.log(trial.number)),
             threads=spec.resources.cpus_per_trial,
+            gpus=spec.resources.gpus_per_trial,
+            timeout_s=spec.resources.epoch_timeout_s,
         )
 
+    def _lacks_objective(self, report: Report) -> bool:
+        return report.ended is None and self.state.spec.objective.metric not in report.metrics
+
+    def _end(self, number: int, reason: str, *, counts: bool = True) -> None:
+        """A trial has failed. A config that needs too much memory says nothing of the others, and is not counted."""
+        self.state.end(number, "failed", reason)
+        self._forget(number)
+        self._failed_in_a_row += counts
+        limit = self.state.spec.resources.failures_in_a_row
+        if limit is not None and self._failed_in_a_row >= limit:
+            self.stopped = (
+                f"{self._failed_in_a_row} trials failed one after another, the last of them trial {number}: "
+                f"{reason.partition(chr(10))[0]}"
+            )
+
+    def _over(self, number: int) -> None:
+        self._failed_in_a_row = 0
+        self._best.consider(number)
+        self._forget(number)
+
     def _forget(self, number: int) -> None:
-        shutil.rmtree(self._folder.checkpoint(number), ignore_errors=True)
+        self._running.pop(number, None)
+        self._heard_s.pop(number, None)
+        shutil.rmtree(self.folder.checkpoint(number), ignore_errors=True)
+
+
+def _but(report: Report) -> str:
+    return f"(it reported {', '.join(sorted(report.metrics)[:8]) or 'no metric at all'})"

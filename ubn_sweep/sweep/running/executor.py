@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.running.dispatch import Dispatch
+from ubn_sweep.sweep.running.interruption import Interruption
 
 
 class Executor(Protocol):
     """Runs trials somewhere."""
 
-    def run(self, state: SweepState, *, folder: SweepFolder, attempt: int) -> None:
-        """Runs what remains of a sweep; returns when all of it ended, or when the user interrupted it.
+    def run(self, dispatch: Dispatch, interruption: Interruption) -> None:
+        """Runs what remains of a sweep; returns when all of it ended, or when the dispatch says to stop.
 
         Args:
-            folder: the sweep's, for checkpoints and files of the executor's own.
-            attempt: how often the sweep was started, from 1.
+            interruption: asks by KeyboardInterrupt to end at once, and can be asked.
 
         Raises:
+            KeyboardInterrupt: the sweep was interrupted.
             UserError: there is nothing to run on.
         """

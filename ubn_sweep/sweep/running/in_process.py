@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.running.dispatch import Dispatch
-from ubn_sweep.sweep.running.job import Job, run_job
+from ubn_sweep.sweep.running.interruption import Interruption
+from ubn_sweep.sweep.running.job import Job, TrialFailedError, run_job
 from ubn_sweep.training.trial import Report
 
 
@@ -16,22 +15,20 @@ class _TrialOverError(BaseException):
 class InProcessExecutor:
     """Runs the trials here. A breakpoint in a task stops in it; a crash of the process ends the sweep, resumable."""
 
-    def run(self, state: SweepState, *, folder: SweepFolder, attempt: int) -> None:
-        dispatch = Dispatch(state, folder)
-        try:
-            while (job := dispatch.next_job()) is not None:
-                _run(dispatch, job)
-        except KeyboardInterrupt:
-            return  # what ran stays unfinished in the journal, for the next resume
+    def run(self, dispatch: Dispatch, interruption: Interruption) -> None:
+        while dispatch.stopped is None and (job := dispatch.next_job()) is not None:
+            _run(dispatch, job)
+            interruption.check()
 
 
 def _run(dispatch: Dispatch, job: Job) -> None:
     def send(report: Report) -> None:
-        if dispatch.take(job.trial, report):
+        over = dispatch.take(job.trial, job.attempt, report)
+        if over and report.ended != "failed":
             raise _TrialOverError
 
     try:
         run_job(job, send)
-    except _TrialOverError:
+    except (_TrialOverError, TrialFailedError):
         return
-    dispatch.returned(job.trial)
+    dispatch.returned(job.trial, job.attempt)

@@ -21,6 +21,10 @@ class Job:
     """What a worker is told of a trial, small enough to travel as text."""
 
     trial: int
+    attempt: str
+    """Which start of this trial it is: `002-01` is the first one in the second life of the sweep."""
+    known_epoch: int
+    """The last one that the sweep has heard of."""
     config: dict[str, Any]
     task: str
     task_folder: str | None
@@ -28,7 +32,14 @@ class Job:
     checkpoints: str
     """Folder for this trial's checkpoints, on storage that all nodes share."""
     checkpoint_every_epochs: int
+    keep_final: bool
+    """Whether the last epoch is saved, too."""
+    log: str
+    """File for what the trial prints, where it has a process of its own."""
     threads: int
+    gpus: float
+    timeout_s: float | None
+    """How long it may report nothing, where it has a process of its own."""
 
     def to_json(self) -> str:
         return json.dumps(self.__dict__)
@@ -38,18 +49,41 @@ class Job:
         return Job(**json.loads(text))
 
 
-def run_job(job: Job, send: Send) -> None:
-    """Runs a trial to its end. What the task raises becomes the trial's end, `failed`, with its reason.
+class TrialFailedError(Exception):
+    """A trial failed, and its sweep has been told: for who runs it, to give up the process."""
 
-    So only the death of a process counts as a fault of the machine, after which the trial is started again.
+
+def run_job(job: Job, send: Send) -> None:
+    """Runs a trial to its end.
+
+    Raises:
+        TrialFailedError: the task raised; the sweep has been told why.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(job.threads))
     try:
         task = find_task(job.task, job.task_folder)
         task.train(_trial(job, task.Config, send))
     except Exception as error:
-        last = traceback.format_exc()[-REASON_LENGTH:]
-        send(Report(ended="failed", reason=f"{type(error).__name__}: {error}\n{last}"))
+        traceback.print_exc()
+        send(failure(error, job.config))
+        raise TrialFailedError from error
+
+
+def failure(error: Exception, config: dict[str, Any]) -> Report:
+    """What is told of a task that raised: the error in the first line, then the end of its traceback."""
+    last = traceback.format_exc()[-REASON_LENGTH:]
+    # PyTorch's own class goes by this name; without PyTorch nothing else does.
+    if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
+        return Report(ended="failed", reason=f"{type(error).__name__}: {error}\n{last}")
+    batch_size = config.get("training", {}).get("batch_size")
+    advice = "" if batch_size is None else f" with training.batch_size {batch_size}"
+    return Report(
+        ended="failed", kind="memory", reason=f"out of memory{advice}: {_first_line(error)}\n{last}"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _trial(job: Job, schema_of_task: type, send: Send) -> Trial:
@@ -60,4 +94,7 @@ def _trial(job: Job, schema_of_task: type, send: Send) -> Trial:
         checkpoints=Path(job.checkpoints),
         every_epochs=job.checkpoint_every_epochs,
         send=send,
+        attempt=job.attempt,
+        known_epoch=job.known_epoch,
+        keep_final=job.keep_final,
     )

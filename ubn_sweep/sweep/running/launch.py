@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import signal
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -16,14 +17,17 @@ from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.masking import masked_values
 from ubn_sweep.records.attempts import Attempts
-from ubn_sweep.records.environment import describe_environment
+from ubn_sweep.records.environment import changed_environment, describe_environment
 from ubn_sweep.records.events import AttemptStarted, Event, SweepEnded, SweepStarted
 from ubn_sweep.records.folder import SweepFolder, existing_sweeps
 from ubn_sweep.records.journal import Journal, stream
 from ubn_sweep.sweep.deciding.priors import learn_from
 from ubn_sweep.sweep.deciding.state import SweepState, TrialState
 from ubn_sweep.sweep.running.copies import written_passwords
+from ubn_sweep.sweep.running.dispatch import Dispatch, Tell
 from ubn_sweep.sweep.running.executor import Executor
+from ubn_sweep.sweep.running.interruption import Interruption, interruptible
+from ubn_sweep.sweep.running.last_words import last_words
 from ubn_sweep.sweep.running.lock import sweep_lock
 from ubn_sweep.sweep.running.ray.executor import RayExecutor
 from ubn_sweep.sweep.spec.loading import spec_from_plain
@@ -40,10 +44,14 @@ class SweepResult:
     """Trials by how they ended."""
     best: TrialState | None
     finished: bool
-    """False when it was interrupted: `ubn-sweep resume` goes on."""
+    """False when it was interrupted, or stopped by itself: `ubn-sweep resume` goes on."""
     spec: SweepSpec
     exhausted: bool
     """Whether the space held fewer different configs than trials were asked for."""
+    stopped: str | None = None
+    """Why it stopped by itself; None where it did not."""
+    signal: int | None = None
+    """Which signal interrupted it; None where none did."""
 
 
 Watch = Callable[[SweepState, SweepFolder], AbstractContextManager[Any]]
@@ -59,6 +67,8 @@ class Surroundings:
     """Shows the sweep while it runs."""
     follow: Watch | None = None
     """Copies the journal to where people look: MLflow, the Optuna storage."""
+    tell: Tell = lambda line: None
+    """Takes lines that the user should see at once."""
 
 
 def start_sweep(
@@ -93,8 +103,13 @@ def start_sweep(
             return _run(state, folder, journal, attempt=1, surroundings=surroundings)
 
 
-def resume_sweep(folder: SweepFolder, *, surroundings: Surroundings = Surroundings()) -> SweepResult:
+def resume_sweep(
+    folder: SweepFolder, *, retry_failed: bool = False, surroundings: Surroundings = Surroundings()
+) -> SweepResult:
     """Takes up a sweep from its journal; does nothing where it is finished.
+
+    Args:
+        retry_failed: whether trials that failed are taken up again.
 
     Raises:
         UserError: another process runs it, its data has gone, or the journal cannot be read.
@@ -104,8 +119,12 @@ def resume_sweep(folder: SweepFolder, *, surroundings: Surroundings = Surroundin
         state = SweepState(spec, record=journal.append)
         attempts = Attempts()
         state.replay(attempts.passing(stream(folder.path)))
+        if retry_failed:
+            surroundings.tell(f"{state.retry_failed()} failed trials are tried again")
         if not state.finished:
             check_runnable(spec)
+            for line in changed_environment(attempts.environment, describe_environment()):
+                surroundings.tell(line)
         if state.finished and attempts.ended:
             return _result(state, folder)
         return _run(state, folder, journal, attempt=attempts.count + 1, surroundings=surroundings)
@@ -122,8 +141,17 @@ def recorded_spec(events: Iterable[Event]) -> SweepSpec:
 
 
 def check_runnable(spec: SweepSpec) -> None:
-    """What can be known before anything starts: that the data is there. The task itself was found with the spec."""
+    """What can be known before anything starts: that the data is there. The task itself was found with the spec.
+
+    Raises:
+        UserError: the data is not there, or trials would need a GPU that they do not take.
+    """
     spec.find_task().check(spec.base)
+    if getattr(spec.base, "device", None) == "cuda" and spec.resources.gpus_per_trial == 0:
+        raise UserError(
+            "base.device: is cuda, but resources.gpus_per_trial is 0, and a trial sees the GPUs alone that it takes: "
+            "set resources.gpus_per_trial=1, or less to share one"
+        )
 
 
 def new_folder(home: Path, name: str, *, may_count_up: bool) -> SweepFolder:
@@ -159,26 +187,43 @@ def new_folder(home: Path, name: str, *, may_count_up: bool) -> SweepFolder:
 def _run(
     state: SweepState, folder: SweepFolder, journal: Journal, *, attempt: int, surroundings: Surroundings
 ) -> SweepResult:
-    journal.append(AttemptStarted(time_s=time.time(), attempt=attempt))
+    started = AttemptStarted(time_s=time.time(), attempt=attempt, environment=describe_environment())
+    journal.append(started)
+    dispatch = Dispatch(state, folder, attempt=attempt, tell=surroundings.tell)
+    go_on = f"the sweep ended early; go on with it by `ubn-sweep resume {folder.name}`"
+    with interruptible() as interruption, last_words(go_on):
+        try:
+            _train_and_follow(state, dispatch, journal, interruption, surroundings)
+        except KeyboardInterrupt:
+            if interruption.number is None:
+                interruption.number = signal.SIGINT
+        except BaseException:
+            surroundings.tell(go_on)
+            raise
+    return dataclasses.replace(_result(state, folder), stopped=dispatch.stopped, signal=interruption.number)
+
+
+def _train_and_follow(
+    state: SweepState,
+    dispatch: Dispatch,
+    journal: Journal,
+    interruption: Interruption,
+    surroundings: Surroundings,
+) -> None:
+    folder = dispatch.folder
     with ExitStack() as stack:
         if surroundings.follow is not None:
             stack.enter_context(surroundings.follow(state, folder))
         if not state.finished:
             try:
-                _train(state, folder, attempt, surroundings)
+                with surroundings.watch(state, folder) if surroundings.watch is not None else nullcontext():
+                    surroundings.executor.run(dispatch, interruption)
             finally:
                 journal.check()  # whatever an executor makes of it, this is what the user can mend
         if state.finished:
             journal.append(SweepEnded(time_s=time.time()))
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
             shutil.rmtree(folder.ray, ignore_errors=True)
-    return _result(state, folder)
-
-
-def _train(state: SweepState, folder: SweepFolder, attempt: int, surroundings: Surroundings) -> None:
-    watch = surroundings.watch(state, folder) if surroundings.watch is not None else nullcontext()
-    with watch:
-        surroundings.executor.run(state, folder=folder, attempt=attempt)
 
 
 def _result(state: SweepState, folder: SweepFolder) -> SweepResult:

@@ -13,6 +13,14 @@ from ubn_sweep.training.task import Task
 from ubn_sweep.training.tasks import DEFAULT_TASK, find_task
 
 SAMPLER_NAMES = ("auto", "gp", "random", "tpe")
+LOWEST = {
+    "cpus_per_trial": 1,
+    "checkpoint_every_epochs": 1,
+    "worker_deaths": 0,
+    "trial_retries": 0,
+    "keep_best": 0,
+}
+"""Of the whole numbers in ResourcesConfig."""
 NAME_CHARACTERS = "letters, digits, `-`, `_` and `.`"
 
 
@@ -89,19 +97,31 @@ class ResourcesConfig:
     """null runs as many as the machine or cluster holds."""
     checkpoint_every_epochs: int = 1
     worker_deaths: int = 3
-    """How often a trial is started again after its process or node died."""
+    """How often in a row, without an epoch in between, a trial is started again after its process or node died."""
+    trial_retries: int = 1
+    """How often a trial is tried again, from its checkpoint in a new process, after its task raised or hung."""
+    failures_in_a_row: int | None = 5
+    """After so many failed trials without another end between them the sweep stops, to be resumed; null goes on."""
+    epoch_timeout_s: float | None = None
+    """A trial that reports nothing for so long hangs, and its process is ended; null waits for ever."""
+    keep_best: int = 0
+    """Of how many of the best trials the final checkpoint is kept, in the sweep's folder `best`."""
 
     def __post_init__(self) -> None:
-        for name, lowest in (("cpus_per_trial", 1), ("checkpoint_every_epochs", 1), ("worker_deaths", 0)):
+        for name, lowest in LOWEST.items():
             if getattr(self, name) < lowest:
                 raise ValueError(f"`{name} >= {lowest}` must hold, but got {getattr(self, name)}: raise it")
         if self.gpus_per_trial < 0 or (self.gpus_per_trial > 1 and self.gpus_per_trial % 1 != 0):
             raise ValueError(
                 f"`gpus_per_trial` is a share of 1 or a whole number, but got {self.gpus_per_trial}"
             )
-        if self.max_concurrent is not None and self.max_concurrent < 1:
+        for name in ("max_concurrent", "failures_in_a_row"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"`{name} >= 1` must hold, but got {value}: or leave it out")
+        if self.epoch_timeout_s is not None and self.epoch_timeout_s <= 0:
             raise ValueError(
-                f"`max_concurrent >= 1` must hold, but got {self.max_concurrent}: or leave it out"
+                f"`epoch_timeout_s > 0` must hold, but got {self.epoch_timeout_s}: take ten times an epoch"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 import ray
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.sweep.running.interruption import keeping_handlers
 
 KNOCK_S = 5.0
 
@@ -24,21 +26,43 @@ def ray_cluster(address: str | None, *, cpus: int | None = None, gpus: int | Non
     if ray.is_initialized():  # somebody's own cluster, in a test or a notebook: it stays theirs
         yield
         return
-    if address is None:
-        _start_local(cpus, gpus)
-    else:
-        check_address(address)
-        try:
-            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
-        except (ConnectionError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(
-                f"--ray-address: no cluster at `{address}` ({reason}): start one with `ray start --head`"
-            ) from error
+    with keeping_handlers():  # Ray takes SIGTERM for itself, and dies of it without a word
+        if address is None:
+            _start_local(cpus, gpus)
+        else:
+            _connect(address)
     try:
         yield
     finally:
+        shut_down()
+
+
+def shut_down() -> None:
+    """Ends Ray, or the connection to it, so that no other thread can touch it meanwhile.
+
+    Tune's objects refer to each other in circles, so that they live on until some thread happens to collect garbage.
+    One that refers to Ray and goes while Ray shuts down makes Ray leave the whole process, with exit code 1. So they
+    go before, and nothing is collected until Ray is down; afterwards they may go at any time.
+    """
+    gc.collect()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
         ray.shutdown()
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _connect(address: str) -> None:
+    check_address(address)
+    try:
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"--ray-address: no cluster at `{address}` ({reason}): start one with `ray start --head`"
+        ) from error
 
 
 def check_address(address: str) -> None:

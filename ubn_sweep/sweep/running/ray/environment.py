@@ -13,6 +13,8 @@ QUIET_TUNE = {
     "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),  # the journal is exact, Tune's snapshots lag behind
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours knows SIGTERM too, and needs no 15 s
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "30",  # a process that a trial has spoilt may not end by itself
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a trial may end without a score: it failed
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_DEDUP_LOGS": "0",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.running.dispatch import Dispatch
+from ubn_sweep.sweep.running.interruption import Interruption
 from ubn_sweep.sweep.running.ray.environment import prepare_ray_environment
 
 
@@ -19,10 +19,12 @@ class RayExecutor:
     """Of the own cluster; None takes all."""
     gpus: int | None = None
 
-    def run(self, state: SweepState, *, folder: SweepFolder, attempt: int) -> None:
+    def run(self, dispatch: Dispatch, interruption: Interruption) -> None:
         prepare_ray_environment(local=self.address is None)
-        from ubn_sweep.sweep.running.ray.cluster import ray_cluster  # Ray takes seconds to import
+        from ubn_sweep.sweep.running.ray.capacity import check_capacity  # Ray takes seconds to import
+        from ubn_sweep.sweep.running.ray.cluster import ray_cluster
         from ubn_sweep.sweep.running.ray.tune import run_with_tune
 
         with ray_cluster(self.address, cpus=self.cpus, gpus=self.gpus):
-            run_with_tune(state, folder=folder, attempt=attempt)
+            check_capacity(dispatch, own=self.address is None)
+            run_with_tune(dispatch, interruption)

@@ -1,12 +1,16 @@
 """The sweep's state as Ray Tune sees it: a searcher that asks it, and a scheduler that tells it.
 
 Tune starts the workers, shares out the machine and brings the reports; what they mean is decided by SweepState, in
-Tune's one controller thread. Tune's own snapshots are not used: the journal is exact, they are seconds behind.
+Tune's one controller thread. Each of Tune's trials is one attempt at one of ours: what goes wrong is tried again by
+the dispatch, under rules of its own. Tune's own snapshots are not used: the journal is exact, they are seconds behind.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +18,17 @@ import ray.tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.records.events import FaultKind
 from ubn_sweep.sweep.running.dispatch import Dispatch
+from ubn_sweep.sweep.running.interruption import Interruption
+from ubn_sweep.sweep.running.ray.capacity import Slots
 from ubn_sweep.sweep.running.ray.worker import REPORT, run_tune_trial
 from ubn_sweep.sweep.spec.spec import SweepSpec
 from ubn_sweep.training.trial import Report
 
-REASON_LENGTH = 1500
+LOG_LINES = 12
+"""Of a trial's log, in the reason why it failed."""
+LINE_LENGTH = 300
 
 
 class _NotInTunesSnapshot:
@@ -31,31 +38,33 @@ class _NotInTunesSnapshot:
         return {}
 
 
-class StateSearcher(_NotInTunesSnapshot, Searcher):
-    """Hands out the state's next trial."""
+class _OverError(Exception):
+    """Leaves Tune's loop. Its own way out writes a snapshot of all trials, which nobody reads."""
 
-    def __init__(self, dispatch: Dispatch, deaths: dict[int, str]) -> None:
+
+class StateSearcher(_NotInTunesSnapshot, Searcher):
+    """Hands out the dispatch's next job, as long as there is a slot for it, and one more that waits."""
+
+    def __init__(self, dispatch: Dispatch, slots: Slots, scheduler: StateScheduler) -> None:
         super().__init__(metric="score", mode="max")
         self._dispatch = dispatch
-        self._deaths = deaths
-        self._numbers: dict[str, int] = {}
+        self._slots = slots
+        self._scheduler = scheduler
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        self._scheduler.find_lost()
+        if self._dispatch.running >= self._slots.wanted():
+            return None
         job = self._dispatch.next_job()
         if job is None:
-            return Searcher.FINISHED
-        self._numbers[trial_id] = job.trial
-        return {"trial": job.trial, "job": job.to_json()}
+            # A trial that is out may yet come back to be tried again.
+            return None if self._dispatch.running > 0 else Searcher.FINISHED
+        return {"trial": job.trial, "attempt": job.attempt, "job": job.to_json()}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Ends a trial whose worker died too often; Tune tells the scheduler of each death, but us of the last."""
-        number = self._numbers.pop(trial_id)
-        if error:
-            times = self._dispatch.state.spec.resources.worker_deaths + 1
-            why = self._deaths.get(number, "no reason is known")
-            self._dispatch.failed(number, f"its worker died {times} times: {why}")
+        """The scheduler has been told, with more."""
 
     def save(self, checkpoint_path: str) -> None:
         """The journal holds all there is to save."""
@@ -65,75 +74,158 @@ class StateSearcher(_NotInTunesSnapshot, Searcher):
 
 
 class StateScheduler(_NotInTunesSnapshot, FIFOScheduler):
-    """Tells the state of each report and end, and Tune what the state decides."""
+    """Tells the dispatch of each report and end, and Tune what the state decides."""
 
-    def __init__(self, dispatch: Dispatch, deaths: dict[int, str]) -> None:
+    def __init__(self, dispatch: Dispatch) -> None:
         super().__init__()
         self._dispatch = dispatch
-        self._deaths = deaths
+        self._live: set[Any] = set()
+        """Tune's own set of trials that are not over, once Tune has shown it."""
+        self._over: list[Any] = []
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
         if result.get("done") or REPORT not in result:  # Tune repeats a trial's last report at its end
             return TrialScheduler.CONTINUE
-        over = self._dispatch.take(trial.config["trial"], Report.from_json(result[REPORT]))
-        return TrialScheduler.STOP if over else TrialScheduler.CONTINUE
+        report = Report.from_json(result[REPORT])
+        over = self._dispatch.take(*_key(trial), report)
+        # A trial that raised goes on by a step, and raises: only then does Tune not use its process again.
+        return TrialScheduler.STOP if over and report.ended != "failed" else TrialScheduler.CONTINUE
 
     def on_trial_complete(self, controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        self._dispatch.returned(trial.config["trial"])
+        self._dispatch.returned(*_key(trial))
+        self._over.append(trial)
 
     def on_trial_error(self, controller: Any, trial: Any) -> None:
-        """A worker died; Tune starts the trial again unless that happens too often."""
-        self._deaths[trial.config["trial"]] = _last_words(trial)
+        """An attempt's process died, unless its trial has failed by what it told before."""
+        number, attempt = _key(trial)
+        kind, reason = self._why(number, trial)
+        self._dispatch.fault(number, attempt, kind, reason)
+        self._over.append(trial)
 
     def on_trial_remove(self, controller: Any, trial: Any) -> None:
         """A trial that never ran stays unfinished in the journal, for the next resume."""
 
     def choose_trial_to_run(self, controller: Any) -> Any:
         """The first waiting trial, among the live ones only: looking through all grows with the sweep."""
-        waiting = [trial for trial in controller.get_live_trials() if trial.status == "PENDING"]
+        self._live = controller.get_live_trials()
+        for trial in self._over:
+            _shrink(trial)
+        self._over.clear()
+        waiting = [trial for trial in self._live if trial.status == "PENDING"]
         return min(waiting, key=lambda trial: trial.config["trial"], default=None)
+
+    def find_lost(self) -> None:
+        """Tune tells nobody of a trial whose process would not let go of the trial before it."""
+        for trial in [trial for trial in self._live if trial.status == "ERROR"]:
+            self._dispatch.lost(*_key(trial))
+            self._live.discard(trial)
+            self._over.append(trial)
+
+    def _why(self, number: int, trial: Any) -> tuple[FaultKind, str]:
+        timeout_s = self._dispatch.state.spec.resources.epoch_timeout_s
+        log = self._dispatch.folder.log(number)
+        if timeout_s is not None and self._dispatch.silent_s(number) >= timeout_s:
+            return (
+                "stuck",
+                f"it reported nothing for {timeout_s:g} s (where it hung is in {log})\n{_tail(log)}",
+            )
+        return "died", f"{_last_words(trial)}\n{_tail(log)}".strip()
+
+
+class _Ending(_NotInTunesSnapshot, ray.tune.Stopper):
+    """Tune asks it in each step whether the whole sweep is over."""
+
+    def __init__(self, dispatch: Dispatch, interruption: Interruption) -> None:
+        self._dispatch = dispatch
+        self._interruption = interruption
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        self._interruption.check()
+        if self._dispatch.stopped is not None or self._dispatch.state.finished:
+            raise _OverError
+        return False
+
+
+def _key(trial: Any) -> tuple[int, str]:
+    return trial.config["trial"], trial.config["attempt"]
+
+
+def _shrink(trial: Any) -> None:
+    """Drops what Tune keeps of a trial that is over: windows of its numbers, its last report, its whole config."""
+    trial.run_metadata.metric_analysis.clear()
+    trial.run_metadata.metric_n_steps.clear()
+    trial.run_metadata.last_result = {}
+    trial.run_metadata.invalidate_cache()
+    for content in (trial.config, trial.evaluated_params):
+        content.pop("job", None)
 
 
 def _last_words(trial: Any) -> str:
+    """The last line of what Ray tells of a process's death; what stands above it is Ray's own traceback."""
     try:
-        text = Path(trial.error_file).read_text()
+        lines = Path(trial.error_file).read_text().strip().splitlines()
     except (OSError, TypeError):
-        return "no reason is known"
-    return text[-REASON_LENGTH:].strip()
+        lines = []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no reason is known")
 
 
-def run_with_tune(state: SweepState, *, folder: SweepFolder, attempt: int) -> None:
-    """Runs what remains of a sweep on the Ray cluster that is connected. Returns when it ended or was interrupted."""
+def _tail(log: Path) -> str:
+    """The end of a trial's log, or where the interpreter crashed: what follows there is a list of loaded modules."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    crashes = [number for number, line in enumerate(lines) if line.startswith("Fatal Python error")]
+    shown = lines[crashes[-1] :][:LOG_LINES] if crashes else lines[-LOG_LINES:]
+    return "\n".join(["what it printed last:", *(line[:LINE_LENGTH] for line in shown)]) if shown else ""
+
+
+def run_with_tune(dispatch: Dispatch, interruption: Interruption) -> None:
+    """Runs what remains of a sweep on the Ray cluster that is connected; returns when it is over, or must stop.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
     # Tune looks for the files of its own loggers at the end, and complains of each that is not there.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.CRITICAL)
-    dispatch = Dispatch(state, folder)
-    deaths: dict[int, str] = {}
-    spec = state.spec
-    tuner = ray.tune.Tuner(
+    spec = dispatch.state.spec
+    slots = Slots(spec)
+    # Tune starts as many processes at once, and for a searcher that is not its own one after another.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots.wanted())
+    with suppress(_OverError):
+        _tuner(dispatch, slots, interruption, spec).fit()
+        raise RuntimeError("Ray Tune ended before its trials did: go on by a resume")
+
+
+def _tuner(dispatch: Dispatch, slots: Slots, interruption: Interruption, spec: SweepSpec) -> Any:
+    scheduler = StateScheduler(dispatch)
+    return ray.tune.Tuner(
         ray.tune.with_resources(run_tune_trial, _resources(spec)),
         tune_config=ray.tune.TuneConfig(
-            search_alg=StateSearcher(dispatch, deaths),
-            scheduler=StateScheduler(dispatch, deaths),
+            search_alg=StateSearcher(dispatch, slots, scheduler),
+            scheduler=scheduler,
             metric="score",
             mode="max",
-            num_samples=state.remaining,
-            max_concurrent_trials=spec.resources.max_concurrent,
+            num_samples=sys.maxsize,  # the searcher says when it is over
             reuse_actors=True,
             trial_name_creator=_trial_name,
             trial_dirname_creator=_trial_name,
         ),
         run_config=ray.tune.RunConfig(
-            name=f"attempt-{attempt:03d}",
-            storage_path=str(folder.ray),
+            name=f"attempt-{dispatch.attempt:03d}",
+            storage_path=str(dispatch.folder.ray),
+            stop=_Ending(dispatch, interruption),
             verbose=0,
-            failure_config=ray.tune.FailureConfig(max_failures=spec.resources.worker_deaths),
+            failure_config=ray.tune.FailureConfig(max_failures=0),
         ),
     )
-    tuner.fit()
 
 
 def _trial_name(trial: Any) -> str:
-    return f"trial-{trial.config['trial']:04d}"
+    return f"trial-{trial.config['trial']:04d}-{trial.config['attempt']}"
 
 
 def _resources(spec: SweepSpec) -> dict[str, float]:

@@ -1,0 +1,89 @@
+"""Small sweeps in fresh processes, one after another, while another thread collects garbage: how many end badly?
+
+A thread that collects garbage, as any thread may at any moment, once ended the process behind the last trial: an
+object of Ray that was dropped while Ray shut down made Ray leave the process. `python -m benchmarks.last_moment 100`.
+"""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.sweep.deciding.state import SweepState
+
+TRIALS = 4
+
+
+def one_sweep(home: Path) -> None:
+    """A sweep of a few trials that train nothing, while a thread does nothing but collect."""
+    from tests.sweep.conftest import SPEC
+    from ubn_sweep import schema
+    from ubn_sweep.sweep.running.launch import Surroundings, start_sweep
+    from ubn_sweep.sweep.running.ray.executor import RayExecutor
+    from ubn_sweep.sweep.spec.loading import load_spec
+
+    spec_path = home / "small.yaml"
+    spec_path.write_text(schema.dump_yaml({**SPEC, "search": {"trials": TRIALS, "sampler": "random"}}))
+    surroundings = Surroundings(executor=RayExecutor(cpus=2), follow=collecting)
+    result = start_sweep(load_spec(spec_path), home=home, name=None, surroundings=surroundings)
+    assert result.finished
+    print("ended well", flush=True)
+
+
+@contextmanager
+def collecting(state: SweepState, folder: SweepFolder) -> Iterator[None]:
+    """Collects garbage in a thread of its own, over and over, from the moment on in which Ray shuts down."""
+    over = threading.Event()
+
+    def collect() -> None:
+        while not over.wait(0.05) and "ray.tune" not in sys.modules:
+            pass  # whoever imports Ray first must have set its environment
+        ray = sys.modules["ray"]
+        while not over.wait(0.05) and not ray.is_initialized():
+            pass
+        while not over.wait(0.0005) and ray.is_initialized():
+            pass
+        while not over.is_set():
+            gc.collect()
+
+    thread = threading.Thread(target=collect, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        time.sleep(0.5)  # Ray's shutdown may be over in no time, and its objects go after it
+        over.set()
+        thread.join()
+
+
+def main(runs: int) -> int:
+    """Prints each bad end and the count; how many there were."""
+    bad = 0
+    for run in range(runs):
+        with tempfile.TemporaryDirectory() as home:
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.last_moment", "--one", home],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        if done.returncode != 0 or "ended well" not in done.stdout:
+            bad += 1
+            print(f"run {run}: exit {done.returncode}: {' '.join(done.stderr.split())[:600]}", flush=True)
+    print(f"{bad} of {runs} runs ended badly", flush=True)
+    return bad
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--one":
+        one_sweep(Path(sys.argv[2]))
+    else:
+        sys.exit(main(int(sys.argv[1])) > 0)

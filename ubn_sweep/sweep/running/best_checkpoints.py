@@ -1,0 +1,39 @@
+"""The final checkpoints of the best trials, where the spec asks for them."""
+
+from __future__ import annotations
+
+import shutil
+
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.training.checkpoint_folder import CheckpointFolder
+
+
+class BestCheckpoints:
+    """Keeps `best/trial-0007` of as many trials as the spec says: the best ones of those that trained to the end."""
+
+    def __init__(self, state: SweepState, folder: SweepFolder) -> None:
+        self._state = state
+        self._folder = folder
+        for trial in state.trials.values():  # whose end a kill kept from this
+            if trial.status == "completed":
+                self.consider(trial.number)
+
+    def consider(self, number: int) -> None:
+        """Keeps a completed trial's last checkpoint if it is among the best, and drops what is not any more."""
+        count = self._state.spec.resources.keep_best
+        trials = self._state.trials
+        if count == 0 or trials[number].status != "completed":
+            return
+        newest = CheckpointFolder(self._folder.checkpoint(number)).newest()
+        if newest is None:
+            return
+        kept = [int(path.name.removeprefix("trial-")) for path in self._folder.best.glob("trial-*")]
+        ranked = sorted({*kept, number}, key=lambda other: trials[other].score, reverse=True)
+        if number in ranked[:count]:
+            self._folder.best.mkdir(exist_ok=True)
+            target = self._folder.best / f"trial-{number:04d}"
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.move(newest, target)
+        for other in ranked[count:]:
+            shutil.rmtree(self._folder.best / f"trial-{other:04d}", ignore_errors=True)

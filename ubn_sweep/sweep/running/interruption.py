@@ -1,0 +1,59 @@
+"""Ctrl-C, and the SIGTERM by which Slurm, Kubernetes and systemd end a process: both leave a sweep that goes on."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interruption:
+    """Which signal asked the sweep to end."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        """None as long as nobody asked."""
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt again, where the first one was lost in code that lets nothing out."""
+        if self.number is not None:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def interruptible() -> Iterator[Interruption]:
+    """Both signals raise KeyboardInterrupt while the block runs. Signals reach the main thread only."""
+    interruption = Interruption()
+    if threading.current_thread() is not threading.main_thread():
+        yield interruption
+        return
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        interruption.number = number
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def keeping_handlers() -> Iterator[None]:
+    """Puts back the handlers of both signals after code that takes them for itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[Any, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
