@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-# Files beside one another, the longest first (tests/conftest.py); PARALLEL= for one after another.
-PARALLEL ?= --numprocesses auto --dist loadfile --no-loadscope-reorder
+# Test files run beside one another, the longest first: tests/conftest.py says how many. WORKERS=0: one after another.
+WORKERS ?= auto
+PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 SPEC ?= search_spaces/quickstart.yaml
 
 .PHONY: help sweep test check slow ui clean

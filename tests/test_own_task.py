@@ -45,6 +45,12 @@ def config(sweep, place):
     return place / path
 
 
+@pytest.fixture(scope="module")
+def training(config, place):
+    """The final training's end."""
+    return run_cli(["train", str(config), "--json"], cwd=place)
+
+
 def test_it_is_validated_with_its_own_keys(place):
     found = last_json(run_cli(["validate", "specs/table.yaml", "--json"], cwd=place))
     assert found["spec"]["objective"] == {"metric": "val_rmse", "mode": "min"}
@@ -79,25 +85,23 @@ def test_it_is_swept_and_mapped(sweep):
     assert (Path(sweep["report"]).parent / "figures" / "threshold.png").is_file()  # its layers have a gate
 
 
-def test_the_best_config_names_its_task_and_is_trained_by_it(sweep, config, place):
+def test_the_best_config_names_its_task_and_is_trained_by_it(sweep, config, training):
     origin = yaml.safe_load(config.read_text())["provenance"]
     assert (origin["task"], origin["metric"]) == (TASK, "val_rmse")
     assert origin["promised"] == pytest.approx(sweep["best"]["score"])
-    done = run_cli(["train", str(config), "--json"], cwd=place)
-    final = last_json(done)
+    final = last_json(training)
     assert (final["task"], final["metric"]) == (TASK, "test_rmse")
-    assert "training RMSE" in done.stderr
+    assert "training RMSE" in training.stderr
     run = mlflow.MlflowClient(tracking_uri=sweep["tracking_uri"]).get_run(final["run_id"])
     assert run.data.metrics["test_rmse"] == pytest.approx(final["test"])
     assert run.data.metrics["promised_val_rmse"] == pytest.approx(origin["promised"])
 
 
-def test_the_trained_model_is_loaded_again_without_its_data(sweep, config, place, monkeypatch):
+def test_the_trained_model_is_loaded_again_without_its_data(training, config, place):
     from ubn_sweep.training.loading import load_config
 
-    final = last_json(run_cli(["train", str(config), "--out", "again", "--json"], cwd=place))
     task, parsed = load_config(config)
-    model = task.load_model(parsed, place / final["checkpoint"])
+    model = task.load_model(parsed, place / last_json(training)["checkpoint"])
     assert model(torch.zeros(3, 10)).shape == (3,)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import warnings
 
 import pytest
@@ -24,6 +25,8 @@ from ubn_sweep.nn import (
 
 PLAIN = {"threshold": None, "centering": False, "scaling": None}
 CLASSIFIERS = torchvision.models.list_models(module=torchvision.models)
+FAMILIES = {re.match("[a-z]+", name)[0]: name for name in CLASSIFIERS}
+"""Each family's last model; the rest are its other sizes, and among the slow tests."""
 DETECTORS = torchvision.models.list_models(module=torchvision.models.detection)
 
 
@@ -218,7 +221,13 @@ def test_revert(affine: str) -> None:
     assert not model.training
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in FAMILIES.values() else pytest.param(name, marks=pytest.mark.slow)
+        for name in CLASSIFIERS
+    ],
+)
 def test_every_classifier_of_torchvision(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Structure only, without memory: every BatchNorm2d goes, and comes back."""
     shape_of = regnet.BlockParams.from_init_params

@@ -25,8 +25,9 @@ QUICK = Pace(poll_s=0.05, first_retry_s=0.1, longest_retry_s=0.5)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents[:2]):  # its user is another one than that of the tests
-        parent.chmod(parent.stat().st_mode | 0o011)
+    for parent in (folder, *folder.parents[:3]):  # its user is another one than that of the tests
+        if not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o011)
     found = PostgresServer(folder / "server")
     found.start()
     yield found
