@@ -15,11 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState
 
 TRIALS = 4
+CIRCLES = 2000
 
 
 def one_sweep(home: Path) -> None:
@@ -38,21 +40,30 @@ def one_sweep(home: Path) -> None:
     print("ended well", flush=True)
 
 
+class Circle:
+    """Garbage that refers to Ray, as Tune leaves it: it goes when some thread happens to collect."""
+
+    def __init__(self, ref: Any) -> None:
+        self.itself, self.ref = self, ref
+
+
 @contextmanager
 def collecting(state: SweepState, folder: SweepFolder) -> Iterator[None]:
-    """Collects garbage in a thread of its own, over and over, from the moment on in which Ray shuts down."""
+    """Lets garbage lie while the sweep runs, and collects it in a thread of its own while Ray shuts down."""
     over = threading.Event()
 
     def collect() -> None:
-        while not over.wait(0.05) and "ray.tune" not in sys.modules:
+        while not over.wait(0.01) and not state.trials:
             pass  # whoever imports Ray first must have set its environment
         ray = sys.modules["ray"]
-        while not over.wait(0.05) and not ray.is_initialized():
-            pass
-        while not over.wait(0.0005) and ray.is_initialized():
+        gc.disable()
+        for _ in range(CIRCLES):
+            Circle(ray.put(1))
+        while not over.wait(0.0002) and ray.is_initialized():
             pass
         while not over.is_set():
             gc.collect()
+            time.sleep(0.001)
 
     thread = threading.Thread(target=collect, daemon=True)
     thread.start()
@@ -62,6 +73,7 @@ def collecting(state: SweepState, folder: SweepFolder) -> Iterator[None]:
         time.sleep(0.5)  # Ray's shutdown may be over in no time, and its objects go after it
         over.set()
         thread.join()
+        gc.enable()
 
 
 def main(runs: int) -> int:

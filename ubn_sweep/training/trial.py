@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,7 +38,10 @@ class Report:
 
     @staticmethod
     def from_json(text: str) -> Report:
-        return Report(**json.loads(text))
+        content = json.loads(text)
+        # The same names come from every trial: each driver keeps them once, not once a trial.
+        content["metrics"] = {sys.intern(name): value for name, value in content["metrics"].items()}
+        return Report(**content)
 
 
 Send = Callable[[Report], None]
