@@ -20,7 +20,9 @@ LONGEST = (
     "tests/sweep/test_restart.py",
     "tests/test_main_job.py",
     "tests/nn/test_triton.py",
+    "tests/test_own_task.py",
     "tests/sweep/test_engine.py",
+    "tests/commands/test_final_killed.py",
     "tests/test_cli.py",
 )
 """Files that take long as a whole: first, so that no worker is left alone with one at the end."""

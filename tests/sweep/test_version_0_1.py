@@ -39,7 +39,7 @@ def place(tmp_path):
 def test_a_killed_one_goes_on_as_it_would_have(place):
     folder = place / "sweeps" / "killed"
     before = read_journal(folder)
-    result = last_json(run_cli(["resume", "killed", "--cpus", "2", "--json"], cwd=place))
+    result = last_json(run_cli(["resume", "killed", "--executor", "in-process", "--json"], cwd=place))
     assert sum(result["trials"].values()) == 10
     after = read_journal(folder)
     assert after[: len(before)] == before

@@ -1,6 +1,8 @@
 """PostgreSQL for real, as MLflow's store and as Optuna's."""
 
 import contextlib
+import tempfile
+from pathlib import Path
 
 import optuna
 import pytest
@@ -23,15 +25,14 @@ QUICK = Pace(poll_s=0.05, first_retry_s=0.1, longest_retry_s=0.5)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents[:3]):  # its user is another one than that of the tests
-        if not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    found = PostgresServer(folder / "server")
-    found.start()
-    yield found
-    found.stop()
+def server():
+    # Outside pytest's folders, which each session of pytest closes to other users, such as the server's.
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        Path(folder).chmod(0o711)
+        found = PostgresServer(Path(folder) / "server")
+        found.start()
+        yield found
+        found.stop()
 
 
 @contextlib.contextmanager

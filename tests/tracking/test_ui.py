@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import descendants, kill_all, wait_until
-from tests.tracking.builders import sweep_events, write_journal
+from tests.tracking.builders import sweep_events, sync_sweep, write_journal
 from tests.tracking.servers import free_port
 from ubn_sweep.errors import UserError
-from ubn_sweep.tracking.delivery.sync import sync
 from ubn_sweep.tracking.mlflow.ui import serve_ui
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +25,7 @@ serve_ui(sys.argv[1], port=int(sys.argv[2]), sweep="small")
 
 def test_it_shows_the_sweep_on_localhost_and_ends_when_interrupted(folder):
     write_journal(folder.path, sweep_events(3))
-    sync(folder)
+    sync_sweep(folder)
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE, folder.default_tracking_uri, str(port)],
