@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ubn_sweep.commands.common import home_folder, map_sweep, tell_landscape
+from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
 from ubn_sweep.commands.live import print_json, say, score, warn, watch_sweep
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError
 from ubn_sweep.masking import masked
@@ -17,6 +17,7 @@ from ubn_sweep.records.folder import SweepFolder, find_sweep
 from ubn_sweep.records.journal import stream
 from ubn_sweep.sweep.explaining.describe import show
 from ubn_sweep.sweep.running import launch
+from ubn_sweep.sweep.running.changes import check_same
 from ubn_sweep.sweep.running.copies import Following, check_tracking, written_passwords, written_uri
 from ubn_sweep.sweep.running.in_process import InProcessExecutor
 from ubn_sweep.sweep.running.launch import Surroundings, SweepResult
@@ -32,13 +33,14 @@ def run_sweep(
     spec_path: Path,
     *,
     name: str | None,
+    or_resume: bool,
     learn_from: tuple[str, ...],
     assignments: Sequence[str],
     home: Path | None,
     as_json: bool,
     **running: Any,
 ) -> None:
-    """Starts a sweep and maps it."""
+    """Starts a sweep, or with `or_resume` goes on with the one of its name, and maps it."""
     spec = load_spec(spec_path, assignments)
     if learn_from:
         search = dataclasses.replace(spec.search, learn_from=(*spec.search.learn_from, *learn_from))
@@ -49,19 +51,24 @@ def run_sweep(
             f"{key} has its password written out, which the journal keeps (readable by you alone): "
             "write ${NAME}, and it comes from the environment"
         )
-    following = Following()
-    result = launch.start_sweep(
-        spec,
-        home=home_folder(home),
-        name=name,
-        surroundings=_surroundings(following, **running),
-    )
+    following, place = Following(), home_folder(home)
+    surroundings = _surroundings(following, **running)
+    name = spec.name if name is None and or_resume else name
+    folder = SweepFolder(home=place, name=name) if or_resume and name is not None else None
+    if folder is not None and launch.has_begun(folder):
+        check_same(spec_of(folder), spec)
+        result = launch.resume_sweep(folder, surroundings=surroundings)
+    else:
+        result = launch.start_sweep(
+            spec, home=place, name=name, may_be_empty=or_resume, surroundings=surroundings
+        )
     _finish(result, following, as_json=as_json)
 
 
 def resume_sweep(
     sweep: str,
     *,
+    assignments: Sequence[str],
     home: Path | None,
     as_json: bool,
     **running: Any,
@@ -69,7 +76,9 @@ def resume_sweep(
     """Goes on with a sweep and maps it."""
     folder = find_sweep(sweep, home_folder(home))
     following = Following()
-    result = launch.resume_sweep(folder, surroundings=_surroundings(following, **running))
+    result = launch.resume_sweep(
+        folder, assignments=assignments, surroundings=_surroundings(following, **running)
+    )
     _finish(result, following, as_json=as_json)
 
 
@@ -78,7 +87,7 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
     spec = result.spec
     _tell_undelivered(following, folder)
     if not result.finished:
-        raise InterruptedSweepError(f"interrupted; go on with it by `ubn-sweep resume {folder.name}`")
+        raise InterruptedSweepError(f"{result.word}; go on with it by `ubn-sweep resume {folder.name}`")
     report = map_sweep(folder, spec)
     uri = masked(written_uri(spec, folder))
     if as_json:

@@ -112,6 +112,26 @@ class SweepEnded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SweepInterrupted:
+    """An attempt ended early, by the user's will; another one may follow. A killed process cannot say so."""
+
+    time_s: float
+    word: str
+    """`interrupted`, `stopped` or `paused`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecChanged:
+    """The user changed the spec on a resume, as far as trials stay comparable."""
+
+    time_s: float
+    spec: dict[str, Any]
+    """The whole of it from here on."""
+    changes: dict[str, Any]
+    """Dotted key -> its new value."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FinalStarted:
     """The first record of a final training: a config that is trained for good, in a folder of its own."""
 
@@ -161,7 +181,15 @@ class FinalEnded:
 
 
 SweepEvent = (
-    SweepStarted | AttemptStarted | PriorTrial | TrialCreated | EpochReported | TrialEnded | SweepEnded
+    SweepStarted
+    | AttemptStarted
+    | PriorTrial
+    | TrialCreated
+    | EpochReported
+    | TrialEnded
+    | SweepEnded
+    | SweepInterrupted
+    | SpecChanged
 )
 FinalEvent = FinalStarted | AttemptStarted | FinalEpoch | FinalTested | FinalEnded
 Event = SweepEvent | FinalEvent
@@ -174,6 +202,8 @@ _NAMES: dict[str, type] = {
     "epoch": EpochReported,
     "end": TrialEnded,
     "sweep_end": SweepEnded,
+    "sweep_break": SweepInterrupted,
+    "spec": SpecChanged,
     "final": FinalStarted,
     "final_epoch": FinalEpoch,
     "final_test": FinalTested,

@@ -60,6 +60,16 @@ class SweepFolder(JournalFolder):
         return self.checkpoints / f"{trial:04d}"
 
     @property
+    def driver(self) -> Path:
+        """The sign of life of the process that runs the sweep."""
+        return self.path / "driver"
+
+    @property
+    def control(self) -> Path:
+        """Orders to that process."""
+        return self.path / "control"
+
+    @property
     def ray(self) -> Path:
         """Ray's own files, while the sweep runs."""
         return self.path / "ray"

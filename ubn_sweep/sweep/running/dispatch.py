@@ -6,8 +6,11 @@ import shutil
 
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState, TrialState
+from ubn_sweep.sweep.running.control import TrialOrders
 from ubn_sweep.sweep.running.job import Job
 from ubn_sweep.training.trial import Report
+
+STOPPED_BY_USER = "stopped by the user"
 
 
 class Dispatch:
@@ -19,10 +22,12 @@ class Dispatch:
     def __init__(self, state: SweepState, folder: SweepFolder) -> None:
         self.state = state
         self._folder = folder
+        self._orders = TrialOrders(folder)
 
     def next_job(self) -> Job | None:
         """The next trial; None when all have been handed out."""
-        trial = self.state.next_trial()
+        while (trial := self.state.next_trial()) is not None and self._ends(trial.number):
+            pass
         return None if trial is None else self._job(trial)
 
     def take(self, number: int, report: Report) -> bool:
@@ -33,6 +38,7 @@ class Dispatch:
         if report.ended is not None:
             self.state.end(number, report.ended, report.reason)
             over = True
+        over = self._ends(number) or over
         if over:
             self._forget(number)
         return over
@@ -45,6 +51,14 @@ class Dispatch:
         """A trial is over, unless it was already."""
         self.state.end(number, "failed", reason)
         self._forget(number)
+
+    def _ends(self, number: int) -> bool:
+        """Whether the user wants a trial to end, which it then does; what it reported stays."""
+        ends = self._orders.ends(number)
+        if ends:
+            self.state.end(number, "stopped", STOPPED_BY_USER)
+            self._forget(number)
+        return ends
 
     def _job(self, trial: TrialState) -> Job:
         spec = self.state.spec

@@ -11,6 +11,13 @@ from ubn_sweep.sweep.deciding.state import SweepState
 class Executor(Protocol):
     """Runs trials somewhere."""
 
+    def check(self) -> None:
+        """Refuses what can be known before a sweep has a folder, and so a name.
+
+        Raises:
+            UserError: there is nothing to run on.
+        """
+
     def run(self, state: SweepState, *, folder: SweepFolder, attempt: int) -> None:
         """Runs what remains of a sweep; returns when all of it ended, or when the user interrupted it.
 

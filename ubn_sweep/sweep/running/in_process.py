@@ -16,6 +16,9 @@ class _TrialOverError(BaseException):
 class InProcessExecutor:
     """Runs the trials here. A breakpoint in a task stops in it; a crash of the process ends the sweep, resumable."""
 
+    def check(self) -> None:
+        """This process is there."""
+
     def run(self, state: SweepState, *, folder: SweepFolder, attempt: int) -> None:
         dispatch = Dispatch(state, folder)
         try:

@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +14,24 @@ from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
+from ubn_sweep.files import write_text
 from ubn_sweep.masking import masked_values
 from ubn_sweep.records.attempts import Attempts
 from ubn_sweep.records.environment import describe_environment
-from ubn_sweep.records.events import AttemptStarted, Event, SweepEnded, SweepStarted
+from ubn_sweep.records.events import (
+    AttemptStarted,
+    Event,
+    SpecChanged,
+    SweepEnded,
+    SweepInterrupted,
+    SweepStarted,
+)
 from ubn_sweep.records.folder import SweepFolder, existing_sweeps
-from ubn_sweep.records.journal import Journal, stream
+from ubn_sweep.records.journal import Journal, first_event, stream
 from ubn_sweep.sweep.deciding.priors import learn_from
 from ubn_sweep.sweep.deciding.state import SweepState, TrialState
+from ubn_sweep.sweep.running.changes import changed_spec, hand_on
+from ubn_sweep.sweep.running.control import listening
 from ubn_sweep.sweep.running.copies import written_passwords
 from ubn_sweep.sweep.running.executor import Executor
 from ubn_sweep.sweep.running.lock import sweep_lock
@@ -44,6 +54,8 @@ class SweepResult:
     spec: SweepSpec
     exhausted: bool
     """Whether the space held fewer different configs than trials were asked for."""
+    word: str | None = None
+    """How it is called when it was not finished: `interrupted`, `stopped`, `paused`."""
 
 
 Watch = Callable[[SweepState, SweepFolder], AbstractContextManager[Any]]
@@ -62,19 +74,27 @@ class Surroundings:
 
 
 def start_sweep(
-    spec: SweepSpec, *, home: Path, name: str | None, surroundings: Surroundings = Surroundings()
+    spec: SweepSpec,
+    *,
+    home: Path,
+    name: str | None,
+    may_be_empty: bool = False,
+    surroundings: Surroundings = Surroundings(),
 ) -> SweepResult:
-    """Starts a new sweep in a folder of its own.
+    """Starts a new sweep in a folder of its own. `may_be_empty`: that of one killed before its first record will do.
 
     Raises:
         UserError: the name is taken, the folder cannot be written, the data is not there.
     """
     check_runnable(spec)
     priors = learn_from(spec, home)
-    folder = new_folder(home, spec.name if name is None else name, may_count_up=name is None)
+    surroundings.executor.check()
+    folder = new_folder(
+        home, spec.name if name is None else name, may_count_up=name is None, may_be_empty=may_be_empty
+    )
     spec = dataclasses.replace(spec, name=folder.name)
     with sweep_lock(folder):
-        folder.spec.write_text(schema.dump_yaml(masked_values(schema.to_plain(spec))), encoding="utf-8")
+        _write_spec(folder, spec)
         with Journal(folder.path) as journal:
             if written_passwords(spec):
                 journal.keep_private()
@@ -93,32 +113,61 @@ def start_sweep(
             return _run(state, folder, journal, attempt=1, surroundings=surroundings)
 
 
-def resume_sweep(folder: SweepFolder, *, surroundings: Surroundings = Surroundings()) -> SweepResult:
+def resume_sweep(
+    folder: SweepFolder, *, assignments: Sequence[str] = (), surroundings: Surroundings = Surroundings()
+) -> SweepResult:
     """Takes up a sweep from its journal; does nothing where it is finished.
 
+    Args:
+        assignments: `key=value` pairs that change its spec from here on, as far as trials stay comparable.
+
     Raises:
-        UserError: another process runs it, its data has gone, or the journal cannot be read.
+        UserError: another process runs it, its data has gone, the journal cannot be read, or a change is refused.
     """
+    surroundings.executor.check()
     with sweep_lock(folder), Journal(folder.path) as journal:
-        spec = recorded_spec(stream(folder.path))
+        spec, changes = changed_spec(recorded_spec(spec_events(folder)), assignments)
         state = SweepState(spec, record=journal.append)
         attempts = Attempts()
         state.replay(attempts.passing(stream(folder.path)))
         if not state.finished:
             check_runnable(spec)
+        if changes:
+            plain = schema.to_plain(spec)
+            if written_passwords(spec):
+                journal.keep_private()
+            journal.append(SpecChanged(time_s=time.time(), spec=plain, changes=changes))
+            _write_spec(folder, spec)
+        hand_on(state)
         if state.finished and attempts.ended:
             return _result(state, folder)
         return _run(state, folder, journal, attempt=attempts.count + 1, surroundings=surroundings)
 
 
 def recorded_spec(events: Iterable[Event]) -> SweepSpec:
-    """The spec that a journal begins with."""
-    started = next(iter(events), None)
+    """The spec that a journal begins with, or the last one that it was changed to."""
+    rest = iter(events)
+    started = next(rest, None)
     if not isinstance(started, SweepStarted):
         raise UserError(
             "the journal does not begin with the sweep's record: the sweep never started; run it anew"
         )
-    return spec_from_plain(started.spec)
+    changed = [event.spec for event in rest if isinstance(event, SpecChanged)]
+    return spec_from_plain(changed[-1] if changed else started.spec)
+
+
+def spec_events(folder: SweepFolder) -> Iterator[Event]:
+    """What `recorded_spec` needs of a sweep's journal."""
+    return stream(folder.path, kinds=(SweepStarted, SpecChanged))
+
+
+def _write_spec(folder: SweepFolder, spec: SweepSpec) -> None:
+    write_text(folder.spec, schema.dump_yaml(masked_values(schema.to_plain(spec))))
+
+
+def has_begun(folder: SweepFolder) -> bool:
+    """Whether a sweep's first record is there: a process may be killed before it."""
+    return folder.journal.exists() and first_event(folder.path) is not None
 
 
 def check_runnable(spec: SweepSpec) -> None:
@@ -126,7 +175,7 @@ def check_runnable(spec: SweepSpec) -> None:
     spec.find_task().check(spec.base)
 
 
-def new_folder(home: Path, name: str, *, may_count_up: bool) -> SweepFolder:
+def new_folder(home: Path, name: str, *, may_count_up: bool, may_be_empty: bool = False) -> SweepFolder:
     """Creates the folder of a new sweep; `name-2`, `name-3` and so on where the name came from the spec and is taken.
 
     Raises:
@@ -140,14 +189,14 @@ def new_folder(home: Path, name: str, *, may_count_up: bool) -> SweepFolder:
         while free in taken or (home / free).exists():
             count += 1
             free = f"{name}-{count}"
-    elif name in taken or (home / name).exists():
+    elif (home / name).exists() and not (may_be_empty and not has_begun(SweepFolder(home=home, name=name))):
         raise UserError(
             f"--name: there is a sweep `{name}` in {home} already: choose another name, "
             f"or go on with it by `ubn-sweep resume {name}`"
         )
     folder = SweepFolder(home=home, name=free)
     try:
-        folder.path.mkdir(parents=True)
+        folder.path.mkdir(parents=True, exist_ok=may_be_empty)
         folder.lock.touch()
     except OSError as error:
         raise UserError(
@@ -160,19 +209,25 @@ def _run(
     state: SweepState, folder: SweepFolder, journal: Journal, *, attempt: int, surroundings: Surroundings
 ) -> SweepResult:
     journal.append(AttemptStarted(time_s=time.time(), attempt=attempt))
+    word = None
     with ExitStack() as stack:
         if surroundings.follow is not None:
             stack.enter_context(surroundings.follow(state, folder))
+        ear = stack.enter_context(listening(folder))
         if not state.finished:
             try:
                 _train(state, folder, attempt, surroundings)
             finally:
+                ear.listens = False
                 journal.check()  # whatever an executor makes of it, this is what the user can mend
+            if not state.finished:
+                word = "interrupted" if ear.word is None else ear.word
+                journal.append(SweepInterrupted(time_s=time.time(), word=word))
         if state.finished:
             journal.append(SweepEnded(time_s=time.time()))
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
             shutil.rmtree(folder.ray, ignore_errors=True)
-    return _result(state, folder)
+    return dataclasses.replace(_result(state, folder), word=word)
 
 
 def _train(state: SweepState, folder: SweepFolder, attempt: int, surroundings: Surroundings) -> None:
