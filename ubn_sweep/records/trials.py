@@ -40,8 +40,8 @@ class TrialRecord:
     ended: TrialEnded | None = None
     faults: list[TrialFault] = field(default_factory=list)
     """What went wrong, in order; a trial that was tried again may have ended well."""
-    retried: bool = False
-    """Whether it had failed, and was taken up again."""
+    retried_s: float | None = None
+    """When it was taken up again after it had failed; None where it was not."""
 
     @property
     def created(self) -> TrialCreated:
@@ -109,7 +109,7 @@ class Trials:
             if event not in self._record(event.trial).faults:
                 self._record(event.trial).faults.append(event)
         elif isinstance(event, TrialRetried):
-            self._record(event.trial).ended, self._record(event.trial).retried = None, True
+            self._record(event.trial).ended, self._record(event.trial).retried_s = None, event.time_s
         elif isinstance(event, SweepInterrupted):
             self.interrupted = event
         elif isinstance(event, SpecChanged):
