@@ -14,6 +14,13 @@ from ubn_sweep.errors import InterruptedSweepError, NothingFoundError, UserError
 from ubn_sweep.masking import masked
 from ubn_sweep.privacy import opt_out_of_usage_reports
 
+
+def _complete_sweep(context: click.Context, parameter: click.Parameter, begin: str) -> list[str]:
+    from ubn_sweep.commands.completion import sweep_names
+
+    return sweep_names(begin, context.params.get("home"))
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
 home_option = click.option(
     "--home",
@@ -90,6 +97,7 @@ def preview(spec_path: Path, **options: Any) -> None:
 @cli.command()
 @click.argument("spec_path", metavar="SPEC", type=click.Path(path_type=Path))
 @click.option("--name", help="The sweep's name.  [default: the spec's, counted up where it is taken]")
+@click.option("--or-resume", is_flag=True, help="Go on with the sweep of this name, if there is one.")
 @click.option("--learn-from", multiple=True, metavar="SWEEP", help="An earlier sweep to learn from.")
 @set_option
 @home_option
@@ -103,8 +111,9 @@ def run(spec_path: Path, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("sweep")
+@click.argument("sweep", shell_complete=_complete_sweep)
 @click.option("--retry-failed", is_flag=True, help="Try failed trials again, too.")
+@set_option
 @home_option
 @with_running_options
 @as_json
@@ -115,8 +124,18 @@ def resume(sweep: str, **options: Any) -> None:
     resume_sweep(sweep, **options)
 
 
+@cli.command("list")
+@home_option
+@as_json
+def list_sweeps(home: Path | None, as_json: bool) -> None:
+    """List the sweeps of this folder: state, trials, best."""
+    from ubn_sweep.commands import steering
+
+    steering.list_sweeps(home, as_json=as_json)
+
+
 @cli.command()
-@click.argument("sweep")
+@click.argument("sweep", shell_complete=_complete_sweep)
 @click.argument("trial", type=click.IntRange(0))
 @click.option("-f", "--follow", is_flag=True, help="Go on with what it prints, until it is over.")
 @home_option
@@ -128,7 +147,39 @@ def logs(sweep: str, trial: int, follow: bool, home: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("sweep")
+@click.argument("sweep", shell_complete=_complete_sweep)
+@home_option
+@as_json
+def status(sweep: str, home: Path | None, as_json: bool) -> None:
+    """Say how a sweep stands, from any terminal or machine that sees its folder."""
+    from ubn_sweep.commands.steering import sweep_status
+
+    sweep_status(sweep, home=home, as_json=as_json)
+
+
+@cli.command()
+@click.argument("sweep", shell_complete=_complete_sweep)
+@click.option("--trial", type=click.IntRange(0), help="Stop this trial alone, with its next report.")
+@home_option
+def stop(sweep: str, trial: int | None, home: Path | None) -> None:
+    """End a running sweep from another terminal, as Ctrl-C does; `resume` goes on."""
+    from ubn_sweep.commands.steering import stop_sweep
+
+    stop_sweep(sweep, trial=trial, word="stopped", home=home)
+
+
+@cli.command()
+@click.argument("sweep", shell_complete=_complete_sweep)
+@home_option
+def pause(sweep: str, home: Path | None) -> None:
+    """End a running sweep for now, and call it paused; `resume` goes on."""
+    from ubn_sweep.commands.steering import stop_sweep
+
+    stop_sweep(sweep, trial=None, word="paused", home=home)
+
+
+@cli.command()
+@click.argument("sweep", shell_complete=_complete_sweep)
 @home_option
 def salvage(sweep: str, home: Path | None) -> None:
     """Keep the whole records of a damaged journal; the damaged file is set aside."""
@@ -138,7 +189,7 @@ def salvage(sweep: str, home: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("sweep")
+@click.argument("sweep", shell_complete=_complete_sweep)
 @home_option
 @as_json
 def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
@@ -149,7 +200,7 @@ def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("sweep")
+@click.argument("sweep", shell_complete=_complete_sweep)
 @click.option("--top", type=int, default=3, show_default=True, help="How many configs.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("configs"), show_default=True)
 @home_option
@@ -179,7 +230,7 @@ def train(config_path: Path, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("sweep")
+@click.argument("sweep", shell_complete=_complete_sweep)
 @click.option("--to", "tracking_uri", metavar="URI", help="Another MLflow store.  [default: the sweep's]")
 @click.option("--from-start", is_flag=True, help="Offer all records again: repairs a store that lost some.")
 @home_option
@@ -192,7 +243,7 @@ def sync(sweep: str, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("sweep", required=False)
+@click.argument("sweep", required=False, shell_complete=_complete_sweep)
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 @home_option
 def ui(sweep: str | None, port: int, home: Path | None) -> None:

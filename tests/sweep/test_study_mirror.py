@@ -24,8 +24,9 @@ from tests.tracking.builders import (
     trial_events,
     write_journal,
 )
-from ubn_sweep.records.events import SweepStarted
+from ubn_sweep.records.events import EpochReported, SweepStarted, TrialEnded, TrialRetried
 from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.journal import Journal
 from ubn_sweep.tracking.delivery.deliver import Delivery
 from ubn_sweep.tracking.optuna.mirror import StudyMirror, study_name
 
@@ -132,6 +133,37 @@ def test_delivered_again_changes_nothing(folder, lose_cursor):
     if lose_cursor:
         mirror(folder).cursor.unlink()
     deliver_all(folder, 5)
+    assert contents(load(folder)) == before
+
+
+@pytest.mark.parametrize("batch_events", [1, 7, 500])
+def test_a_failed_trial_that_is_tried_again_is_another_one_of_the_study(folder, batch_events):
+    failed = [event for event in trial_events(2) if not isinstance(event, EpochReported)]
+    assert failed[-1].status == "failed"
+    begin = [started(), *trial_events(0), *trial_events(1), *failed]
+    write_journal(folder.path, begin)
+    deliver_all(folder, batch_events)
+    again = [TrialRetried(time_s=failed[-1].time_s + 1, trial=2)]
+    again += [
+        EpochReported(time_s=failed[-1].time_s + 1 + epoch, trial=2, epoch=epoch, metrics=metrics(2, epoch))
+        for epoch in range(1, 5)
+    ]
+    again += [TrialEnded(time_s=failed[-1].time_s + 9, trial=2, status="completed", epoch=4)]
+    with Journal(folder.path) as journal:
+        for event in again:
+            journal.append(event)
+    deliver_all(folder, batch_events)
+    study = load(folder)
+    assert [(trial.user_attrs["trial"], trial.state.name) for trial in study.trials] == [
+        (0, "COMPLETE"),
+        (1, "PRUNED"),
+        (2, "FAIL"),
+        (2, "COMPLETE"),
+    ]
+    assert list(study.trials[3].intermediate_values) == [1, 2, 3, 4]
+    before = contents(study)
+    mirror(folder).cursor.unlink()
+    deliver_all(folder, batch_events)
     assert contents(load(folder)) == before
 
 

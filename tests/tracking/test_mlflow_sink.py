@@ -17,7 +17,14 @@ from tests.tracking.builders import (
     write_journal,
 )
 from tests.tracking.reading import all_runs, check, history, parent_run, trial_runs
-from ubn_sweep.records.events import EpochReported, TrialEnded
+from ubn_sweep.records.events import (
+    AttemptStarted,
+    EpochReported,
+    SpecChanged,
+    SweepEnded,
+    SweepInterrupted,
+    TrialEnded,
+)
 from ubn_sweep.tracking.delivery.deliver import Delivery
 from ubn_sweep.tracking.mlflow import entries
 from ubn_sweep.tracking.mlflow.client import connect
@@ -254,3 +261,25 @@ def test_min_objective_finds_the_smallest(folder):
     runs = trial_runs(folder.default_tracking_uri)
     losses = [runs[trial].data.metrics["val_loss"] for trial in runs if STATUS_OF[trial % 4] == "completed"]
     assert metrics["best_val_loss"] == min(losses)
+
+
+def test_an_interrupted_sweep_is_closed_and_opened_again_by_the_next_attempt(folder):
+    events = sweep_events(3)[:-1]
+    late_s = events[-1].time_s
+    broken = SweepInterrupted(time_s=late_s + 1, word="paused")
+    write_journal(folder.path, [*events, broken])
+    deliver_all(folder)
+    parent = parent_run(folder.default_tracking_uri)
+    assert (parent.info.status, parent.data.tags["ubn_sweep.status"]) == ("KILLED", "paused")
+    assert parent.info.end_time == round(broken.time_s * 1000)
+    write_journal(folder.path, [AttemptStarted(time_s=late_s + 2, attempt=2)])
+    deliver_all(folder)
+    parent = parent_run(folder.default_tracking_uri)
+    assert (parent.info.status, parent.data.tags["ubn_sweep.status"]) == ("RUNNING", "running")
+    more = SpecChanged(
+        time_s=late_s + 3, spec={**SPEC, "search": {"trials": 4}}, changes={"search.trials": 4}
+    )
+    write_journal(folder.path, [more, SweepEnded(time_s=late_s + 4)])
+    deliver_all(folder)
+    parent = parent_run(folder.default_tracking_uri)
+    assert (parent.info.status, parent.data.tags["ubn_sweep.status"]) == ("FINISHED", "completed")

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from ubn_sweep.commands.live import say, warn
 from ubn_sweep.records.folder import SweepFolder, default_home
-from ubn_sweep.records.journal import stream
 from ubn_sweep.sweep.running.copies import put_onto_parent_run
-from ubn_sweep.sweep.running.launch import recorded_spec
+from ubn_sweep.sweep.running.launch import recorded_spec, spec_events
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ def home_folder(home: Path | None) -> Path:
 
 
 def spec_of(folder: SweepFolder) -> SweepSpec:
-    return recorded_spec(stream(folder.path))
+    return recorded_spec(spec_events(folder))
 
 
 def map_sweep(folder: SweepFolder, spec: SweepSpec) -> LandscapeReport:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ubn_sweep.commands.common import home_folder, map_sweep, tell_landscape
+from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
 from ubn_sweep.commands.live import print_json, say, score, warn, watch_sweep
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError
 from ubn_sweep.masking import masked
@@ -18,6 +18,7 @@ from ubn_sweep.records.folder import SweepFolder, find_sweep
 from ubn_sweep.records.journal import stream
 from ubn_sweep.sweep.explaining.describe import show
 from ubn_sweep.sweep.running import launch
+from ubn_sweep.sweep.running.changes import check_same
 from ubn_sweep.sweep.running.copies import Following, check_tracking, written_passwords, written_uri
 from ubn_sweep.sweep.running.in_process import InProcessExecutor
 from ubn_sweep.sweep.running.launch import Surroundings, SweepResult
@@ -33,13 +34,14 @@ def run_sweep(
     spec_path: Path,
     *,
     name: str | None,
+    or_resume: bool,
     learn_from: tuple[str, ...],
     assignments: Sequence[str],
     home: Path | None,
     as_json: bool,
     **running: Any,
 ) -> None:
-    """Starts a sweep and maps it."""
+    """Starts a sweep, or with `or_resume` goes on with the one of its name, and maps it."""
     spec = load_spec(spec_path, assignments)
     if learn_from:
         search = dataclasses.replace(spec.search, learn_from=(*spec.search.learn_from, *learn_from))
@@ -50,13 +52,17 @@ def run_sweep(
             f"{key} has its password written out, which the journal keeps (readable by you alone): "
             "write ${NAME}, and it comes from the environment"
         )
-    following = Following()
-    result = launch.start_sweep(
-        spec,
-        home=home_folder(home),
-        name=name,
-        surroundings=_surroundings(following, **running),
-    )
+    following, place = Following(), home_folder(home)
+    surroundings = _surroundings(following, **running)
+    name = spec.name if name is None and or_resume else name
+    folder = SweepFolder(home=place, name=name) if or_resume and name is not None else None
+    if folder is not None and launch.has_begun(folder):
+        check_same(spec_of(folder), spec)
+        result = launch.resume_sweep(folder, surroundings=surroundings)
+    else:
+        result = launch.start_sweep(
+            spec, home=place, name=name, may_be_empty=or_resume, surroundings=surroundings
+        )
     _finish(result, following, as_json=as_json)
 
 
@@ -64,6 +70,7 @@ def resume_sweep(
     sweep: str,
     *,
     retry_failed: bool,
+    assignments: Sequence[str],
     home: Path | None,
     as_json: bool,
     **running: Any,
@@ -72,7 +79,10 @@ def resume_sweep(
     folder = find_sweep(sweep, home_folder(home))
     following = Following()
     result = launch.resume_sweep(
-        folder, retry_failed=retry_failed, surroundings=_surroundings(following, **running)
+        folder,
+        retry_failed=retry_failed,
+        assignments=assignments,
+        surroundings=_surroundings(following, **running),
     )
     _finish(result, following, as_json=as_json)
 
@@ -122,7 +132,7 @@ def _ended_early(result: SweepResult) -> InterruptedSweepError:
         )
     code = 128 + (result.signal if result.signal is not None else signal.SIGINT)
     return InterruptedSweepError(
-        f"interrupted; go on with it by `ubn-sweep resume {result.sweep}`", code=code
+        f"{result.word}; go on with it by `ubn-sweep resume {result.sweep}`", code=code
     )
 
 

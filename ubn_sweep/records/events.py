@@ -136,6 +136,26 @@ class SweepEnded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SweepInterrupted:
+    """An attempt ended early, by the user's will; another one may follow. A killed process cannot say so."""
+
+    time_s: float
+    word: str
+    """`interrupted`, `stopped` or `paused`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpecChanged:
+    """The user changed the spec on a resume, as far as trials stay comparable."""
+
+    time_s: float
+    spec: dict[str, Any]
+    """The whole of it from here on."""
+    changes: dict[str, Any]
+    """Dotted key -> its new value."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FinalStarted:
     """The first record of a final training: a config that is trained for good, in a folder of its own."""
 
@@ -194,6 +214,8 @@ SweepEvent = (
     | TrialRetried
     | TrialEnded
     | SweepEnded
+    | SweepInterrupted
+    | SpecChanged
 )
 FinalEvent = FinalStarted | AttemptStarted | FinalEpoch | FinalTested | FinalEnded
 Event = SweepEvent | FinalEvent
@@ -208,6 +230,8 @@ _NAMES: dict[str, type] = {
     "retry": TrialRetried,
     "end": TrialEnded,
     "sweep_end": SweepEnded,
+    "sweep_break": SweepInterrupted,
+    "spec": SpecChanged,
     "final": FinalStarted,
     "final_epoch": FinalEpoch,
     "final_test": FinalTested,

@@ -69,6 +69,16 @@ class SweepFolder(JournalFolder):
         return self.path / "logs" / f"trial-{trial:04d}.log"
 
     @property
+    def driver(self) -> Path:
+        """The sign of life of the process that runs the sweep."""
+        return self.path / "driver"
+
+    @property
+    def control(self) -> Path:
+        """Orders to that process."""
+        return self.path / "control"
+
+    @property
     def ray(self) -> Path:
         """Ray's own files, while the sweep runs."""
         return self.path / "ray"

@@ -93,7 +93,7 @@ def observations(events: Iterable[Event]) -> pa.Table:
     origin = {
         "sweep": started.name,
         "sweep_id": started.sweep_id,
-        "spec": masked_values(started.spec),
+        "spec": masked_values(gathered.spec),
         "objective": objective["metric"],
         "mode": objective["mode"],
         "task": started.task,

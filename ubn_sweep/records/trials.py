@@ -8,13 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import (
     AttemptStarted,
     EpochReported,
     Event,
+    SpecChanged,
     SweepEnded,
+    SweepInterrupted,
     SweepStarted,
     TrialCreated,
     TrialEnded,
@@ -37,8 +40,8 @@ class TrialRecord:
     ended: TrialEnded | None = None
     faults: list[TrialFault] = field(default_factory=list)
     """What went wrong, in order; a trial that was tried again may have ended well."""
-    retried: bool = False
-    """Whether it had failed, and was taken up again."""
+    retried_s: float | None = None
+    """When it was taken up again after it had failed; None where it was not."""
 
     @property
     def created(self) -> TrialCreated:
@@ -82,6 +85,10 @@ class Trials:
         self.attempts = 0
         """How often the sweep's process had started, by the last one told of."""
         self.ended: SweepEnded | None = None
+        """How it ended; None where an attempt followed, for more trials."""
+        self.interrupted: SweepInterrupted | None = None
+        """How the last attempt ended, where that was early and by the user's will."""
+        self._spec: dict[str, Any] | None = None
         self._records: dict[int, TrialRecord] = {}
         for event in events:
             self.apply(event)
@@ -91,7 +98,7 @@ class Trials:
         if isinstance(event, SweepStarted):
             self.start = event
         elif isinstance(event, AttemptStarted):
-            self.attempts = event.attempt
+            self.attempts, self.ended, self.interrupted = event.attempt, None, None
         elif isinstance(event, TrialCreated):
             self._record(event.trial).creation = event
         elif isinstance(event, EpochReported):
@@ -102,7 +109,11 @@ class Trials:
             if event not in self._record(event.trial).faults:
                 self._record(event.trial).faults.append(event)
         elif isinstance(event, TrialRetried):
-            self._record(event.trial).ended, self._record(event.trial).retried = None, True
+            self._record(event.trial).ended, self._record(event.trial).retried_s = None, event.time_s
+        elif isinstance(event, SweepInterrupted):
+            self.interrupted = event
+        elif isinstance(event, SpecChanged):
+            self._spec = event.spec
         elif isinstance(event, SweepEnded):
             self.ended = event
 
@@ -118,6 +129,11 @@ class Trials:
                 "the journal does not begin with the sweep's record: the sweep never started; run it anew"
             )
         return self.start
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The sweep's spec as it is by now. Raises UserError as `started` does."""
+        return self.started.spec if self._spec is None else self._spec
 
     def __getitem__(self, number: int) -> TrialRecord:
         return self._records[number]

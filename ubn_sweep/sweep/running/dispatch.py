@@ -11,11 +11,13 @@ from ubn_sweep.records.events import FaultKind
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState, TrialState
 from ubn_sweep.sweep.running.best_checkpoints import BestCheckpoints
+from ubn_sweep.sweep.running.control import TrialOrders
 from ubn_sweep.sweep.running.job import Job
 from ubn_sweep.training.trial import Report
 
 Tell = Callable[[str], None]
 """Takes a line for the user."""
+STOPPED_BY_USER = "stopped by the user"
 
 
 class Dispatch:
@@ -39,6 +41,7 @@ class Dispatch:
         self.tell = tell
         self.stopped: str | None = None
         """Why the sweep must stop, to be resumed; None while it may go on."""
+        self._orders = TrialOrders(folder)
         self._best = BestCheckpoints(state, folder)
         self._again: list[TrialState] = []
         self._starts: Counter[int] = Counter()
@@ -50,7 +53,8 @@ class Dispatch:
 
     def next_job(self) -> Job | None:
         """The next trial, or one to be tried again; None when there is none for now."""
-        trial = self._again.pop(0) if self._again else self.state.next_trial()
+        while (trial := self._next_trial()) is not None and self._ends(trial.number):
+            pass
         return None if trial is None else self._job(trial)
 
     @property
@@ -79,6 +83,8 @@ class Dispatch:
         elif report.ended is not None:
             self.state.end(number, report.ended, report.reason)
             self._over(number)
+        if self._running.get(number) == attempt:
+            self._ends(number)
         return self._running.get(number) != attempt
 
     def returned(self, number: int, attempt: str) -> None:
@@ -115,6 +121,17 @@ class Dispatch:
         self._heard_s[number] = time.monotonic()
 
     # ---------------------------------------------------------------- inside
+
+    def _next_trial(self) -> TrialState | None:
+        return self._again.pop(0) if self._again else self.state.next_trial()
+
+    def _ends(self, number: int) -> bool:
+        """Whether the user wants a trial to end, which it then does; what it reported stays."""
+        ends = self._orders.ends(number)
+        if ends:
+            self.state.end(number, "stopped", STOPPED_BY_USER)
+            self._forget(number)
+        return ends
 
     def _job(self, trial: TrialState) -> Job:
         spec = self.state.spec

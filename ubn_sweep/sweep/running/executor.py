@@ -11,6 +11,13 @@ from ubn_sweep.sweep.running.interruption import Interruption
 class Executor(Protocol):
     """Runs trials somewhere."""
 
+    def check(self) -> None:
+        """Refuses what can be known before a sweep has a folder, and so a name.
+
+        Raises:
+            UserError: there is nothing to run on.
+        """
+
     def run(self, dispatch: Dispatch, interruption: Interruption) -> None:
         """Runs what remains of a sweep; returns when all of it ended, or when the dispatch says to stop.
 

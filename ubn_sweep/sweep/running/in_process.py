@@ -15,6 +15,9 @@ class _TrialOverError(BaseException):
 class InProcessExecutor:
     """Runs the trials here. A breakpoint in a task stops in it; a crash of the process ends the sweep, resumable."""
 
+    def check(self) -> None:
+        """This process is there."""
+
     def run(self, dispatch: Dispatch, interruption: Interruption) -> None:
         while dispatch.stopped is None and (job := dispatch.next_job()) is not None:
             _run(dispatch, job)

@@ -42,6 +42,21 @@ def spec_from_plain(content: dict[str, Any]) -> SweepSpec:
     return _parsed(content, file_source("the sweep's record"), folder=None)
 
 
+def respecified(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
+    """A recorded spec with `key=value` pairs set.
+
+    Raises:
+        UserError: one line with the pair, the rule, the value and the remedy.
+    """
+    content, source = _with_assignments(
+        schema.to_plain(spec),
+        file_source("the sweep's record"),
+        assignments,
+        Path(spec.task_folder) if spec.task_folder is not None else Path.cwd(),
+    )
+    return _parsed(content, source, folder=None)
+
+
 def _with_assignments(
     content: dict[str, Any], source: Source, assignments: Sequence[str], folder: Path
 ) -> tuple[dict[str, Any], Source]:

@@ -138,6 +138,12 @@ def _add_sweep(new: Trials, parent: Batch) -> None:
         parent.params |= entries.params(new.start.spec)
     if new.attempts > 0:
         parent.tags[entries.TAG_ATTEMPTS] = str(new.attempts)
+        parent.again = new.attempts > 1 and new.ended is None and new.interrupted is None
+    if new.interrupted is not None:
+        parent.tags[entries.TAG_STATUS] = new.interrupted.word
+        parent.end = entries.RUN_STATUS["interrupted"], milliseconds(new.interrupted.time_s)
+    elif parent.again:
+        parent.tags[entries.TAG_STATUS] = "running"
     if new.ended is not None:
         parent.tags[entries.TAG_STATUS] = "completed"
         parent.end = "FINISHED", milliseconds(new.ended.time_s)

@@ -26,6 +26,7 @@ Distributions = Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, "Base
 
 ATTR_SWEEP_ID = "sweep_id"
 ATTR_TRIAL = "trial"
+ATTR_RETRIED = "retried_s"
 
 
 @dataclass(kw_only=True)
@@ -107,8 +108,11 @@ class StudyMirror:
         if known is None:
             if new.creation is not None:
                 self._create(new, values)
-        elif not known.finished:
-            self._update(known, new, values)
+        else:
+            if new.retried_s is not None:
+                known = self._again(known, new.number, new.retried_s)
+            if not known.finished:
+                self._update(known, new, values)
 
     def _create(self, new: TrialRecord, values: dict[int, float]) -> None:
         """One write for all that is known by now, its end too."""
@@ -119,6 +123,29 @@ class StudyMirror:
         self._trials[new.number] = _Mirrored(
             trial_id=trial_id, finished=template.state.is_finished(), last=_last(values)
         )
+
+    def _again(self, known: _Mirrored, number: int, retried_s: float) -> _Mirrored:
+        """Another trial of the study for one that is tried again: Optuna lets none of its own go on once it ended."""
+        from optuna.trial import TrialState, create_trial
+
+        assert self._storage is not None
+        assert self._study_id is not None
+        before = self._storage.get_trial(known.trial_id)
+        if before.user_attrs.get(ATTR_RETRIED, 0.0) >= retried_s:
+            return known  # delivered before
+        if not known.finished:
+            self._storage.set_trial_user_attr(known.trial_id, ATTR_RETRIED, retried_s)
+            return known
+        template = create_trial(
+            state=TrialState.RUNNING,
+            params=before.params,
+            distributions=before.distributions,
+            user_attrs={**before.user_attrs, ATTR_RETRIED: retried_s},
+            intermediate_values=before.intermediate_values,
+        )
+        trial_id = self._storage.create_new_trial(self._study_id, template)
+        self._trials[number] = _Mirrored(trial_id=trial_id, finished=False, last=known.last)
+        return self._trials[number]
 
     def _update(self, known: _Mirrored, new: TrialRecord, values: dict[int, float]) -> None:
         from optuna.trial import TrialState
@@ -144,7 +171,13 @@ class StudyMirror:
         params, distributions = self._distributions(created.params)
         last = _last(values)
         state = TrialState.RUNNING if ended is None else _state(ended, last)
-        attrs = {ATTR_TRIAL: new.number, "origin": created.origin, ATTR_SWEEP_ID: self._started.sweep_id}
+        attrs: dict[str, Any] = {
+            ATTR_TRIAL: new.number,
+            "origin": created.origin,
+            ATTR_SWEEP_ID: self._started.sweep_id,
+        }
+        if new.retried_s is not None:
+            attrs[ATTR_RETRIED] = new.retried_s
         trial = create_trial(
             state=state,
             value=last if state in (TrialState.COMPLETE, TrialState.PRUNED) and _is_value(last) else None,

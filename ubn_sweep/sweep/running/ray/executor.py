@@ -19,6 +19,14 @@ class RayExecutor:
     """Of the own cluster; None takes all."""
     gpus: int | None = None
 
+    def check(self) -> None:
+        if self.address is None:
+            return
+        prepare_ray_environment(local=False)
+        from ubn_sweep.sweep.running.ray.cluster import check_address
+
+        check_address(self.address)
+
     def run(self, dispatch: Dispatch, interruption: Interruption) -> None:
         prepare_ray_environment(local=self.address is None)
         from ubn_sweep.sweep.running.ray.capacity import check_capacity  # Ray takes seconds to import
