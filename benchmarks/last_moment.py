@@ -22,6 +22,7 @@ from ubn_sweep.sweep.deciding.state import SweepState
 
 TRIALS = 4
 CIRCLES = 2000
+TIMEOUT_S = 240
 
 
 def one_sweep(home: Path) -> None:
@@ -76,20 +77,26 @@ def collecting(state: SweepState, folder: SweepFolder) -> Iterator[None]:
         gc.enable()
 
 
+def run_one(home: str) -> str | None:
+    """How a sweep in a process of its own ended badly; None where it ended well."""
+    command = [sys.executable, "-m", "benchmarks.last_moment", "--one", home]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return f"still there after {TIMEOUT_S} s"
+    if done.returncode == 0 and "ended well" in done.stdout:
+        return None
+    return f"exit {done.returncode}: {' '.join(done.stderr.split())[:300]}"
+
+
 def main(runs: int) -> int:
     """Prints each bad end and the count; how many there were."""
     bad = 0
     for run in range(runs):
         with tempfile.TemporaryDirectory() as home:
-            done = subprocess.run(
-                [sys.executable, "-m", "benchmarks.last_moment", "--one", home],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        if done.returncode != 0 or "ended well" not in done.stdout:
-            bad += 1
-            print(f"run {run}: exit {done.returncode}: {' '.join(done.stderr.split())[:600]}", flush=True)
+            why = run_one(home)
+        bad += why is not None
+        print(f"run {run}: {why or 'ended well'}", flush=True)
     print(f"{bad} of {runs} runs ended badly", flush=True)
     return bad
 
