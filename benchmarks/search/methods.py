@@ -18,7 +18,8 @@ def make_engine(method: str, problem: Problem, *, seed: int, schedule: Schedule)
         return StockEngine(problem, seed, schedule)
     if method.startswith(OPTUNA_PREFIX):
         return StudyEngine(problem, _optuna_sampler(method.removeprefix(OPTUNA_PREFIX), seed), schedule)
-    sampler = make_sampler(method, seed=seed, rung_levels=rungs_of(problem, schedule).levels)
+    rung_levels = rungs_of(problem, schedule).levels
+    sampler = make_sampler(method, seed=seed, rung_levels=rung_levels, max_epochs=problem.max_epochs)
     return StudyEngine(problem, sampler, schedule)
 
 

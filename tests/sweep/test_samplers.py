@@ -101,7 +101,7 @@ def run_trial(study: optuna.Study, trial: optuna.Trial, value: Callable[[int], f
 
 
 def make(name: str, seed: int = 0) -> optuna.samplers.BaseSampler:
-    return make_sampler(name, seed=seed, rung_levels=RUNG_LEVELS)
+    return make_sampler(name, seed=seed, rung_levels=RUNG_LEVELS, max_epochs=52)
 
 
 def best(study: optuna.Study) -> float:
@@ -171,6 +171,17 @@ def test_auto_is_not_misled_by_quick_starters():
     finals = [crossing(trial.params, 52) for trial in study.trials]
     top = max(crossing({"x": x, "y": 0.5}, 52) for x in np.linspace(0, 1, 101))
     assert max(finals) > top - 0.02
+
+
+def test_auto_aims_at_the_last_epoch_before_any_trial_has_seen_it():
+    study = optuna.create_study(direction="maximize", sampler=make("random"))
+    for _ in range(12):
+        trial = study.ask()
+        trial.suggest_float("x", 0, 1)
+        trial.report(0.5, 2)
+        study.tell(trial, state=TrialState.FAIL)
+    points = points_of(study.trials, (2, 6, 18), 52)
+    assert {point.epoch for point in points} == {2, 52}  # not 54, where the next rung would be
 
 
 def test_auto_covers_every_range_at_the_start():
@@ -310,8 +321,8 @@ def test_space_round_trip_and_activity():
 
 def test_points_are_thinned_capped_and_robust():
     study = sweep(make("random"), 200, with_faults=True)
-    points, end = points_of(study.trials, RUNG_LEVELS)
-    assert end == 52
+    points = points_of(study.trials, RUNG_LEVELS, 52)
+    assert max(point.epoch for point in points) == 52
     per_trial = np.bincount([point.trial for point in points])
     assert per_trial.max() <= 10
     assert all(math.isfinite(point.value) for point in points)

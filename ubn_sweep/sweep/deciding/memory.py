@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import optuna
@@ -12,7 +13,7 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ubn_sweep.records.events import OPTUNA_STATES
-from ubn_sweep.sweep.deciding.samplers import make_sampler
+from ubn_sweep.sweep.deciding.samplers import Lesson, lesson_of, make_sampler
 from ubn_sweep.sweep.spec.space import Params, Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -29,20 +30,26 @@ class SearchMemory:
     rebuilds it. What trial n gets depends on the seed, n and the trials before alone.
     """
 
-    def __init__(self, space: Space, *, sampler: str, seed: int, rung_levels: tuple[int, ...]) -> None:
+    def __init__(
+        self, space: Space, *, sampler: str, seed: int, rung_levels: tuple[int, ...], max_epochs: int
+    ) -> None:
         self._space = space
         self._seed = seed
         self._storage = InMemoryStorage()
-        self._sampler = make_sampler(sampler, seed=seed, rung_levels=rung_levels)
+        self._sampler = make_sampler(
+            sampler, seed=seed, rung_levels=rung_levels, max_epochs=max_epochs
+        )
         study = optuna.create_study(
             storage=self._storage, study_name=STUDY, direction="maximize", sampler=self._sampler
         )
         self._study_id = study._study_id
         self._name = sampler
+        self._lesson = lesson_of(sampler)
         self._open: int | None = None
         """A trial of the study that has no params yet."""
         self._ids: dict[int, int] = {}
-        self._last: dict[int, float] = {}
+        self._last: dict[int, tuple[int, float]] = {}
+        """Epoch and score of a running trial's last report; no number where it diverges."""
         self._seen: set[str] = set()
 
     def add(self, number: int, params: Params) -> None:
@@ -60,22 +67,32 @@ class SearchMemory:
             )
 
     def report(self, number: int, epoch: int, score: float) -> None:
-        """A trial finished an epoch with a finite score."""
-        self._storage.set_trial_intermediate_value(self._ids[number], epoch, score)
-        self._last[number] = score
+        """A trial finished an epoch; a score that is not finite is kept as NaN, for the sampler to learn from."""
+        score = score if math.isfinite(score) else math.nan
+        self._last[number] = epoch, score
+        if self._lesson is not Lesson.WORST:  # TPE ranks what ended early by how far it came, divergence included
+            self._storage.set_trial_intermediate_value(self._ids[number], epoch, score)
 
     def end(self, number: int, status: str) -> None:
-        """A trial is over; one without a score has failed, whatever else it was."""
-        score = self._last.pop(number, None)
-        state = STATE_OF_STATUS[status] if score is not None else TrialState.FAIL
-        values = None if state == TrialState.FAIL or score is None else [score]
-        self._storage.set_trial_state_values(self._ids[number], state, values)
+        """A trial is over; one without a finite score has failed, whatever else it was."""
+        epoch, score = self._last.pop(number, (0, math.nan))
+        state, has_result = self._told(status, has_score=math.isfinite(score))
+        if has_result and self._lesson is Lesson.WORST:
+            self._storage.set_trial_intermediate_value(self._ids[number], epoch, score)
+        self._storage.set_trial_state_values(self._ids[number], state, [score] if has_result else None)
 
     def add_prior(self, params: Params, scores: dict[int, float], status: str) -> None:
         """A finished trial of an earlier sweep. It may be sampled again: its result is not this sweep's."""
-        state = STATE_OF_STATUS[status] if scores else TrialState.FAIL
-        value = scores[max(scores)] if scores and state != TrialState.FAIL else None
-        self._create(params, state, scores, value)
+        state, has_result = self._told(status, has_score=bool(scores))
+        shown = scores if has_result or self._lesson is not Lesson.WORST else {}
+        self._create(params, state, shown, scores[max(scores)] if has_result else None)
+
+    def _told(self, status: str, *, has_score: bool) -> tuple[TrialState, bool]:
+        """How the sampler's study calls an end, and whether it has a result."""
+        state = STATE_OF_STATUS[status]
+        if has_score and state != TrialState.FAIL:
+            return state, True
+        return (TrialState.PRUNED if self._lesson is Lesson.WORST else TrialState.FAIL), False
 
     def suggest(self, number: int) -> tuple[Params, str] | None:
         """Params that no trial of the sweep has had, and who suggested them; None where the space is exhausted.

@@ -67,7 +67,11 @@ class SweepState:
         self.rungs = rungs_of(spec)
         levels = self.rungs.levels if self.rungs is not None else (self.max_epochs,)
         self.memory = SearchMemory(
-            self.space, sampler=spec.search.sampler, seed=spec.search.seed, rung_levels=levels
+            self.space,
+            sampler=spec.search.sampler,
+            seed=spec.search.seed,
+            rung_levels=levels,
+            max_epochs=self.max_epochs,
         )
         self.trials: dict[int, TrialState] = {}
         self.counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
@@ -205,9 +209,9 @@ class SweepState:
         trial.epoch, trial.metrics = event.epoch, event.metrics
         trial.score = self.spec.objective.score(event.metrics)
         self._epochs_done += 1
+        self.memory.report(trial.number, event.epoch, trial.score)
         if not math.isfinite(trial.score):
             return
-        self.memory.report(trial.number, event.epoch, trial.score)
         if self.rungs is not None and event.epoch < self.max_epochs:
             trial.cut = self.rungs.report(trial.number, event.epoch, trial.score)
 

@@ -41,6 +41,7 @@ class AutoSampler(BaseSampler):
         *,
         seed: int,
         rung_levels: Sequence[int],
+        max_epochs: int,
         n_startup: int = 10,
         random_every: int = 12,
         margin: float = 0.05,
@@ -50,6 +51,7 @@ class AutoSampler(BaseSampler):
     ):
         self._seed = seed
         self._rung_levels = tuple(rung_levels)
+        self._max_epochs = max_epochs
         self._n_startup = n_startup
         self._random_every = random_every
         self._margin = margin
@@ -81,23 +83,26 @@ class AutoSampler(BaseSampler):
             return {}
         codes = space.codes([t.params for t in trials])
         is_due = trial.number >= self._n_startup and trial.number % self._random_every != 0
-        if (
-            is_due and points_of(trials, self._rung_levels)[0]
-        ):  # where all have failed there is nothing to learn
+        points = points_of(trials, self._rung_levels, self._max_epochs) if is_due else []
+        if points:  # where all have failed there is nothing to learn
             try:
                 rng = np.random.default_rng([self._seed, trial.number])
                 with _one_thread():
-                    return space.params(self._modelled(space, codes, trials, rng))
+                    return space.params(self._modelled(space, codes, trials, points, rng))
             except Exception as error:
                 self._warn(error)
         return space.params(self._unmodelled(space, codes, trial.number))
 
     def _modelled(
-        self, space: Space, codes: Floats, trials: Sequence[FrozenTrial], rng: np.random.Generator
+        self,
+        space: Space,
+        codes: Floats,
+        trials: Sequence[FrozenTrial],
+        points: Sequence[Point],
+        rng: np.random.Generator,
     ) -> Floats:
         x = space.features(codes)
-        points, end = points_of(trials, self._rung_levels)
-        target = math.log(end)
+        target = math.log(self._max_epochs)
         rows = _rows(kept(points, self._max_rows), x)
         kernel = fit_kernel(_subset(rows, self._max_rows_fit, rng), space.parameter_of_column)
         known = Posterior(kernel, rows)

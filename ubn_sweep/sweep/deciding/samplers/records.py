@@ -39,49 +39,38 @@ def _standing(trial: FrozenTrial) -> float:
     return trial.value if is_known and math.isfinite(trial.value) else -math.inf
 
 
-def last_epoch(trials: Sequence[FrozenTrial], rung_levels: Sequence[int]) -> float:
-    """The epoch that a full trial ends with: as seen, and before any did, the rung that would come next."""
-    complete = [max(t.intermediate_values, default=0) for t in trials if t.state == TrialState.COMPLETE]
-    seen = max((max(t.intermediate_values, default=1) for t in trials), default=1)
-    if max(complete, default=0) > 0:
-        return float(max(complete))
-    if not rung_levels:
-        return float(seen)
-    factor = rung_levels[-1] / rung_levels[-2] if len(rung_levels) > 1 else 3.0
-    return float(max(rung_levels[-1] * factor, seen))
-
-
-def epoch_grid(rung_levels: Sequence[int], end: float) -> list[float]:
+def epoch_grid(rung_levels: Sequence[int], end: int) -> list[float]:
     """1, the rungs and the end, and the geometric middle between neighbours."""
-    marks = sorted({1.0, *(float(level) for level in rung_levels if level < end), max(1.0, end)})
+    marks = sorted({1.0, *(float(level) for level in rung_levels if level < end), float(end)})
     middles = [math.sqrt(a * b) for a, b in itertools.pairwise(marks)]
     return sorted({*marks, *middles})
 
 
-def points_of(trials: Sequence[FrozenTrial], rung_levels: Sequence[int]) -> tuple[list[Point], float]:
-    """The points of all trials, thinned to the grid and each trial's last report, and the last epoch.
+def points_of(trials: Sequence[FrozenTrial], rung_levels: Sequence[int], end: int) -> list[Point]:
+    """The points of all trials, thinned to the grid and each trial's last report; `end` is the last epoch.
 
     A complete trial without intermediate values (known from elsewhere) has its value at the last epoch.
-    A failed trial whose last value is not finite, or that has none, counts as ending at the lower quartile:
-    a region that fails is not asked for again and again, and one broken machine does not condemn a good one.
+    A trial that diverged or failed counts as ending at the lower quartile, whatever it had reached: a region that
+    fails is not asked for again and again, and one broken machine does not condemn a good one.
     """
-    end = last_epoch(trials, rung_levels)
     grid = epoch_grid(rung_levels, end)
     points: list[Point] = []
     for place, trial in enumerate(trials):
         finite = {e: v for e, v in trial.intermediate_values.items() if math.isfinite(v)}
         if not finite and trial.state == TrialState.COMPLETE and trial.value is not None:
-            finite = {int(end): trial.value}
+            finite = {end: trial.value}
         points += [
             Point(trial=place, epoch=max(1.0, e), value=finite[e]) for e in _thinned(sorted(finite), grid)
         ]
     if points:
         last = {point.trial: point.value for point in points}
-        poor = float(np.quantile(list(last.values()), 0.25))
+        poor = poor_value(list(last.values()))
         points += [
-            Point(trial=place, epoch=end, value=poor) for place, t in enumerate(trials) if _has_diverged(t)
+            Point(trial=place, epoch=end, value=poor)
+            for place, trial in enumerate(trials)
+            if trial.state == TrialState.FAIL
         ]
-    return points, end
+    return points
 
 
 def _thinned(epochs: Sequence[int], grid: Sequence[float]) -> list[int]:
@@ -92,10 +81,9 @@ def _thinned(epochs: Sequence[int], grid: Sequence[float]) -> list[int]:
     return sorted({epochs[i] for i in places if i < len(epochs)} | {epochs[-1]})
 
 
-def _has_diverged(trial: FrozenTrial) -> bool:
-    values = trial.intermediate_values
-    is_last_finite = bool(values) and math.isfinite(values[max(values)])
-    return trial.state == TrialState.FAIL and not is_last_finite
+def poor_value(last_values: Sequence[float]) -> float:
+    """What a trial without a result counts as: the lower quartile of the last values of all trials."""
+    return float(np.quantile(last_values, 0.25))
 
 
 def standardised(values: Floats) -> Floats:

@@ -11,6 +11,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from ubn_sweep.sweep.deciding.samplers.records import poor_value
+
 
 def trial_seed(seed: int, number: int) -> int:
     """A 32-bit seed for one trial of one sweep."""
@@ -53,7 +55,7 @@ class PerTrialSampler(BaseSampler):
 
 
 class StoppedAsCompleteSampler(BaseSampler):
-    """Shows a sampler the stopped trials as complete ones with their last value.
+    """Shows a sampler the stopped trials as complete ones with their last value, those without a result as poor ones.
 
     For samplers that look at complete trials only (Optuna's GPSampler), which would otherwise learn nothing
     from the four trials in five that successive halving stops.
@@ -82,13 +84,21 @@ class StoppedAsCompleteSampler(BaseSampler):
 
 def _with_stopped_as_complete(study: Study) -> Study:
     shown = optuna.create_study(direction=study.direction, sampler=optuna.samplers.RandomSampler(seed=0))
-    for trial in study.get_trials(deepcopy=False):
-        value = trial.value if trial.state == TrialState.COMPLETE else _last_value(trial)
-        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and value is not None:
+    ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    results = {trial.number: value for trial in ended if (value := _result(trial)) is not None}
+    for trial in ended:
+        if results and trial.params:
+            value = results.get(trial.number, poor_value(list(results.values())))
             shown.add_trial(
                 optuna.trial.create_trial(value=value, params=trial.params, distributions=trial.distributions)
             )
     return shown
+
+
+def _result(trial: FrozenTrial) -> float | None:
+    if trial.state == TrialState.FAIL:
+        return None
+    return trial.value if trial.state == TrialState.COMPLETE else _last_value(trial)
 
 
 def _last_value(trial: FrozenTrial) -> float | None:
