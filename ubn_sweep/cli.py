@@ -224,7 +224,7 @@ def export(sweep: str, top: int, out: Path, home: Path | None, as_json: bool) ->
 @as_json
 def train(config_path: Path, **options: Any) -> None:
     """Train a config for good, on train + validation, and test it once."""
-    from ubn_sweep.commands.training import train_final
+    from ubn_sweep.commands.train import train_final
 
     train_final(config_path, **options)
 

@@ -17,9 +17,9 @@ from ubn_sweep.sweep.deciding.rungs import Rungs
 from ubn_sweep.sweep.deciding.samplers import auto as auto_module
 from ubn_sweep.sweep.deciding.samplers import make_sampler
 from ubn_sweep.sweep.deciding.samplers.acquisition import log_expected_improvement
+from ubn_sweep.sweep.deciding.samplers.coding import Activity, Coding
 from ubn_sweep.sweep.deciding.samplers.process import _SCALES, Posterior, Rows, _Objective, fit_kernel
 from ubn_sweep.sweep.deciding.samplers.records import considered, kept, points_of, standardised
-from ubn_sweep.sweep.deciding.samplers.space import Activity, Space
 from ubn_sweep.sweep.spec.spec import SAMPLER_NAMES
 
 RUNG_LEVELS = (2, 6, 18)
@@ -304,7 +304,7 @@ def test_log_expected_improvement():
 
 def test_space_round_trip_and_activity():
     study = sweep(make("random"), 60)
-    space = Space({name: d for trial in study.trials for name, d in trial.distributions.items()})
+    space = Coding({name: d for trial in study.trials for name, d in trial.distributions.items()})
     assert not {"constant", "one"} & set(space.names)
     codes = space.codes(configs(study))
     for params, code in zip(configs(study), codes, strict=True):

@@ -99,7 +99,7 @@ def preview_sweep(
         or spec.resources.max_concurrent
         or max((os.cpu_count() or 1) // spec.resources.cpus_per_trial, 1)
     )
-    cost = preview.preview(spec, workers=at_once, curves=curves, epoch_s=epoch_s)
+    cost = preview.expected_cost(spec, workers=at_once, curves=curves, epoch_s=epoch_s)
     if as_json:
         print_json(dataclasses.asdict(cost))
         return

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.sweep.deciding.state import SweepState, TrialState
+from ubn_sweep.sweep.deciding.state import SweepState, SweepTrial
 from ubn_sweep.sweep.explaining.outlook import Outlook, Watcher
 from ubn_sweep.sweep.spec.spec import SweepSpec
 from ubn_sweep.texts import as_shown
@@ -119,7 +119,7 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
-def score(trial: TrialState, spec: SweepSpec) -> str:
+def score(trial: SweepTrial, spec: SweepSpec) -> str:
     """A trial's objective as people read it."""
     return spec.metric.text(trial.metrics.get(spec.objective.metric, float("nan")))
 
@@ -140,7 +140,7 @@ def _trials(outlook: Outlook, spec: SweepSpec) -> Table:
     return table
 
 
-def _cells(trial: TrialState, spec: SweepSpec, keys: list[str]) -> list[str]:
+def _cells(trial: SweepTrial, spec: SweepSpec, keys: list[str]) -> list[str]:
     value = score(trial, spec) if trial.epoch else "–"
     values = [as_shown(trial.params[key]) if key in trial.params else "–" for key in keys]
     return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", value, *values]

@@ -19,9 +19,9 @@ from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.records.observations import observations
 from ubn_sweep.records.trials import Trials
+from ubn_sweep.training.finding import DEFAULT_TASK, find_task, spec_in_todays_words
 from ubn_sweep.training.provenance import Provenance
 from ubn_sweep.training.task import Task
-from ubn_sweep.training.tasks import DEFAULT_TASK, find_task, spec_in_todays_words
 
 
 def export_configs(

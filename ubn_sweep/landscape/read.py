@@ -16,7 +16,7 @@ from ubn_sweep.landscape.measures import MEASURES
 from ubn_sweep.records.metrics import Metric
 from ubn_sweep.records.observations import SweepOrigin, origin_of
 from ubn_sweep.records.task import TaskRecord
-from ubn_sweep.training.tasks import DEFAULT_TASK, find_task, spec_in_todays_words
+from ubn_sweep.training.finding import DEFAULT_TASK, find_task, spec_in_todays_words
 
 STATUSES = ("completed", "stopped", "diverged", "failed", "running")
 

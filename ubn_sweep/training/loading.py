@@ -10,9 +10,9 @@ from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.overrides import apply_overrides
 from ubn_sweep.source import file_source
+from ubn_sweep.training.finding import DEFAULT_TASK, find_task, lies_in
 from ubn_sweep.training.provenance import upgraded
 from ubn_sweep.training.task import Task
-from ubn_sweep.training.tasks import DEFAULT_TASK, find_task, lies_in
 
 HARMLESS = ("dataset.root=", "dataset.download=", "device=")
 """Where the data lies, and on what it trains, does not change what was promised."""

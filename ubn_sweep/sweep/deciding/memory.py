@@ -36,9 +36,7 @@ class SearchMemory:
         self._space = space
         self._seed = seed
         self._storage = InMemoryStorage()
-        self._sampler = make_sampler(
-            sampler, seed=seed, rung_levels=rung_levels, max_epochs=max_epochs
-        )
+        self._sampler = make_sampler(sampler, seed=seed, rung_levels=rung_levels, max_epochs=max_epochs)
         study = optuna.create_study(
             storage=self._storage, study_name=STUDY, direction="maximize", sampler=self._sampler
         )
@@ -70,7 +68,9 @@ class SearchMemory:
         """A trial finished an epoch; a score that is not finite is kept as NaN, for the sampler to learn from."""
         score = score if math.isfinite(score) else math.nan
         self._last[number] = epoch, score
-        if self._lesson is not Lesson.WORST:  # TPE ranks what ended early by how far it came, divergence included
+        if (
+            self._lesson is not Lesson.WORST
+        ):  # TPE ranks what ended early by how far it came, divergence included
             self._storage.set_trial_intermediate_value(self._ids[number], epoch, score)
 
     def end(self, number: int, status: str) -> None:

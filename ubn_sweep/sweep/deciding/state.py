@@ -32,7 +32,7 @@ SEED_LIMIT = 2**31
 
 
 @dataclass(kw_only=True)
-class TrialState:
+class SweepTrial:
     """What is known of one trial."""
 
     number: int
@@ -73,9 +73,9 @@ class SweepState:
             rung_levels=levels,
             max_epochs=self.max_epochs,
         )
-        self.trials: dict[int, TrialState] = {}
+        self.trials: dict[int, SweepTrial] = {}
         self.counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
-        self.best: TrialState | None = None
+        self.best: SweepTrial | None = None
         self.exhausted = False
         self._record = record
         self._now_s = now_s
@@ -96,7 +96,7 @@ class SweepState:
 
     # ---------------------------------------------------------------- from the running sweep
 
-    def next_trial(self) -> TrialState | None:
+    def next_trial(self) -> SweepTrial | None:
         """An unfinished trial of before, else a new one; None when all have been handed out."""
         if self._unfinished:
             return self.trials[self._unfinished.pop(0)]
@@ -199,7 +199,7 @@ class SweepState:
 
     def _created(self, event: TrialCreated) -> None:
         assert event.trial == len(self.trials), "trials are numbered without gaps"
-        self.trials[event.trial] = TrialState(
+        self.trials[event.trial] = SweepTrial(
             number=event.trial, params=event.params, config=event.config, origin=event.origin
         )
         self.memory.add(event.trial, event.params)
@@ -236,7 +236,7 @@ class SweepState:
         self.counts["failed"] -= 1
         self.memory.add(trial.number, trial.params)
 
-    def _end_if_due(self, trial: TrialState) -> bool:
+    def _end_if_due(self, trial: SweepTrial) -> bool:
         """Ends a trial that has trained to the end, was cut, or whose objective is no number any more."""
         if trial.epoch > 0 and not math.isfinite(trial.score):
             self.end(trial.number, "diverged", f"{self.spec.objective.metric} is not finite")
@@ -259,6 +259,6 @@ class SweepState:
         return (base + number * self.space.task.seeds_per_trial(self.spec.base)) % SEED_LIMIT
 
 
-def _rank(trial: TrialState) -> tuple[bool, float]:
+def _rank(trial: SweepTrial) -> tuple[bool, float]:
     """Trials at full budget come before stopped ones: scores at different epochs do not compare."""
     return trial.status == "completed", trial.score

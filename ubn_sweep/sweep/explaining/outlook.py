@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from ubn_sweep.sweep.deciding.state import SweepState, TrialState
+from ubn_sweep.sweep.deciding.state import SweepState, SweepTrial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +18,8 @@ class Outlook:
     left_s: float | None
     """null until a trial has ended."""
     counts: dict[str, int]
-    running: tuple[TrialState, ...]
-    best: TrialState | None
+    running: tuple[SweepTrial, ...]
+    best: SweepTrial | None
     epochs_done: int
     epochs_per_s: float
 

@@ -74,7 +74,7 @@ def curves_of(events: Sequence[Event], objective: ObjectiveConfig) -> list[Curve
     ]
 
 
-def preview(
+def expected_cost(
     spec: SweepSpec,
     *,
     workers: int,

@@ -16,7 +16,7 @@ from ubn_sweep.records.environment import describe_environment
 from ubn_sweep.records.events import AttemptStarted, SweepEnded, SweepInterrupted
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import Journal
-from ubn_sweep.sweep.deciding.state import SweepState, TrialState
+from ubn_sweep.sweep.deciding.state import SweepState, SweepTrial
 from ubn_sweep.sweep.running.control import Ear, listening
 from ubn_sweep.sweep.running.dispatch import Dispatch, Tell
 from ubn_sweep.sweep.running.executor import Executor
@@ -34,7 +34,7 @@ class SweepResult:
     folder: Path
     counts: dict[str, int]
     """Trials by how they ended."""
-    best: TrialState | None
+    best: SweepTrial | None
     finished: bool
     """False when it was interrupted, or stopped by itself: `ubn-sweep resume` goes on."""
     spec: SweepSpec

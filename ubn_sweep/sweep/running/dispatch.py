@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ubn_sweep.records.events import FaultKind
 from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.sweep.deciding.state import SweepState, TrialState
+from ubn_sweep.sweep.deciding.state import SweepState, SweepTrial
 from ubn_sweep.sweep.running.best_checkpoints import BestCheckpoints
 from ubn_sweep.sweep.running.control import TrialOrders
 from ubn_sweep.sweep.running.job import Job
@@ -43,7 +43,7 @@ class Dispatch:
         """Why the sweep must stop, to be resumed; None while it may go on."""
         self._orders = TrialOrders(folder)
         self._best = BestCheckpoints(state, folder)
-        self._again: list[TrialState] = []
+        self._again: list[SweepTrial] = []
         self._starts: Counter[int] = Counter()
         self._running: dict[int, str] = {}
         self._heard_s: dict[int, float] = {}
@@ -122,7 +122,7 @@ class Dispatch:
 
     # ---------------------------------------------------------------- inside
 
-    def _next_trial(self) -> TrialState | None:
+    def _next_trial(self) -> SweepTrial | None:
         return self._again.pop(0) if self._again else self.state.next_trial()
 
     def _ends(self, number: int) -> bool:
@@ -133,7 +133,7 @@ class Dispatch:
             self._forget(number)
         return ends
 
-    def _job(self, trial: TrialState) -> Job:
+    def _job(self, trial: SweepTrial) -> Job:
         spec = self.state.spec
         self._starts[trial.number] += 1
         attempt = f"{self.attempt:03d}-{self._starts[trial.number]:02d}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ubn_sweep import schema
-from ubn_sweep.training.tasks import find_task
+from ubn_sweep.training.finding import find_task
 from ubn_sweep.training.trial import Report, Send, Trial
 
 REASON_LENGTH = 2000

@@ -14,8 +14,8 @@ from ubn_sweep.source import Layer, Place, Source, file_source
 from ubn_sweep.sweep.spec.check import check_space
 from ubn_sweep.sweep.spec.extends import load_layers, origins
 from ubn_sweep.sweep.spec.spec import ObjectiveConfig, SweepSpec
+from ubn_sweep.training.finding import find_task, lies_in, spec_in_todays_words
 from ubn_sweep.training.task import Task
-from ubn_sweep.training.tasks import find_task, lies_in, spec_in_todays_words
 
 
 def load_spec(path: Path, assignments: Sequence[str] = ()) -> SweepSpec:

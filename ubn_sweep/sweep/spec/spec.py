@@ -9,8 +9,8 @@ from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.metrics import Metric
 from ubn_sweep.sweep.spec.parameters import Parameter
+from ubn_sweep.training.finding import DEFAULT_TASK, find_task
 from ubn_sweep.training.task import Task
-from ubn_sweep.training.tasks import DEFAULT_TASK, find_task
 
 SAMPLER_NAMES = ("auto", "gp", "random", "tpe")
 LOWEST = {

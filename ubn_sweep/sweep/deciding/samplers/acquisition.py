@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import erfcx, ndtr
 
-from ubn_sweep.sweep.deciding.samplers.space import Activity, Space
+from ubn_sweep.sweep.deciding.samplers.coding import Activity, Coding
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,7 +32,7 @@ def log_expected_improvement(mean: Floats, deviation: Floats, best: float) -> Fl
 def best_candidate(
     *,
     score: Callable[[Floats], Floats],
-    space: Space,
+    space: Coding,
     activity: Activity,
     starts: Floats,
     rng: np.random.Generator,

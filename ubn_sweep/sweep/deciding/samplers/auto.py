@@ -17,9 +17,9 @@ from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from ubn_sweep.sweep.deciding.samplers.acquisition import best_candidate, log_expected_improvement
+from ubn_sweep.sweep.deciding.samplers.coding import Activity, Coding, keys_of
 from ubn_sweep.sweep.deciding.samplers.process import Posterior, Rows, fit_kernel
 from ubn_sweep.sweep.deciding.samplers.records import Point, considered, kept, points_of, standardised
-from ubn_sweep.sweep.deciding.samplers.space import Activity, Space, keys_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -76,7 +76,7 @@ class AutoSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        space = Space(search_space)
+        space = Coding(search_space)
         others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number and t.params]
         trials = considered(others, self._max_trials)
         if not space.names:
@@ -95,7 +95,7 @@ class AutoSampler(BaseSampler):
 
     def _modelled(
         self,
-        space: Space,
+        space: Coding,
         codes: Floats,
         trials: Sequence[FrozenTrial],
         points: Sequence[Point],
@@ -120,7 +120,7 @@ class AutoSampler(BaseSampler):
         starts = codes[tried[np.argsort(-expected, kind="stable")[:5]]]
         return best_candidate(score=score, space=space, activity=Activity(codes), starts=starts, rng=rng)
 
-    def _unmodelled(self, space: Space, codes: Floats, number: int) -> Floats:
+    def _unmodelled(self, space: Coding, codes: Floats, number: int) -> Floats:
         """Random; where that was tried already (small spaces), drawn again a few times."""
         activity, taken = Activity(codes), set(keys_of(codes))
         for attempt in range(20):
@@ -203,7 +203,7 @@ def _believing(known: Posterior, x: Floats, target: float) -> Posterior:
 
 def _at_position(distribution: BaseDistribution, position: float) -> Any:
     """The value at a place in [0, 1) of one parameter's range."""
-    space = Space({"": distribution})
+    space = Coding({"": distribution})
     if not space.names:
         return distribution.to_external_repr(_only_value(distribution))
     return space.params(space.at(np.array([[position]]))[0])[""]

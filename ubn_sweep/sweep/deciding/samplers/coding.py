@@ -43,7 +43,7 @@ class Axis:
         return np.clip(value, bottom, self.distribution.high)
 
 
-class Space:
+class Coding:
     """Several parameters: between parameter dicts, codes (n, parameters) and features (n, columns)."""
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]):

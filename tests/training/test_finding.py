@@ -6,7 +6,7 @@ import pytest
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.training.classification.task import ImageClassification
-from ubn_sweep.training.tasks import DEFAULT_TASK, find_task, lies_in, spec_in_todays_words
+from ubn_sweep.training.finding import DEFAULT_TASK, find_task, lies_in, spec_in_todays_words
 
 OWN = """
     from dataclasses import dataclass, field
