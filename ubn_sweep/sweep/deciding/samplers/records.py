@@ -86,6 +86,12 @@ def poor_value(last_values: Sequence[float]) -> float:
     return float(np.quantile(last_values, 0.25))
 
 
+def has_diverged(trial: FrozenTrial) -> bool:
+    """Whether a trial's last value is no number."""
+    values = trial.intermediate_values
+    return bool(values) and not math.isfinite(values[max(values)])
+
+
 def standardised(values: Floats) -> Floats:
     """Values on the scale of their better half, with the far lower tail drawn in logarithmically.
 

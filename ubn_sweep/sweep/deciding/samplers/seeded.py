@@ -11,7 +11,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ubn_sweep.sweep.deciding.samplers.records import poor_value
+from ubn_sweep.sweep.deciding.samplers.records import considered, has_diverged, poor_value
+
+MOST_SHOWN = 250
+"""Trials that a Gaussian process of Optuna's is shown: its cost grows with their cube."""
 
 
 def trial_seed(seed: int, number: int) -> int:
@@ -58,7 +61,8 @@ class StoppedAsCompleteSampler(BaseSampler):
     """Shows a sampler the stopped trials as complete ones with their last value, those without a result as poor ones.
 
     For samplers that look at complete trials only (Optuna's GPSampler), which would otherwise learn nothing
-    from the four trials in five that successive halving stops.
+    from the four trials in five that successive halving stops. What diverged counts as the worst result, since that
+    is the configuration's doing; what failed as a poor one, since a broken machine may have done it.
     """
 
     def __init__(self, sampler: BaseSampler):
@@ -86,9 +90,11 @@ def _with_stopped_as_complete(study: Study) -> Study:
     shown = optuna.create_study(direction=study.direction, sampler=optuna.samplers.RandomSampler(seed=0))
     ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
     results = {trial.number: value for trial in ended if (value := _result(trial)) is not None}
-    for trial in ended:
+    for trial in considered(ended, MOST_SHOWN):
         if results and trial.params:
-            value = results.get(trial.number, poor_value(list(results.values())))
+            values = list(results.values())
+            without = min(values) if has_diverged(trial) else poor_value(values)
+            value = results.get(trial.number, without)
             shown.add_trial(
                 optuna.trial.create_trial(value=value, params=trial.params, distributions=trial.distributions)
             )
