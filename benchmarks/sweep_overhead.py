@@ -64,25 +64,26 @@ def train(trial: Any) -> None:
 
 
 def run_ours(folder: Path, trials: int, sampler: str, stopping: bool) -> dict[str, Any]:
-    from ubn_sweep import schema
     from ubn_sweep.records.events import TrialEnded
     from ubn_sweep.records.journal import read_journal
     from ubn_sweep.sweep.running.copies import Following
     from ubn_sweep.sweep.running.launch import Surroundings, start_sweep
-    from ubn_sweep.sweep.spec.spec import SweepSpec
+    from ubn_sweep.sweep.running.ray.executor import RayExecutor
+    from ubn_sweep.sweep.spec.loading import spec_from_plain
 
     content = {
         "name": "overhead",
-        "trainable": "benchmarks.sweep_overhead:train",
+        "task": "benchmarks.sweep_overhead:train",
         "base": {"training": {"epochs": EPOCHS}},
         "space": SPACE,
         "search": {"trials": trials, "sampler": sampler, "warm_starts": False},
         "early_stopping": {"grace_epochs": 1} if stopping else None,
     }
-    spec = schema.parse(SweepSpec, content, source="the benchmark")
+    spec = spec_from_plain(content)
     follow = Following().follow if os.environ.get("BENCH_FOLLOW", "1") == "1" else None
     begin = time.perf_counter()
-    result = start_sweep(spec, home=folder, name=None, surroundings=Surroundings(cpus=WORKERS, follow=follow))
+    surroundings = Surroundings(executor=RayExecutor(cpus=WORKERS), follow=follow)
+    result = start_sweep(spec, home=folder, name=None, surroundings=surroundings)
     wall_s = time.perf_counter() - begin
     assert sum(result.counts.values()) == trials
     ends = [event.time_s for event in read_journal(result.folder) if isinstance(event, TrialEnded)]

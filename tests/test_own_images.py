@@ -52,6 +52,7 @@ def test_validate_looks_at_the_data_and_at_the_options(place):
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_it_is_swept_resumed_exported_and_trained_for_good(place):
     process = start_cli(["run", "spec.yaml", "--cpus", "1"], cwd=place)
     journal = place / "sweeps" / "mine" / "journal.jsonl"

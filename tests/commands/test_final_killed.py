@@ -89,6 +89,7 @@ def test_killed_at_random_moments_it_is_one_run_with_every_epoch_once(place, kil
     assert count(place, AttemptStarted) >= (kills + 1) // 2  # some fall on the start-up, or on the very end
 
 
+@pytest.mark.slow
 def test_a_dead_server_costs_nothing_and_sync_delivers(place):
     away = f"http://127.0.0.1:{free_port()}"
     done = run_cli([*TRAIN, "--tracking-uri", away], cwd=place)

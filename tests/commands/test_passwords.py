@@ -39,6 +39,7 @@ def holding(folder, text):
     return {path.name for path in files if text.encode() in path.read_bytes()}
 
 
+@pytest.mark.slow
 def test_a_literal_password_is_in_the_journal_alone(tmp_path):
     pytest.importorskip("psycopg2")
     done = sweep(tmp_path, AWAY % PASSWORD)

@@ -31,7 +31,7 @@ def test_a_damaged_journal_is_mended_and_the_sweep_goes_on(tmp_path):
 def small_disk(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False)
     if mounted.returncode != 0:
         pytest.skip("this user may not mount a tmpfs")
     yield disk
@@ -41,7 +41,7 @@ def small_disk(tmp_path):
 def test_a_sweep_on_a_full_disk_says_so_and_goes_on_when_there_is_room(tmp_path, small_disk):
     spec = {**SPEC, "search": {"trials": 60, "sampler": "random"}, "early_stopping": None}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(spec))
-    (small_disk / "ballast").write_bytes(bytes(176 * 1024))
+    (small_disk / "ballast").write_bytes(bytes((1024 - 80) * 1024))
     code = (
         "import sys; from pathlib import Path; from ubn_sweep.errors import UserError\n"
         "from ubn_sweep.sweep.running import launch; from ubn_sweep.sweep.spec.loading import load_spec\n"

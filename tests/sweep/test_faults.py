@@ -66,6 +66,7 @@ def test_a_slow_teardown_costs_no_other_trial(small_spec, tmp_path):
     assert result.counts["stopped"] > 0
 
 
+@pytest.mark.slow
 def test_a_trial_whose_process_never_lets_go_costs_no_other_trial(small_spec, tmp_path):
     spec = small_spec(task="tests.support.trainables:never_let_go", search={"trials": 4, "sampler": "random"})
     result = start_sweep(spec, home=tmp_path, name=None)
@@ -73,6 +74,7 @@ def test_a_trial_whose_process_never_lets_go_costs_no_other_trial(small_spec, tm
     assert result.counts["failed"] == 0
 
 
+@pytest.mark.slow
 def test_a_trial_that_hangs_or_crashes_leaves_a_trace(small_spec, tmp_path):
     spec = small_spec(
         task="tests.support.trainables:hang_or_crash",

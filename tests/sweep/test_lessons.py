@@ -91,6 +91,7 @@ def test_a_region_where_trials_have_no_end_is_left(make, sampler, fate, seeds):
     assert share_bad(make, sampler, fate, seeds=range(seeds)) < 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", MODELS)
 def test_a_broken_machine_condemns_no_region(make, sampler):
     def nearness(fate):

@@ -164,6 +164,7 @@ def test_ctrl_c_leaves_a_sweep_that_can_be_resumed(spec_path, tmp_path):
     check_whole(spec_path, tmp_path)
 
 
+@pytest.mark.slow
 def test_sigterm_ends_a_sweep_as_ctrl_c_does(spec_path, tmp_path):
     """Slurm and Kubernetes send it, and kill what is still there after their grace time."""
     process = start(spec_path, tmp_path)

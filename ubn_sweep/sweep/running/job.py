@@ -64,7 +64,6 @@ def run_job(job: Job, send: Send) -> None:
         task = find_task(job.task, job.task_folder)
         task.train(_trial(job, task.Config, send))
     except Exception as error:
-        traceback.print_exc()
         send(failure(error, job.config))
         raise TrialFailedError from error
 

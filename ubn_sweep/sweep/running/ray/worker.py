@@ -6,10 +6,11 @@ import faulthandler
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
-from ubn_sweep.sweep.running.job import Job, run_job
+from ubn_sweep.sweep.running.job import Job, TrialFailedError, run_job
 from ubn_sweep.training.memory import release_memory
 from ubn_sweep.training.trial import Report
 
@@ -42,6 +43,9 @@ def run_tune_trial(config: dict[str, Any]) -> None:
     _watch(job)
     try:
         run_job(job, send)
+    except TrialFailedError:
+        traceback.print_exc()  # into the trial's log
+        raise
     finally:
         faulthandler.cancel_dump_traceback_later()
 
