@@ -6,6 +6,7 @@ import sys
 import pytest
 import yaml
 
+from tests.support.disks import small_disk
 from tests.support.journals import sweep_events, write_sweep
 from tests.support.processes import REPOSITORY, run_cli
 from tests.sweep.conftest import SPEC
@@ -27,15 +28,11 @@ def test_a_damaged_journal_is_mended_and_the_sweep_goes_on(tmp_path):
     assert "nothing to do" in again.stderr
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False)
-    if mounted.returncode != 0:
-        pytest.skip("this user may not mount a tmpfs")
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
+@pytest.fixture(name="small_disk")
+def _small_disk(tmp_path):
+    """A file system of 1 MiB."""
+    with small_disk(tmp_path, "1m") as disk:
+        yield disk
 
 
 def test_a_sweep_on_a_full_disk_says_so_and_goes_on_when_there_is_room(tmp_path, small_disk):

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.support.disks import small_disk
 from tests.support.processes import REPOSITORY, wait_until
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import (
@@ -124,16 +125,11 @@ def append_until_full(folder):
     ).stdout.splitlines()
 
 
-@pytest.fixture
-def small_disk(tmp_path):
+@pytest.fixture(name="small_disk")
+def _small_disk(tmp_path):
     """A file system of 64 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=False)
-    if mounted.returncode != 0:
-        pytest.skip("this user may not mount a tmpfs")
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
+    with small_disk(tmp_path, "64k") as disk:
+        yield disk
 
 
 def test_a_full_disk_leaves_whole_records_and_says_one_line(small_disk):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ubn_sweep.sweep.running.ray.environment import prepare_ray_environment
 from ubn_sweep.sweep.spec.loading import load_spec
 
 SPEC = {
@@ -39,3 +40,29 @@ def write_spec(tmp_path):
 def small_spec(write_spec):
     """The small spec, loaded, with some keys replaced."""
     return lambda **changes: load_spec(write_spec(**changes))
+
+
+@pytest.fixture(scope="module")
+def epoch_log(tmp_path_factory):
+    """A file to which workers write each epoch that they train."""
+    return tmp_path_factory.mktemp("log") / "epochs.txt"
+
+
+@pytest.fixture(scope="module")
+def cluster(epoch_log):
+    """A Ray cluster of this process's own, for the tests of one module."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_EPOCH_LOG", str(epoch_log))  # workers inherit it
+        prepare_ray_environment(local=True)
+        import ray
+
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture
+def empty_log(epoch_log):
+    """What the tests before wrote is gone."""
+    epoch_log.write_text("")
+    epoch_log.with_suffix(".died").unlink(missing_ok=True)

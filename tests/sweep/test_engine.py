@@ -9,31 +9,8 @@ from ubn_sweep.records.events import EpochReported, SweepEnded, TrialCreated, Tr
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.sweep.running.launch import Surroundings, resume_sweep, start_sweep
-from ubn_sweep.sweep.running.ray.environment import prepare_ray_environment
 
-
-@pytest.fixture(scope="module")
-def epoch_log(tmp_path_factory):
-    """A file to which workers write each epoch that they train."""
-    return tmp_path_factory.mktemp("log") / "epochs.txt"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster(epoch_log):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TEST_EPOCH_LOG", str(epoch_log))  # workers inherit it
-        prepare_ray_environment(local=True)
-        import ray
-
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-        yield
-        ray.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def empty_log(epoch_log):
-    epoch_log.write_text("")
-    epoch_log.with_suffix(".died").unlink(missing_ok=True)
+pytestmark = pytest.mark.usefixtures("cluster", "empty_log")
 
 
 def events_of(folder, kind):

@@ -10,30 +10,8 @@ from ubn_sweep.records.events import EpochReported, TrialEnded, TrialFault
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.sweep.running.launch import start_sweep
-from ubn_sweep.sweep.running.ray.environment import prepare_ray_environment
 
-
-@pytest.fixture(scope="module")
-def epoch_log(tmp_path_factory):
-    return tmp_path_factory.mktemp("log") / "epochs.txt"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cluster(epoch_log):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TEST_EPOCH_LOG", str(epoch_log))  # workers inherit it
-        prepare_ray_environment(local=True)
-        import ray
-
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-        yield
-        ray.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def no_marker(epoch_log):
-    epoch_log.write_text("")
-    epoch_log.with_suffix(".died").unlink(missing_ok=True)
+pytestmark = pytest.mark.usefixtures("cluster", "empty_log")
 
 
 def of_kind(folder, kind):
