@@ -134,6 +134,8 @@ class TrackingConfig:
     experiment: str = "ubn-sweep"
     study_storage: str | None = None
     """Any Optuna storage URL; null takes SQLite in the folder of the sweeps."""
+    tensorboard: str | None = None
+    """A folder for TensorBoard's event files, `~` and paths from the folder of the sweeps included; null writes none."""
 
 
 @dataclass(frozen=True, kw_only=True)
