@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from ubn_sweep.records.events import Event, SweepStarted
+from ubn_sweep.records.events import EpochReported, Event, SweepStarted, TrialCreated, TrialEnded
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.trials import TrialRecord, Trials
 
-if TYPE_CHECKING:
-    from tensorboardX import SummaryWriter
-
 MOST_OPEN = 64
-"""Writers: each holds a file and a thread."""
+"""Files."""
+WELL = ("completed", "stopped")
 
 
 class TensorBoardSink:
     """Writes `ROOT/SWEEP/trial-0012/events...`; `tensorboard --logdir ROOT` shows it. Use it through a Follower.
 
-    Event files can only grow. A writer that begins at epoch n therefore says so first, and TensorBoard forgets what
+    Event files can only grow. A file that begins at epoch n therefore says so first, and TensorBoard forgets what
     earlier files hold from n on: records that come twice are shown once.
     """
 
@@ -33,7 +33,7 @@ class TensorBoardSink:
         self.cursor = folder.delivered("tensorboard", str(root))
         self._place = root / folder.name
         self._metric = ""
-        self._writers: OrderedDict[int, SummaryWriter] = OrderedDict()
+        self._boards: OrderedDict[int, _Board] = OrderedDict()
 
     def resume(self, events: Iterable[Event]) -> bool:
         self._begin(Trials(events))
@@ -47,9 +47,9 @@ class TensorBoardSink:
             for trial in new:
                 self._write(trial)
         except Exception:
-            # The same records come again, from a writer that says where it begins.
-            while self._writers:
-                self._close(next(iter(self._writers)))
+            # The same records come again, in a file that says where it begins.
+            while self._boards:
+                self._close(next(iter(self._boards)))
             raise
 
     def attach(self, paths: Iterable[Path]) -> int:
@@ -66,42 +66,87 @@ class TensorBoardSink:
         first = _first_step(trial)
         if first is None:
             return
-        writer = self._writer(trial.number, first)
+        board = self._board(trial.number, first)
         if trial.creation is not None:
-            self._write_settings(writer, trial)
-        for epoch, report in sorted(trial.epochs.items()):
-            for name, value in report.metrics.items():
-                writer.add_scalar(name, value, epoch, walltime=report.time_s)
+            board.settings(trial.created, self._metric)
+        for epoch in sorted(trial.epochs):
+            board.metrics(trial.epochs[epoch])
         if trial.ended is not None:
-            words = " ".join(part for part in (trial.ended.status, trial.ended.reason) if part)
-            writer.add_text("end", words, trial.ended.epoch + 1, walltime=trial.ended.time_s)
+            board.end(trial.ended)
             self._close(trial.number)
         else:
-            writer.flush()
+            board.flush()
 
-    def _write_settings(self, writer: SummaryWriter, trial: TrialRecord) -> None:
+    def _board(self, trial: int, first: int) -> _Board:
+        board = self._boards.get(trial)
+        if board is None:
+            board = self._boards[trial] = _Board(self._place / f"trial-{trial:04d}", first)
+        self._boards.move_to_end(trial)
+        if len(self._boards) > MOST_OPEN:
+            self._close(next(iter(self._boards)))
+        return board
+
+    def _close(self, trial: int) -> None:
+        self._boards.pop(trial).close()
+
+
+class _Board:
+    """One event file. tensorboardX's own SummaryWriter hands over to another process's queue, which a kill empties."""
+
+    def __init__(self, place: Path, first: int) -> None:
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import Event as Record
+        from tensorboardX.proto.event_pb2 import SessionLog
+
+        # It warns of every value that is not finite, on the terminal of a sweep that says so by itself.
+        logging.getLogger("tensorboardX").setLevel(logging.ERROR)
+        place.mkdir(parents=True, exist_ok=True)
+        # Files are named, and read in the order of, the second of their start: two may share it.
+        self._file = EventsWriter(str(place / "events"), f".{time.time_ns():020d}")
+        self._file.write_event(
+            Record(step=first, wall_time=time.time(), session_log=SessionLog(status=SessionLog.START))
+        )
+
+    def settings(self, created: TrialCreated, metric: str) -> None:
         """TensorBoard knows texts, numbers and truth values; a setting that is off is the text `null`."""
         from tensorboardX.summary import hparams
 
-        params = {key: "null" if value is None else value for key, value in trial.created.params.items()}
-        experiment, begin, _ = hparams(params | {"origin": trial.created.origin}, {self._metric: None})
-        writer.file_writer.add_summary(experiment)
-        writer.file_writer.add_summary(begin)
+        params = {key: "null" if value is None else value for key, value in created.params.items()}
+        experiment, begin, _ = hparams(params | {"origin": created.origin}, {metric: None})
+        self._add(experiment, 0, created.time_s)
+        self._add(begin, 0, created.time_s)
 
-    def _writer(self, trial: int, first: int) -> SummaryWriter:
-        from tensorboardX import SummaryWriter
+    def metrics(self, report: EpochReported) -> None:
+        from tensorboardX.summary import scalar
 
-        writer = self._writers.get(trial)
-        if writer is None:
-            writer = SummaryWriter(str(self._place / f"trial-{trial:04d}"), purge_step=first)
-            self._writers[trial] = writer
-        self._writers.move_to_end(trial)
-        if len(self._writers) > MOST_OPEN:
-            self._close(next(iter(self._writers)))
-        return writer
+        for name, value in report.metrics.items():
+            self._add(scalar(name, value), report.epoch, report.time_s)
 
-    def _close(self, trial: int) -> None:
-        self._writers.pop(trial).close()
+    def end(self, ended: TrialEnded) -> None:
+        """A success or a failure in the HPARAMS tab, which a second one of the same trial does not change."""
+        from tensorboardX.proto.api_pb2 import Status
+        from tensorboardX.proto.plugin_hparams_pb2 import HParamsPluginData, SessionEndInfo
+        from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
+
+        status = Status.Value("STATUS_SUCCESS" if ended.status in WELL else "STATUS_FAILURE")
+        content = HParamsPluginData(
+            version=0, session_end_info=SessionEndInfo(status=status, end_time_secs=ended.time_s)
+        )
+        plugin = SummaryMetadata.PluginData(plugin_name="hparams", content=content.SerializeToString())
+        value = Summary.Value(tag="_hparams_/session_end_info", metadata=SummaryMetadata(plugin_data=plugin))
+        self._add(Summary(value=[value]), ended.epoch + 1, ended.time_s)
+
+    def flush(self) -> None:
+        """To the disk, synced."""
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _add(self, summary: Any, step: int, time_s: float) -> None:
+        from tensorboardX.proto.event_pb2 import Event as Record
+
+        self._file.write_event(Record(step=step, wall_time=time_s, summary=summary))
 
 
 def _first_step(new: TrialRecord) -> int | None:

@@ -1,4 +1,4 @@
-"""The copies of a sweep: MLflow's runs, the Optuna storage and what else follow its journal, and are caught up after its end."""
+"""The copies of a sweep: MLflow's runs, the Optuna storage and others follow its journal and catch up after its end."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ class TrackingConfig:
     study_storage: str | None = None
     """Any Optuna storage URL; null takes SQLite in the folder of the sweeps."""
     tensorboard: str | None = None
-    """A folder for TensorBoard's event files, `~` and paths from the folder of the sweeps included; null writes none."""
+    """A folder for TensorBoard's event files, by its path from the folder of the sweeps or whole; null writes none."""
 
 
 @dataclass(frozen=True, kw_only=True)
