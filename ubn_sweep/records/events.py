@@ -106,6 +106,8 @@ class EpochReported:
     over several repeats their means, and val_top1_std."""
     checkpoint: str | None = None
     """Folder that the trial can continue from after this epoch."""
+    diverged: bool = False
+    """Whether the trial itself says so, whatever its objective; its end follows."""
 
 
 @dataclass(frozen=True, kw_only=True)

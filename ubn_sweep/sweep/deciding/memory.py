@@ -73,16 +73,20 @@ class SearchMemory:
 
     def end(self, number: int, status: str) -> None:
         """A trial is over; one without a finite score has failed, whatever else it was."""
-        epoch, score = self._last.pop(number, (0, math.nan))
+        epoch, score = self._last.pop(number, (1, math.nan))
         state, has_result = self._told(status, has_score=math.isfinite(score))
         if has_result and self._lesson is Lesson.WORST:
             self._storage.set_trial_intermediate_value(self._ids[number], epoch, score)
+        elif status == "diverged" and self._lesson is not Lesson.WORST:  # whatever it had reached
+            self._storage.set_trial_intermediate_value(self._ids[number], epoch, math.nan)
         self._storage.set_trial_state_values(self._ids[number], state, [score] if has_result else None)
 
     def add_prior(self, params: Params, scores: dict[int, float], status: str) -> None:
         """A finished trial of an earlier sweep. It may be sampled again: its result is not this sweep's."""
         state, has_result = self._told(status, has_score=bool(scores))
         shown = scores if has_result or self._lesson is not Lesson.WORST else {}
+        if status == "diverged" and self._lesson is not Lesson.WORST:
+            shown = {**scores, max(scores, default=0) + 1: math.nan}
         self._create(params, state, shown, scores[max(scores)] if has_result else None)
 
     def _told(self, status: str, *, has_score: bool) -> tuple[TrialState, bool]:

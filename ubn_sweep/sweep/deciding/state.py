@@ -52,6 +52,8 @@ class SweepTrial:
     metrics: dict[str, float] = field(default_factory=dict)
     status: Status | None = None
     """null while it runs or waits."""
+    diverged: bool = False
+    """Its objective is no number any more, or it said so itself; its end follows."""
     cut: bool = False
     """Early stopping has said stop; its end follows."""
     faults: dict[str, int] = field(default_factory=dict)
@@ -130,19 +132,33 @@ class SweepState:
         return None
 
     def report(
-        self, number: int, epoch: int, metrics: dict[str, float], checkpoint: str | None = None
+        self,
+        number: int,
+        epoch: int,
+        metrics: dict[str, float],
+        checkpoint: str | None = None,
+        *,
+        diverged: str | None = None,
     ) -> bool:
-        """Takes an epoch's metrics; True means that the trial is over. An epoch known already changes nothing."""
+        """Takes an epoch's metrics; True means that the trial is over. An epoch known already changes nothing.
+
+        `diverged` is why the trial itself says that it did, whatever its objective.
+        """
         trial = self.trials[number]
         if trial.status is not None:
             return True
         if epoch > trial.epoch:
             self._do(
                 EpochReported(
-                    time_s=self._now_s(), trial=number, epoch=epoch, metrics=metrics, checkpoint=checkpoint
+                    time_s=self._now_s(),
+                    trial=number,
+                    epoch=epoch,
+                    metrics=metrics,
+                    checkpoint=checkpoint,
+                    diverged=diverged is not None,
                 )
             )
-        return self._end_if_due(trial)
+        return self._end_if_due(trial, diverged)
 
     def end(self, number: int, status: Status, reason: str = "") -> None:
         """A trial is over for a reason of its own: it failed, diverged, or its worker was lost."""
@@ -244,7 +260,8 @@ class SweepState:
         trial.score = self.spec.objective.score(event.metrics)
         self._epochs_done += 1
         self.memory.report(trial.number, event.epoch, trial.score)
-        if not math.isfinite(trial.score):
+        trial.diverged = event.diverged or not math.isfinite(trial.score)
+        if trial.diverged:
             return
         if self.rungs is not None and event.epoch < self.max_epochs:
             trial.cut = self.rungs.report(trial.number, event.epoch, trial.score)
@@ -270,10 +287,12 @@ class SweepState:
         self.counts["failed"] -= 1
         self.memory.add(trial.number, trial.params)
 
-    def _end_if_due(self, trial: SweepTrial) -> bool:
-        """Ends a trial that has trained to the end, was cut, or whose objective is no number any more."""
-        if trial.epoch > 0 and not math.isfinite(trial.score):
-            self.end(trial.number, "diverged", f"{self.spec.objective.metric} is not finite")
+    def _end_if_due(self, trial: SweepTrial, why_diverged: str | None = None) -> bool:
+        """Ends a trial that has diverged, has trained to the end, or was cut."""
+        if trial.diverged:
+            metric_is = "is still finite" if math.isfinite(trial.score) else "is not finite"
+            reason = f"{self.spec.objective.metric} {metric_is}" if why_diverged is None else why_diverged
+            self.end(trial.number, "diverged", reason)
         elif trial.epoch >= self.max_epochs:
             self.end(trial.number, "completed")
         elif trial.cut:
