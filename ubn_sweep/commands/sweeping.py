@@ -101,6 +101,7 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
                 "sweep": result.sweep,
                 "trials": result.counts,
                 "best": _best(result, spec),
+                "ended_by": result.ended_by,
                 "tracking_uri": uri,
                 "report": str(report.html),
                 "observations": str(report.observations),
@@ -141,6 +142,10 @@ def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: st
     say("\n", (result.sweep, "bold"), f": {counts}")
     if result.exhausted:
         say("the space holds no further config that differs: the sweep ended early")
+    if result.ended_by is not None:
+        say(
+            f"ended by a rule: {result.ended_by}; `ubn-sweep resume {result.sweep} --set stop_when...` goes on"
+        )
     if result.best is not None:
         params = ", ".join(f"{key}={show(value)}" for key, value in result.best.params.items())
         say(f"best: {score(result.best, spec)} in trial {result.best.number} ({params})")
