@@ -101,6 +101,7 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
                 "sweep": result.sweep,
                 "trials": result.counts,
                 "best": _best(result, spec),
+                "ended_by": result.ended_by,
                 "tracking_uri": uri,
                 "report": str(report.html),
                 "observations": str(report.observations),
@@ -138,7 +139,11 @@ def _ended_early(result: SweepResult) -> InterruptedSweepError:
 def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: str) -> None:
     counts = ", ".join(f"{n} {status}" for status, n in result.counts.items())
     say("\n", (result.sweep, "bold"), f": {counts}")
-    if result.ending is not None:
+    if result.ended_by is not None:
+        say(
+            f"ended by a rule: {result.ended_by}; `ubn-sweep resume {result.sweep} --set stop_when...` goes on"
+        )
+    elif result.ending is not None:
         say(result.ending)
     elif result.refused is not None:
         say(

@@ -18,6 +18,7 @@ from ubn_sweep.records.events import (
     PointRefused,
     PriorTrial,
     Status,
+    StoppedBy,
     TrialCreated,
     TrialEnded,
     TrialFault,
@@ -25,6 +26,7 @@ from ubn_sweep.records.events import (
 )
 from ubn_sweep.sweep.deciding.memory import SearchMemory
 from ubn_sweep.sweep.deciding.rungs import rungs_of
+from ubn_sweep.sweep.deciding.stop_rules import StopRules
 from ubn_sweep.sweep.deciding.warm_starts import warm_starts
 from ubn_sweep.sweep.spec.space import Params, Space
 from ubn_sweep.sweep.spec.spec import SweepSpec
@@ -54,6 +56,8 @@ class SweepTrial:
     """null while it runs or waits."""
     diverged: bool = False
     """Its objective is no number any more, or it said so itself; its end follows."""
+    stopped_by: StoppedBy = "rungs"
+    """Where it is stopped."""
     cut: bool = False
     """Early stopping has said stop; its end follows."""
     faults: dict[str, int] = field(default_factory=dict)
@@ -89,6 +93,9 @@ class SweepState:
         """Points that the trial's config did not allow, in order."""
         self._refused_in_a_row = 0
         self._found_none = False
+        self.rules = StopRules(spec)
+        self.ended_by: str | None = None
+        """The stop rule that has ended the sweep."""
         self._record = record
         self._now_s = now_s
         self._warm_starts = warm_starts(self.space) if spec.search.warm_starts else []
@@ -101,6 +108,7 @@ class SweepState:
         """Takes up where a killed sweep left off: what had been decided is carried out, what ran waits to go on."""
         for event in events:
             self._apply(event)
+        self.rules.pause()
         for trial in list(self.trials.values()):
             if trial.status is None:
                 self._end_if_due(trial)
@@ -114,6 +122,8 @@ class SweepState:
         A point that the trial's config does not allow, which the check of the spec has missed, is recorded, and
         another one drawn.
         """
+        if self.ended_by is not None:
+            return None
         if self._unfinished:
             return self.trials[self._unfinished.pop(0)]
         number = len(self.trials)
@@ -160,13 +170,18 @@ class SweepState:
             )
         return self._end_if_due(trial, diverged)
 
-    def end(self, number: int, status: Status, reason: str = "") -> None:
+    def end(self, number: int, status: Status, reason: str = "", stopped_by: StoppedBy = "rungs") -> None:
         """A trial is over for a reason of its own: it failed, diverged, or its worker was lost."""
         trial = self.trials[number]
         if trial.status is None:
             self._do(
                 TrialEnded(
-                    time_s=self._now_s(), trial=number, status=status, epoch=trial.epoch, reason=reason
+                    time_s=self._now_s(),
+                    trial=number,
+                    status=status,
+                    epoch=trial.epoch,
+                    reason=reason,
+                    stopped_by=stopped_by,
                 )
             )
 
@@ -183,9 +198,26 @@ class SweepState:
         """Takes up all failed trials again; how many. They wait like those that a kill left unfinished."""
         failed = [trial.number for trial in self.trials.values() if trial.status == "failed"]
         for number in failed:
-            self._do(TrialRetried(time_s=self._now_s(), trial=number))
-        self._unfinished += failed
+            self.take_up(TrialRetried(time_s=self._now_s(), trial=number))
         return len(failed)
+
+    def take_up(self, event: TrialRetried) -> None:
+        """A trial that had ended waits to go on."""
+        self._do(event)
+        self._unfinished.append(event.trial)
+
+    def end_by_rule(self) -> bool:
+        """Whether a stop rule is met; then all that is open ends here and now, and nothing new begins."""
+        if self.ended_by is None and self._has_work and (rule := self.rules.met(self._now_s())) is not None:
+            self.ended_by = rule
+            for trial in self.trials.values():
+                self.end(trial.number, "stopped", f"the sweep ended: {rule}", "rule")
+            self._unfinished.clear()
+        return self.ended_by is not None
+
+    def note(self, event: Event) -> None:
+        """Records what others decided: an attempt begins, the user changed the spec."""
+        self._do(event)
 
     def learn(self, priors: Iterable[PriorTrial]) -> None:
         """Records what earlier sweeps found, for the sampler."""
@@ -199,8 +231,15 @@ class SweepState:
         return not self.remaining and all(trial.status is not None for trial in self.trials.values())
 
     @property
+    def _has_work(self) -> bool:
+        cut_short = any(t.status == "stopped" and t.stopped_by == "rule" for t in self.trials.values())
+        return cut_short or not self.finished
+
+    @property
     def remaining(self) -> int:
         """Trials still to be handed out."""
+        if self.ended_by is not None:
+            return 0
         new = 0 if self.ending is not None else self.spec.search.trials - len(self.trials)
         return len(self._unfinished) + max(new, 0)
 
@@ -229,6 +268,7 @@ class SweepState:
         self._apply(event)
 
     def _apply(self, event: Event) -> None:
+        self.rules.apply(event)
         if isinstance(event, TrialCreated):
             self._created(event)
         elif isinstance(event, PointRefused):
@@ -268,10 +308,11 @@ class SweepState:
 
     def _ended(self, event: TrialEnded) -> None:
         trial = self.trials[event.trial]
-        trial.status = event.status
+        trial.status, trial.stopped_by = event.status, event.stopped_by
         self.counts[event.status] += 1
-        self.memory.end(event.trial, event.status)
-        if event.status in ("completed", "stopped"):
+        if event.stopped_by != "rule":  # which says nothing of the trial: the sampler sees one that runs
+            self.memory.end(event.trial, event.status)
+        if event.status in ("completed", "stopped") and trial.epoch > 0:
             self.best = trial if self.best is None else max(self.best, trial, key=_rank)
 
     def _faulted(self, event: TrialFault) -> None:
@@ -283,9 +324,13 @@ class SweepState:
 
     def _retried(self, event: TrialRetried) -> None:
         trial = self.trials[event.trial]
-        trial.status, trial.faults = None, {}
-        self.counts["failed"] -= 1
-        self.memory.add(trial.number, trial.params)
+        trial.status, trial.faults, trial.cut = None, {}, False
+        self.counts[event.was] -= 1
+        if self.best is trial:
+            ended = [other for other in self.trials.values() if other.status in ("completed", "stopped")]
+            self.best = max((other for other in ended if other.epoch > 0), key=_rank, default=None)
+        if trial.stopped_by != "rule":
+            self.memory.add(trial.number, trial.params)
 
     def _end_if_due(self, trial: SweepTrial, why_diverged: str | None = None) -> bool:
         """Ends a trial that has diverged, has trained to the end, or was cut."""
