@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> N
         say(f"first, {name}: " + ", ".join(f"{key}={show(value)}" for key, value in params.items()))
     if len(set(origins.values())) > 1:
         _tell_origins(spec, origins)
-    say("\nvalid. Start it with ", (f"ubn-sweep run {path}", "bold"))
+    changed = "".join(f" --set {shlex.quote(assignment)}" for assignment in assignments)
+    say("\nvalid. Start it with ", (f"ubn-sweep run {shlex.quote(str(path))}{changed}", "bold"))
 
 
 def _tell_origins(spec: SweepSpec, origins: dict[str, str]) -> None:
