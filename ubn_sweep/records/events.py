@@ -79,7 +79,7 @@ class TrialCreated:
     config: dict[str, Any]
     """The whole trial config that follows from them."""
     origin: str
-    """`warm start: paper` and `warm start: bn` for the first ones, else the sampler's name."""
+    """`point 1` for the user's own, `warm start: paper` for the task's, else the sampler's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
