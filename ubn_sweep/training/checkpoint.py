@@ -15,8 +15,8 @@ from ubn_sweep.files import written_beside
 from ubn_sweep.training import CHECKPOINT_FILE
 from ubn_sweep.training.task import TaskConfig
 
-MAY_DIFFER = ("provenance", "device", "dataset.root", "dataset.download")
-"""Where a config came from, and where it runs, are no part of what it computes."""
+MAY_DIFFER = ("provenance", "device", "dataset.root", "dataset.download", "training.epochs")
+"""Where a config came from and where it runs are no part of what it computes; how far it goes is none of its past."""
 
 
 def save_checkpoint(

@@ -69,7 +69,8 @@ class CheckpointFolder:
 
     def keep_newest(self) -> None:
         """Removes all but the newest: nothing is trained any more."""
-        self._remove_all_but(self.found()[:1])
+        if self.path.exists():
+            self._remove_all_but(self.found()[:1])
 
     def _before(self, target: Path) -> list[Path]:
         return [path for path in self.found() if path != target]
