@@ -83,6 +83,18 @@ class TrialCreated:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PointRefused:
+    """A point was suggested that the trial's config does not allow. It is no trial, and another one is drawn."""
+
+    time_s: float
+    params: dict[str, Any]
+    """As of a trial."""
+    origin: str
+    """As of a trial."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class EpochReported:
     """A trial finished an epoch."""
 
@@ -96,6 +108,8 @@ class EpochReported:
     over several repeats their means, and val_top1_std."""
     checkpoint: str | None = None
     """Folder that the trial can continue from after this epoch."""
+    diverged: bool = False
+    """Whether the trial itself says so, whatever its objective; its end follows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +236,7 @@ SweepEvent = (
     | AttemptStarted
     | PriorTrial
     | TrialCreated
+    | PointRefused
     | EpochReported
     | TrialFault
     | TrialRetried
@@ -238,6 +253,7 @@ _NAMES: dict[str, type] = {
     "attempt": AttemptStarted,
     "prior": PriorTrial,
     "trial": TrialCreated,
+    "refused": PointRefused,
     "epoch": EpochReported,
     "fault": TrialFault,
     "retry": TrialRetried,

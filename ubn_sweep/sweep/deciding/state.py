@@ -11,11 +11,13 @@ from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.dotted import set_at
+from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import (
     STATUSES,
     EpochReported,
     Event,
     FaultKind,
+    PointRefused,
     PriorTrial,
     Status,
     StoppedBy,
@@ -33,6 +35,11 @@ from ubn_sweep.sweep.spec.spec import SweepSpec
 
 Record = Callable[[Event], None]
 SEED_LIMIT = 2**31
+REFUSALS_BEFORE_RANDOM = 5
+"""In a row; a sampler that has settled on points which are not allowed would not come away from them."""
+MOST_REFUSALS = 100
+"""In a row; then the sweep ends."""
+EXHAUSTED = "the space holds no further config that differs: the sweep ended early"
 
 
 @dataclass(kw_only=True)
@@ -49,6 +56,8 @@ class SweepTrial:
     metrics: dict[str, float] = field(default_factory=dict)
     status: Status | None = None
     """null while it runs or waits."""
+    diverged: bool = False
+    """Its objective is no number any more, or it said so itself; its end follows."""
     stopped_by: StoppedBy = "rungs"
     """Where it is stopped."""
     cut: bool = False
@@ -82,7 +91,10 @@ class SweepState:
         self.trials: dict[int, SweepTrial] = {}
         self.counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
         self.best: SweepTrial | None = None
-        self.exhausted = False
+        self.refused: list[PointRefused] = []
+        """Points that the trial's config did not allow, in order."""
+        self._refused_in_a_row = 0
+        self._found_none = False
         self.rules = StopRules(spec)
         self.ended_by: str | None = None
         """The stop rule that has ended the sweep."""
@@ -107,39 +119,58 @@ class SweepState:
     # ---------------------------------------------------------------- from the running sweep
 
     def next_trial(self) -> SweepTrial | None:
-        """An unfinished trial of before, else a new one; None when all have been handed out."""
+        """An unfinished trial of before, else a new one; None when all have been handed out.
+
+        A point that the trial's config does not allow, which the check of the spec has missed, is recorded, and
+        another one drawn.
+        """
         if self.ended_by is not None:
             return None
         if self._unfinished:
             return self.trials[self._unfinished.pop(0)]
         number = len(self.trials)
-        if number >= self.spec.search.trials or self.exhausted:
-            return None
-        suggestion = self._suggest(number)
-        if suggestion is None:
-            self.exhausted = True
-            return None
-        params, origin = suggestion
-        config = schema.to_plain(self.space.config(params, seed=self._seed(number)))
-        self._do(
-            TrialCreated(time_s=self._now_s(), trial=number, params=params, config=config, origin=origin)
-        )
-        return self.trials[number]
+        while self.remaining and (suggestion := self._suggest()) is not None:
+            params, origin = suggestion
+            try:
+                config = schema.to_plain(self.space.config(params, seed=self._seed(number)))
+            except UserError as error:
+                reason = str(error).removeprefix("the trial's config: ")
+                self._do(PointRefused(time_s=self._now_s(), params=params, origin=origin, reason=reason))
+                continue
+            self._do(
+                TrialCreated(time_s=self._now_s(), trial=number, params=params, config=config, origin=origin)
+            )
+            return self.trials[number]
+        return None
 
     def report(
-        self, number: int, epoch: int, metrics: dict[str, float], checkpoint: str | None = None
+        self,
+        number: int,
+        epoch: int,
+        metrics: dict[str, float],
+        checkpoint: str | None = None,
+        *,
+        diverged: str | None = None,
     ) -> bool:
-        """Takes an epoch's metrics; True means that the trial is over. An epoch known already changes nothing."""
+        """Takes an epoch's metrics; True means that the trial is over. An epoch known already changes nothing.
+
+        `diverged` is why the trial itself says that it did, whatever its objective.
+        """
         trial = self.trials[number]
         if trial.status is not None:
             return True
         if epoch > trial.epoch:
             self._do(
                 EpochReported(
-                    time_s=self._now_s(), trial=number, epoch=epoch, metrics=metrics, checkpoint=checkpoint
+                    time_s=self._now_s(),
+                    trial=number,
+                    epoch=epoch,
+                    metrics=metrics,
+                    checkpoint=checkpoint,
+                    diverged=diverged is not None,
                 )
             )
-        return self._end_if_due(trial)
+        return self._end_if_due(trial, diverged)
 
     def end(self, number: int, status: Status, reason: str = "", stopped_by: StoppedBy = "rungs") -> None:
         """A trial is over for a reason of its own: it failed, diverged, or its worker was lost."""
@@ -200,8 +231,22 @@ class SweepState:
         """Trials still to be handed out."""
         if self.ended_by is not None:
             return 0
-        new = 0 if self.exhausted else self.spec.search.trials - len(self.trials)
+        new = 0 if self.ending is not None else self.spec.search.trials - len(self.trials)
         return len(self._unfinished) + max(new, 0)
+
+    @property
+    def ending(self) -> str | None:
+        """Why no more trials are made, though fewer were than asked for; None where that is not so."""
+        if len(self.trials) >= self.spec.search.trials:
+            return None
+        if self._found_none or self.memory.is_used_up:
+            return EXHAUSTED
+        if self._refused_in_a_row >= MOST_REFUSALS:
+            return (
+                f"the last {MOST_REFUSALS} points in a row were refused, the last of them because "
+                f"{self.refused[-1].reason}; narrow the space"
+            )
+        return None
 
     @property
     def epochs_done(self) -> int:
@@ -217,6 +262,10 @@ class SweepState:
         self.rules.apply(event)
         if isinstance(event, TrialCreated):
             self._created(event)
+        elif isinstance(event, PointRefused):
+            self.refused.append(event)
+            self._refused_in_a_row += 1
+            self.memory.refuse(event.params)
         elif isinstance(event, EpochReported):
             self._reported(event)
         elif isinstance(event, TrialEnded):
@@ -233,6 +282,7 @@ class SweepState:
         self.trials[event.trial] = SweepTrial(
             number=event.trial, params=event.params, config=event.config, origin=event.origin
         )
+        self._refused_in_a_row = 0
         self.memory.add(event.trial, event.params)
 
     def _reported(self, event: EpochReported) -> None:
@@ -241,7 +291,8 @@ class SweepState:
         trial.score = self.spec.objective.score(event.metrics)
         self._epochs_done += 1
         self.memory.report(trial.number, event.epoch, trial.score)
-        if not math.isfinite(trial.score):
+        trial.diverged = event.diverged or not math.isfinite(trial.score)
+        if trial.diverged:
             return
         if self.rungs is not None and event.epoch < self.max_epochs:
             trial.cut = self.rungs.report(trial.number, event.epoch, trial.score)
@@ -280,21 +331,28 @@ class SweepState:
             ended = [other for other in self.trials.values() if other.status in ("completed", "stopped")]
             self.best = max((other for other in ended if other.epoch > 0), key=_rank, default=None)
 
-    def _end_if_due(self, trial: SweepTrial) -> bool:
-        """Ends a trial that has trained to the end, was cut, or whose objective is no number any more."""
-        if trial.epoch > 0 and not math.isfinite(trial.score):
-            self.end(trial.number, "diverged", f"{self.spec.objective.metric} is not finite")
+    def _end_if_due(self, trial: SweepTrial, why_diverged: str | None = None) -> bool:
+        """Ends a trial that has diverged, has trained to the end, or was cut."""
+        if trial.diverged:
+            metric_is = "is still finite" if math.isfinite(trial.score) else "is not finite"
+            reason = f"{self.spec.objective.metric} {metric_is}" if why_diverged is None else why_diverged
+            self.end(trial.number, "diverged", reason)
         elif trial.epoch >= self.max_epochs:
             self.end(trial.number, "completed")
         elif trial.cut:
             self.end(trial.number, "stopped", f"early stopping at epoch {trial.epoch}")
         return trial.status is not None
 
-    def _suggest(self, number: int) -> tuple[Params, str] | None:
+    def _suggest(self) -> tuple[Params, str] | None:
         for name, params in self._warm_starts:
             if not self.memory.has_seen(params):
                 return params, f"warm start: {name}"
-        return self.memory.suggest(number)
+        suggestion = self.memory.suggest(
+            len(self.trials) + len(self.refused),
+            at_random=self._refused_in_a_row >= REFUSALS_BEFORE_RANDOM,
+        )
+        self._found_none = suggestion is None
+        return suggestion
 
     def _seed(self, number: int) -> int:
         base = self.spec.base.seed

@@ -39,8 +39,10 @@ class SweepResult:
     finished: bool
     """False when it was interrupted, or stopped by itself: `ubn-sweep resume` goes on."""
     spec: SweepSpec
-    exhausted: bool
-    """Whether the space held fewer different configs than trials were asked for."""
+    ending: str | None
+    """Why fewer trials were made than asked for; None where that is not so."""
+    refused: str | None = None
+    """Why the trial's config did not allow the last of the points that it refused; None where it refused none."""
     ended_by: str | None = None
     """The stop rule that ended it, in a line."""
     stopped: str | None = None
@@ -99,7 +101,8 @@ def result_of(state: SweepState, folder: SweepFolder) -> SweepResult:
         best=state.best,
         finished=state.finished,
         spec=state.spec,
-        exhausted=state.exhausted,
+        ending=state.ending,
+        refused=state.refused[-1].reason if state.refused else None,
         ended_by=state.ended_by,
     )
 

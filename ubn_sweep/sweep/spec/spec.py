@@ -137,6 +137,8 @@ class TrackingConfig:
     experiment: str = "ubn-sweep"
     study_storage: str | None = None
     """Any Optuna storage URL; null takes SQLite in the folder of the sweeps."""
+    tensorboard: str | None = None
+    """A folder for TensorBoard's event files, by its path from the folder of the sweeps or whole; null writes none."""
 
 
 @dataclass(frozen=True, kw_only=True)
