@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 from ubn_sweep import schema
+from ubn_sweep.dotted import set_at
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import (
     STATUSES,
@@ -194,21 +196,15 @@ class SweepState:
         )
         return self.trials[number].faults[kind]
 
-    def retry_failed(self) -> int:
-        """Takes up all failed trials again; how many. They wait like those that a kill left unfinished."""
-        failed = [trial.number for trial in self.trials.values() if trial.status == "failed"]
-        for number in failed:
-            self.take_up(TrialRetried(time_s=self._now_s(), trial=number))
-        return len(failed)
-
     def take_up(self, event: TrialRetried) -> None:
-        """A trial that had ended waits to go on."""
+        """A trial that had ended waits to go on, like those that a kill left unfinished."""
         self._do(event)
-        self._unfinished.append(event.trial)
+        if event.trial not in self._unfinished:
+            self._unfinished.append(event.trial)
 
     def end_by_rule(self) -> bool:
         """Whether a stop rule is met; then all that is open ends here and now, and nothing new begins."""
-        if self.ended_by is None and self._has_work and (rule := self.rules.met(self._now_s())) is not None:
+        if self.ended_by is None and (rule := self.rules.met(self._now_s())) is not None:
             self.ended_by = rule
             for trial in self.trials.values():
                 self.end(trial.number, "stopped", f"the sweep ended: {rule}", "rule")
@@ -229,11 +225,6 @@ class SweepState:
     @property
     def finished(self) -> bool:
         return not self.remaining and all(trial.status is not None for trial in self.trials.values())
-
-    @property
-    def _has_work(self) -> bool:
-        cut_short = any(t.status == "stopped" and t.stopped_by == "rule" for t in self.trials.values())
-        return cut_short or not self.finished
 
     @property
     def remaining(self) -> int:
@@ -330,12 +321,20 @@ class SweepState:
     def _retried(self, event: TrialRetried) -> None:
         trial = self.trials[event.trial]
         trial.status, trial.faults, trial.cut = None, {}, False
-        self.counts[event.was] -= 1
+        if event.was is not None:
+            self.counts[event.was] -= 1
+            if trial.stopped_by != "rule":
+                self.memory.add(trial.number, trial.params)
+        trial.config = deepcopy(trial.config)  # the record's own stays as it was
+        for key, value in event.changes.items():
+            set_at(trial.config, key, value)
+        if event.epoch is not None:
+            trial.epoch = min(trial.epoch, event.epoch)
+        if self.rungs is not None:
+            self.rungs.reopen(trial.number, trial.epoch)
         if self.best is trial:
             ended = [other for other in self.trials.values() if other.status in ("completed", "stopped")]
             self.best = max((other for other in ended if other.epoch > 0), key=_rank, default=None)
-        if trial.stopped_by != "rule":
-            self.memory.add(trial.number, trial.params)
 
     def _end_if_due(self, trial: SweepTrial, why_diverged: str | None = None) -> bool:
         """Ends a trial that has diverged, has trained to the end, or was cut."""

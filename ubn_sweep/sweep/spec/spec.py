@@ -134,6 +134,8 @@ class ResourcesConfig:
     """A trial that reports nothing for so long hangs, and its process is ended; null waits for ever."""
     keep_best: int = 0
     """Of how many of the best trials the final checkpoint is kept, in the sweep's folder `best`."""
+    keep_checkpoints: bool = False
+    """Whether every trial's last checkpoint is kept, for a larger budget or a kinder early stopping to go on from."""
 
     def __post_init__(self) -> None:
         for name, lowest in LOWEST.items():
