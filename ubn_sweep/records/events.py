@@ -126,6 +126,9 @@ class TrialEnded:
     epoch: int
     """The last one reported; 0 where there was none."""
     reason: str = ""
+    correct: dict[str, Any] = field(default_factory=dict)
+    """Which validation examples it got right after that epoch, as `records.correctness` packs them; empty where its
+    task does not tell, and where the sweep was killed between the epoch and the end."""
 
 
 @dataclass(frozen=True, kw_only=True)

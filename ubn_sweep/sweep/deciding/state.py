@@ -43,6 +43,8 @@ class SweepTrial:
     score: float = math.nan
     """Of the last epoch, turned so that higher is better."""
     metrics: dict[str, float] = field(default_factory=dict)
+    correct: dict[str, Any] = field(default_factory=dict)
+    """Which validation examples were right after the last epoch, packed; of running trials alone."""
     status: Status | None = None
     """null while it runs or waits."""
     cut: bool = False
@@ -115,7 +117,13 @@ class SweepState:
         return self.trials[number]
 
     def report(
-        self, number: int, epoch: int, metrics: dict[str, float], checkpoint: str | None = None
+        self,
+        number: int,
+        epoch: int,
+        metrics: dict[str, float],
+        checkpoint: str | None = None,
+        *,
+        correct: dict[str, Any] | None = None,
     ) -> bool:
         """Takes an epoch's metrics; True means that the trial is over. An epoch known already changes nothing."""
         trial = self.trials[number]
@@ -127,6 +135,7 @@ class SweepState:
                     time_s=self._now_s(), trial=number, epoch=epoch, metrics=metrics, checkpoint=checkpoint
                 )
             )
+            trial.correct = {} if correct is None else correct
         return self._end_if_due(trial)
 
     def end(self, number: int, status: Status, reason: str = "") -> None:
@@ -135,7 +144,12 @@ class SweepState:
         if trial.status is None:
             self._do(
                 TrialEnded(
-                    time_s=self._now_s(), trial=number, status=status, epoch=trial.epoch, reason=reason
+                    time_s=self._now_s(),
+                    trial=number,
+                    status=status,
+                    epoch=trial.epoch,
+                    reason=reason,
+                    correct=trial.correct,
                 )
             )
 
@@ -217,7 +231,7 @@ class SweepState:
 
     def _ended(self, event: TrialEnded) -> None:
         trial = self.trials[event.trial]
-        trial.status = event.status
+        trial.status, trial.correct = event.status, {}
         self.counts[event.status] += 1
         self.memory.end(event.trial, event.status)
         if event.status in ("completed", "stopped"):

@@ -77,7 +77,7 @@ class Dispatch:
         elif report.epoch is not None and self._lacks_objective(report):
             self._end(number, f"the trial reported no {self.state.spec.objective.metric} {_but(report)}")
         elif report.epoch is not None and self.state.report(
-            number, report.epoch, report.metrics, report.checkpoint
+            number, report.epoch, report.metrics, report.checkpoint, correct=report.correct
         ):
             self._over(number)
         elif report.ended is not None:
