@@ -78,7 +78,7 @@ def move_gate(layer: GatedBatchNorm2d, x: Tensor, state: State) -> None:
         momentum = layer.similarity_momentum
         state.similarity = c if state.similarity is None else (1 - momentum) * state.similarity + momentum * c
     s = 0.0 if state.similarity is None else float(state.similarity)
-    state.open = s > layer.threshold or state.accepted == 0
+    state.open = s > layer.threshold or state.similarity is None or state.accepted == 0
 
 
 def accept(layer: GatedBatchNorm2d, x: Tensor, mean: Tensor, var: Tensor, state: State) -> None:

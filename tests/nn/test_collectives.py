@@ -139,7 +139,14 @@ def similarity_of_a_rank(rank: int, samples: tuple[int, int], bad: bool) -> dict
     return {"similarity": layer.running_similarity, "tracked": layer.num_batches_tracked, "y": y.detach()}
 
 
-SIMILARITY_CASES = [((8, 8), False), ((8, 1), False), ((8, 8), True)]
+SIMILARITY_CASES = [
+    ((8, 8), False),
+    ((8, 1), False),
+    ((8, 8), True),
+    ((1, 1), False),
+    ((1, 1), True),
+    ((8, 1), True),
+]
 
 
 def similarities_of_a_rank(rank: int) -> list[dict[str, Any]]:
@@ -147,12 +154,15 @@ def similarities_of_a_rank(rank: int) -> list[dict[str, Any]]:
 
 
 def test_the_gate_uses_the_mean_of_the_processes_similarities() -> None:
-    """A rank with one sample has none to give; a bad batch on one rank is accepted by none."""
+    """A rank with one sample has none to give, nor have two; a bad batch on one rank is accepted by none."""
     alone = [similarity_of_a_rank(rank, (8, 8), False)["similarity"] for rank in range(2)]
-    for both, one_sample, bad in run_together(similarities_of_a_rank):
+    for both, one_sample, bad, no_pair, bad_alone, bad_one_sample in run_together(similarities_of_a_rank):
         torch.testing.assert_close(both["similarity"], (alone[0] + alone[1]) / 2)
         torch.testing.assert_close(one_sample["similarity"], alone[0])
-        assert bad["similarity"] == bad["tracked"] == 0
+        for refused in (bad, bad_alone, bad_one_sample):
+            assert refused["similarity"] == refused["tracked"] == 0
+        assert torch.signbit(no_pair["similarity"])
+        assert no_pair["tracked"] == 1
 
 
 @pytest.mark.parametrize("gate", ["off", "open", "closed"])

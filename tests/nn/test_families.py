@@ -65,8 +65,10 @@ def test_a_config_has_a_momentum_where_it_moves_something(name: NormName) -> Non
 
 
 def test_group_norm_takes_what_divides() -> None:
-    assert make_norm("gn", 48).num_groups == 24
+    groups = {C: make_norm("gn", C).num_groups for C in (3, 8, 16, 48, 64, 256, 2048)}
+    assert groups == {3: 1, 8: 2, 16: 4, 48: 12, 64: 16, 256: 32, 2048: 32}
     assert make_norm("gn", 64, groups=16).num_groups == 16
+    assert make_norm("gn", 48, min_channels=2).num_groups == 24
 
 
 def test_an_option_that_the_layer_does_not_have() -> None:

@@ -5,6 +5,7 @@ test_triton.py has the third set. What is about compiled loops lies on the CPU, 
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tests.nn.builders import DEVICE, GATES, LAYOUTS, ROWS, images, shaken_layer
 from tests.nn.comparison import assert_equal_to_reference
 from ubn_sweep.nn import kernels
+from ubn_sweep.nn.gate import UNSEEN
 from ubn_sweep.nn.kernels import cpu, kernels_for, plain
 from ubn_sweep.nn.kernels.cpu import jit
-from ubn_sweep.nn.kernels.interface import Kernels
+from ubn_sweep.nn.kernels.interface import GateOptions, GateState, Kernels
 
 
 @pytest.fixture
@@ -117,6 +119,25 @@ def test_what_is_not_finite_is_not_finite_in_the_same_places(name: str, layout: 
         outputs.append([m, v, module.similarity(x, m, v)])
     for ours, theirs in zip(*outputs, strict=True):
         assert torch.equal(ours.isfinite(), theirs.isfinite())
+
+
+@pytest.mark.parametrize("running", [UNSEEN, 0.4])
+@pytest.mark.parametrize("observed", [None, UNSEEN, 0.3])
+def test_settling_without_a_pair(observed: float | None, running: float) -> None:
+    """The interpreter's tests compare Triton's with these."""
+    found = []
+    for module in (cpu, plain):
+        state = GateState(torch.zeros(3), torch.ones(3), torch.tensor(running), torch.tensor(2))
+        m, v = torch.arange(6.0).view(2, 3), torch.ones(2, 3)
+        similarity = None if observed is None else torch.tensor(observed)
+        options = GateOptions(1e-5, 0.1, 2.0, 0.5)
+        _, is_open = module.settle(m, v, similarity, None, state, options, 8.0)
+        found.append(
+            (float(state.running_similarity), math.copysign(1, state.running_similarity), bool(is_open))
+        )
+    assert found[0] == pytest.approx(found[1])
+    unseen = running is UNSEEN and observed != 0.3
+    assert found[0][1:] == (-1.0 if unseen else 1.0, unseen)
 
 
 class Watching(TorchDispatchMode):

@@ -127,6 +127,19 @@ def test_the_first_batch_is_accepted_whatever_the_threshold() -> None:
     assert torch.equal(layer.running_mean, before)
 
 
+def test_without_a_pair_nothing_is_observed_and_the_gate_stays_open() -> None:
+    layer = shaken_layer(3, dtype=torch.float64, threshold=0.15)
+    for seed in range(3):
+        assert assert_equal_to_reference(layer, images(1, 3, 4, 4, seed=seed)).open
+    assert layer.num_batches_tracked == 3
+    assert torch.signbit(layer.running_similarity)
+    similar = images(4, 3, 4, 4, seed=8) + 3
+    assert_equal_to_reference(layer, similar)
+    seen = layer.running_similarity.clone()
+    assert_equal_to_reference(layer, images(1, 3, 4, 4))
+    assert layer.running_similarity == seen > 0.15
+
+
 def test_an_observed_similarity_of_zero_is_not_taken_for_none() -> None:
     layer = UnifiedBatchNorm2d(4, similarity_momentum=0.1, device=DEVICE)
     layer(torch.eye(4, device=DEVICE).view(4, 4, 1, 1))

@@ -62,6 +62,8 @@ def test_a_wrong_argument_is_a_value_error(kind: type, option: str, value: objec
 def test_wrong_groups(groups: object) -> None:
     with pytest.raises(ValueError, match=r"`groups .*` must hold, but got"):
         make_norm("gn", 8, groups=groups)
+    with pytest.raises(ValueError, match=r"`min_channels .*` must hold, but got"):
+        make_norm("gn", 8, min_channels=groups)
 
 
 @pytest.mark.parametrize("channels", [2.5, 0, True, "8", None])

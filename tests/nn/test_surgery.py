@@ -65,8 +65,10 @@ def test_what_is_carried_over() -> None:
     assert not model[1].training
     assert model[2][1].training
     assert (model[2][1].eps, model[2][1].momentum, model[2][1].threshold) == (1e-3, 0.3, 0.2)
-    for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+    for name in ("bias", "running_mean", "running_var", "num_batches_tracked"):
         assert torch.equal(getattr(model[2][1], name), getattr(before[2][1], name))
+    sigmoid_of_1 = torch.sigmoid(torch.tensor(1.0))
+    torch.testing.assert_close(model[2][1].weight * sigmoid_of_1, before[2][1].weight)
     model(noise(5, 3, 8, 8))
     assert calls
     assert set(report.new_parameters) == {

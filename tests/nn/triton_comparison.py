@@ -142,8 +142,8 @@ def test_moments_where_the_mean_is_a_thousand_times_the_spread(
 
 @pytest.mark.parametrize("momentum", [0.1, None])
 @pytest.mark.parametrize("threshold", [None, -2.0, 2.0])
-@pytest.mark.parametrize(("accepted", "running"), [(0, -0.0), (3, 0.4)])
-@pytest.mark.parametrize("observed", [0.3, float("nan"), float("inf")])
+@pytest.mark.parametrize(("accepted", "running"), [(0, -0.0), (3, 0.4), (2, -0.0)])
+@pytest.mark.parametrize("observed", [0.3, float("nan"), float("inf"), -0.0])
 def test_settle(
     observed: float,
     accepted: int,

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from tests.training.builders import tiny_config
+from ubn_sweep.errors import UserError
 from ubn_sweep.nn import UnifiedBatchNorm2d
 from ubn_sweep.training.config import NormConfig
 from ubn_sweep.training.models.build import apply_norm, build_model
@@ -121,3 +122,13 @@ def test_ubn_without_its_parts_trains_as_batchnorm_does():
     bn, ubn = (TrainingRun(tiny_config(norm=norm)).train_epoch() for norm in ({"name": "bn"}, plain))
     assert ubn["train_loss"] == pytest.approx(bn["train_loss"], rel=1e-3)
     assert ubn["val_loss"] == pytest.approx(bn["val_loss"], rel=1e-2)
+
+
+@pytest.mark.parametrize("name", ["ubn", "gn"])
+def test_a_conversion_that_replaces_nothing_is_an_error(name):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.SyncBatchNorm(4))
+    with pytest.raises(
+        UserError, match=r"^norm.name: `\w+` takes the place .* Sequential has none .*SyncBatchNorm"
+    ):
+        apply_norm(model, NormConfig(name=name))
+    apply_norm(model, NormConfig(name="bn"))

@@ -35,7 +35,7 @@ def counts(sweep: SweepView, course: CourseView) -> str:
             f" {course.epochs_spent} epochs spent, {saved:.0%} fewer than the "
             f"{course.epochs_unstopped} without early stopping."
         )
-    return begin
+    return f"{begin} Ended by a rule: {sweep.ended_by}." if sweep.ended_by else begin
 
 
 def best(sweep: SweepView, ranking: Ranking) -> str:

@@ -10,6 +10,8 @@ from ubn_sweep.nn.layers import (
     UnifiedBatchNorm2d,
     condensation,
 )
+from ubn_sweep.nn.parameters import norm_parameters
+from ubn_sweep.nn.recalibration import recalibrate
 from ubn_sweep.nn.surgery import ConversionReport, Replacement, convert_batchnorm, revert
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "fold_batchnorm",
     "make_norm",
     "mean_cosine_similarity",
+    "norm_parameters",
+    "recalibrate",
     "revert",
     "unified_batch_norm",
 ]

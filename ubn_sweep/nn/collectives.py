@@ -8,6 +8,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ubn_sweep.nn.gate import UNSEEN
+
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
 
@@ -29,15 +31,18 @@ def sum_over_processes(*values: Tensor, group: ProcessGroup | None) -> tuple[Ten
     return tuple(part.view_as(value) for part, value in zip(parts, values, strict=True))
 
 
-def mean_similarity(similarity: Tensor | None, x: Tensor, group: ProcessGroup | None) -> Tensor:
-    """The mean of the processes' similarities, over those that have one; nan where any of them is not finite.
+def mean_similarity(similarity: Tensor | None, v: Tensor, group: ProcessGroup | None) -> Tensor:
+    """The mean of the processes' similarities, over those that have one; UNSEEN where none has.
 
-    A rank with a single sample has none, and takes part with weight zero.
+    A process with a single sample has none, and takes part with weight zero; its v (1, C) tells whether its batch is
+    finite. Where any of them is not, the mean is nan: all processes then refuse the batch.
     """
-    dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
-    mine = torch.zeros(2, dtype=dtype, device=x.device)
-    if similarity is not None:
+    mine = v.new_zeros(2)
+    if similarity is None:
+        mine[0] = v.sum() * 0.0
+    else:
         mine[0], mine[1] = similarity, 1.0
     dist.all_reduce(mine, group=group)
     total, count = mine.unbind()
-    return total / count
+    none = torch.where(total.isnan(), total, UNSEEN)
+    return torch.where(count > 0, total / count, none)

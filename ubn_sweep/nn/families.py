@@ -18,6 +18,8 @@ from ubn_sweep.nn.layers import (
 from ubn_sweep.nn.options import is_integer, require
 
 GROUPS = 32
+CHANNELS_PER_GROUP = 4
+"""At least: a group of one channel is an instance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +42,15 @@ def _instance_norm(num_features: int, *, affine: bool = True, **options: Any) ->
     return nn.InstanceNorm2d(num_features, affine=affine, **options)
 
 
-def _group_norm(num_features: int, *, groups: int = GROUPS, **options: Any) -> nn.Module:
-    """With the largest divisor of num_features that is at most `groups`."""
+def _group_norm(
+    num_features: int, *, groups: int = GROUPS, min_channels: int = CHANNELS_PER_GROUP, **options: Any
+) -> nn.Module:
+    """With as many groups as divide num_features, at most `groups`, of at least `min_channels` each."""
     _require_count("num_features", num_features)
     _require_count("groups", groups)
-    divisor = max(d for d in range(1, min(groups, num_features) + 1) if num_features % d == 0)
+    _require_count("min_channels", min_channels)
+    most = max(1, min(groups, num_features // min_channels))
+    divisor = max(d for d in range(1, most + 1) if num_features % d == 0)
     return nn.GroupNorm(divisor, num_features, **options)
 
 
@@ -99,9 +105,9 @@ def make_norm(
     """A normalization layer by its name, with x (N, channels, H, W) -> y of the same shape.
 
     bn, in, gn, ln: nn.BatchNorm2d, nn.InstanceNorm2d with an affine step, nn.GroupNorm with the largest divisor
-    of channels that is at most `groups` (32), and with one group. rbn, iebn, bnet, ubn:
-    UnifiedBatchNorm2d as in FAMILIES. sabn: SandwichBatchNorm2d, which needs
-    `num_conditions` and is called with a condition.
+    of channels that is at most `groups` (32) and leaves `min_channels` (4) to each, and with one group. rbn,
+    iebn, bnet, ubn: UnifiedBatchNorm2d as in FAMILIES. sabn: SandwichBatchNorm2d, which needs `num_conditions` and
+    is called with a condition.
     synchronized: with statistics that all processes share.
     options: handed to the layer, on top of the name's own (make_norm("ubn", 64, threshold=0.2)).
     Raises: ValueError for an unknown name, an option of a wrong type or outside its range, or `synchronized` where

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 UNSEEN = -0.0
-"""Of running_similarity before the first similarity: no cosine yields it, and it compares as zero."""
+"""No similarity: of running_similarity before the first, and of a batch where no process has a pair.
+
+No cosine yields it (a difference of equal numbers is +0.0), and it compares as zero.
+"""
 
 
 class Gate(NamedTuple):
@@ -33,9 +36,9 @@ def decide(
 ) -> Gate:
     """s = observed the first time, else (1 - momentum) * s + momentum * observed.
 
-    open = s > threshold, or no batch has been accepted yet.
+    open = s > threshold, or no similarity was seen yet, or no batch has been accepted yet.
 
-    observed: None where the batch has no pair; s then stays. A batch that is not finite does not move s.
+    observed: None or UNSEEN where the batch has no pair; s then stays. A batch that is not finite does not move s.
     Source: arXiv 2311.15993, section 3.3.1.
     """
     s = running_similarity.to(var.dtype)
@@ -43,16 +46,16 @@ def decide(
         finite = torch.isfinite(var.sum())
     else:
         finite = torch.isfinite(observed)
-        # Adding zero turns an observed UNSEEN into 0.0.
+        # Adding zero turns a mean that has vanished from below, which would be UNSEEN, into 0.0.
         moved = torch.where(is_unseen(s), observed, torch.lerp(s, observed, similarity_momentum)) + 0.0
-        s = torch.where(finite, moved, s)
-    is_open = (s > threshold) | (accepted_batches == 0)
+        s = torch.where(finite & ~is_unseen(observed), moved, s)
+    is_open = (s > threshold) | is_unseen(s) | (accepted_batches == 0)
     return Gate(s, is_open, is_open & finite)
 
 
-def is_unseen(running_similarity: Float[Tensor, ""]) -> Bool[Tensor, ""]:
-    """Whether it is still UNSEEN, which no batch leaves behind; compiled kernels test its sign likewise."""
-    return (running_similarity == 0) & torch.signbit(running_similarity)
+def is_unseen(similarity: Float[Tensor, ""]) -> Bool[Tensor, ""]:
+    """Whether it is UNSEEN, which no batch with a pair leaves behind; compiled kernels test its sign likewise."""
+    return (similarity == 0) & torch.signbit(similarity)
 
 
 def in_recomputation() -> bool:

@@ -14,6 +14,8 @@ Status = Literal["completed", "stopped", "failed", "diverged"]
 STATUSES: tuple[str, ...] = get_args(Status)
 FaultKind = Literal["error", "memory", "died", "stuck", "checkpoint"]
 """The task raised; it ran out of memory; its process died; it reported nothing for too long; a checkpoint is broken."""
+StoppedBy = Literal["rungs", "user", "rule"]
+"""Early stopping, `stop --trial`, or a rule that ended the whole sweep while the trial ran."""
 FinalStatus = Literal["completed", "interrupted", "failed", "diverged"]
 OPTUNA_STATES: dict[str, str] = {
     "completed": "COMPLETE",
@@ -81,6 +83,18 @@ class TrialCreated:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PointRefused:
+    """A point was suggested that the trial's config does not allow. It is no trial, and another one is drawn."""
+
+    time_s: float
+    params: dict[str, Any]
+    """As of a trial."""
+    origin: str
+    """As of a trial."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class EpochReported:
     """A trial finished an epoch."""
 
@@ -94,6 +108,8 @@ class EpochReported:
     over several repeats their means, and val_top1_std."""
     checkpoint: str | None = None
     """Folder that the trial can continue from after this epoch."""
+    diverged: bool = False
+    """Whether the trial itself says so, whatever its objective; its end follows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +126,13 @@ class TrialFault:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRetried:
-    """The user asked for a failed trial to be taken up again."""
+    """A trial that had ended is taken up again, because the user asked for it or changed what it was ended by."""
 
     time_s: float
     trial: int
+    was: Status = "failed"
+    """How it had ended."""
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +148,8 @@ class TrialEnded:
     correct: dict[str, Any] = field(default_factory=dict)
     """Which validation examples it got right after that epoch, as `records.correctness` packs them; empty where its
     task does not tell, and where the sweep was killed between the epoch and the end."""
+    stopped_by: StoppedBy = "rungs"
+    """Of a stopped one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +157,8 @@ class SweepEnded:
     """All trials of the sweep are over."""
 
     time_s: float
+    reason: str = ""
+    """The stop rule that ended it, in a line; empty where all that were asked for came to their ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +223,26 @@ class FinalTested:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FinalConfirmed:
+    """The config was trained once more, under the sweep's own protocol and with a new seed, and tested."""
+
+    time_s: float
+    seed: int
+    metrics: dict[str, float]
+    """Of the validation split, and of the test set; empty where it diverged."""
+    test_examples: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalJudged:
+    """Whether the sweep's promise was kept; a later one counts."""
+
+    time_s: float
+    verdict: dict[str, Any]
+    """An `export.verdict.Verdict`, as plain mappings."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FinalEnded:
     """An attempt at a final training is over; after any status but `completed` another one may follow."""
 
@@ -212,6 +255,7 @@ SweepEvent = (
     | AttemptStarted
     | PriorTrial
     | TrialCreated
+    | PointRefused
     | EpochReported
     | TrialFault
     | TrialRetried
@@ -220,7 +264,9 @@ SweepEvent = (
     | SweepInterrupted
     | SpecChanged
 )
-FinalEvent = FinalStarted | AttemptStarted | FinalEpoch | FinalTested | FinalEnded
+FinalEvent = (
+    FinalStarted | AttemptStarted | FinalEpoch | FinalTested | FinalConfirmed | FinalJudged | FinalEnded
+)
 Event = SweepEvent | FinalEvent
 
 _NAMES: dict[str, type] = {
@@ -228,6 +274,7 @@ _NAMES: dict[str, type] = {
     "attempt": AttemptStarted,
     "prior": PriorTrial,
     "trial": TrialCreated,
+    "refused": PointRefused,
     "epoch": EpochReported,
     "fault": TrialFault,
     "retry": TrialRetried,
@@ -238,6 +285,8 @@ _NAMES: dict[str, type] = {
     "final": FinalStarted,
     "final_epoch": FinalEpoch,
     "final_test": FinalTested,
+    "final_confirmed": FinalConfirmed,
+    "final_verdict": FinalJudged,
     "final_end": FinalEnded,
 }
 _NAME_OF = {kind: name for name, kind in _NAMES.items()}

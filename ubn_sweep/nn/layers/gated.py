@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ubn_sweep.nn import functional
 from ubn_sweep.nn.collectives import mean_similarity, world_size
@@ -22,8 +23,11 @@ Scaling = Literal["representative", "instance"] | None
 SCALINGS = (None, "representative", "instance")
 
 
-class GatedBatchNorm2d(nn.Module):
+class GatedBatchNorm2d(_BatchNorm):
     """x -> x_cs, by UnifiedBatchNorm2d's formula and with its state; a subclass adds the affine step.
+
+    A `_BatchNorm` to whoever looks for one: torch.optim.swa_utils.update_bn, what freezes statistics by `eval()`,
+    what takes weight decay off normalization. It shares nothing with it but these names.
 
     A subclass registers `weight` and `bias`, calls `reset_parameters` at the end of its constructor, and hands
     `_normalized` from its `forward` what the affine step takes: pointwise or depthwise, or one per sample.
@@ -33,13 +37,14 @@ class GatedBatchNorm2d(nn.Module):
         training batch with one value per channel.
     """
 
-    weight: nn.Parameter | None
-    bias: nn.Parameter | None
+    weight: nn.Parameter | None  # type: ignore[assignment]
+    bias: nn.Parameter | None  # type: ignore[assignment]
     running_mean: Tensor
     running_var: Tensor
     running_similarity: Tensor
     num_batches_tracked: Tensor
     gate_open: Tensor
+    track_running_stats = True
 
     def __init__(
         self,
@@ -54,7 +59,7 @@ class GatedBatchNorm2d(nn.Module):
         device: torch.device | str | None,
         dtype: torch.dtype | None,
     ) -> None:
-        super().__init__()
+        nn.Module.__init__(self)  # _BatchNorm's own would make its parameters and buffers
         require(
             is_integer(num_features) and num_features >= 1, "num_features is an integer >= 1", num_features
         )
@@ -140,7 +145,7 @@ class GatedBatchNorm2d(nn.Module):
             if x.shape[0] > 1:
                 similarity = kernels.similarity(x, m, v)
             if world_size(self._group()) > 1:
-                similarity = mean_similarity(similarity, x, self._group())
+                similarity = mean_similarity(similarity, v, self._group())
         statistics, is_open = kernels.settle(
             m, v, similarity, w_m, self._gate_state(), self._gate_options(), elements, decided
         )

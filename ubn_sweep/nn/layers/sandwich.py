@@ -63,6 +63,7 @@ class SandwichBatchNorm2d(GatedBatchNorm2d):
         positive = is_integer(num_conditions) and num_conditions >= 1
         require(positive, "num_conditions is an integer >= 1", num_conditions)
         self.num_conditions = num_conditions
+        self.affine = True
 
         def parameter(*shape: int) -> nn.Parameter:
             return nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
@@ -81,7 +82,9 @@ class SandwichBatchNorm2d(GatedBatchNorm2d):
         nn.init.normal_(self.condition_weight, 1.0, 0.02)
         nn.init.zeros_(self.condition_bias)
 
-    def forward(self, x: Float[Tensor, "N C H W"], condition: Tensor) -> Float[Tensor, "N C H W"]:
+    def forward(  # type: ignore[override]
+        self, x: Float[Tensor, "N C H W"], condition: Tensor
+    ) -> Float[Tensor, "N C H W"]:
         self._check_input(x)
         self._check_condition(x, condition)
         own_weight = nn.functional.embedding(condition, self.condition_weight)

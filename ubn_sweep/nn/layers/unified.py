@@ -28,9 +28,9 @@ class UnifiedBatchNorm2d(GatedBatchNorm2d):
 
     In training, with c(x) the mean cosine similarity between the samples of x,
         s = c(x) the first time, then (1 - similarity_momentum) * s + similarity_momentum * c(x)
-    and where s > threshold, or no batch has been accepted yet, mean and var are the batch's, and the running ones
-    move by `momentum`; else they are the running ones, as constants, and stay. In evaluation they are the running
-    ones. Both momenta are PyTorch's: new = (1 - momentum) * old + momentum * observed.
+    and where s > threshold, or there was no pair of samples yet, or no accepted batch, mean and var are the batch's,
+    and the running ones move by `momentum`; else they are the running ones, as constants, and stay. In evaluation
+    they are the running ones. Both momenta are PyTorch's: new = (1 - momentum) * old + momentum * observed.
 
     A batch that is not finite moves neither s nor the running statistics; its output shows it.
     Under torch.distributed, s uses the mean of the processes' similarities, so that all decide alike.
@@ -78,7 +78,8 @@ class UnifiedBatchNorm2d(GatedBatchNorm2d):
         require(is_one_of(affine, AFFINES), f"affine in {AFFINES}", affine)
         odd = is_integer(kernel_size) and kernel_size >= 1 and kernel_size % 2 == 1
         require(odd, "kernel_size is an odd and positive integer", kernel_size)
-        self.affine, self.kernel_size = affine, kernel_size
+        self.affine: Affine = affine  # type: ignore[assignment]
+        self.kernel_size = kernel_size
         self.weight = self.bias = None
         if affine is not None:
             kernel = (1, kernel_size, kernel_size) if affine == "depthwise" else ()

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from ubn_sweep.errors import UserError
 from ubn_sweep.nn import convert_batchnorm
 from ubn_sweep.training.config import NormConfig
 from ubn_sweep.training.models.config import ModelConfig
@@ -30,12 +31,22 @@ def build_model(model: ModelConfig, num_classes: int, image_size_px: int, in_cha
 
 
 def apply_norm(model: nn.Module, norm: NormConfig) -> nn.Module:
-    """Replaces the BatchNorm2d layers by what the config asks for; `bn` leaves them, with its momentum."""
+    """Replaces the BatchNorm2d layers by what the config asks for; `bn` leaves them, with its momentum.
+
+    Raises:
+        UserError: there is none to be replaced.
+    """
     if norm.momentum is not None:
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = norm.momentum
-    convert_batchnorm(model, norm.name, **_options(norm))
+    report = convert_batchnorm(model, norm.name, **_options(norm))
+    if norm.name != "bn" and not report.replaced:
+        kept = f" ({'; '.join(sorted(set(report.kept.values())))})" if report.kept else ""
+        raise UserError(
+            f"norm.name: `{norm.name}` takes the place of BatchNorm2d layers, but {type(model).__name__} has none "
+            f"that can be replaced{kept}: take a model with BatchNorm2d layers, or `bn` to train it as it is"
+        )
     return model
 
 

@@ -56,6 +56,12 @@ def _batch_statistics(m, v, w_m):
 
 
 @compiled_exactly
+def _is_unseen(similarity):
+    """gate.is_unseen"""
+    return similarity == 0.0 and math.copysign(1.0, similarity) < 0.0
+
+
+@compiled_exactly
 def _decide(observed, var, running_similarity, accepted_batches, threshold, similarity_momentum):
     """gate.decide: whether the gate is open, and whether to accept the batch; observed is None where N = 1."""
     if observed is None:
@@ -64,13 +70,13 @@ def _decide(observed, var, running_similarity, accepted_batches, threshold, simi
             finite = finite and math.isfinite(var[c])
     else:
         finite = math.isfinite(observed)
-        if finite:
+        if finite and not _is_unseen(observed):
             s = np.float64(running_similarity[0])
-            unseen = s == 0.0 and math.copysign(1.0, s) < 0.0
-            moved = observed if unseen else s + similarity_momentum * (observed - s)
-            # Adding zero turns an observed -0.0, which is gate.UNSEEN, into 0.0.
+            moved = observed if _is_unseen(s) else s + similarity_momentum * (observed - s)
+            # Adding zero turns a mean that has vanished from below, which would be gate.UNSEEN, into 0.0.
             running_similarity[0] = moved + 0.0
-    is_open = running_similarity[0] > running_similarity.dtype.type(threshold) or accepted_batches == 0
+    above = running_similarity[0] > running_similarity.dtype.type(threshold)
+    is_open = above or accepted_batches == 0 or _is_unseen(np.float64(running_similarity[0]))
     return is_open, is_open and finite
 
 

@@ -79,6 +79,13 @@ def similarity_kernel(partial, inverse_norm, out, N, parts, B: tl.constexpr):
 
 
 @triton.jit
+def is_unseen(similarity):
+    """gate.is_unseen"""
+    BITS: tl.constexpr = tl.int64 if similarity.dtype.primitive_bitwidth == 64 else tl.int32
+    return (similarity == 0.0) & (similarity.to(BITS, bitcast=True) < 0)
+
+
+@triton.jit
 def decide_kernel(
     observed,
     running_similarity,
@@ -101,14 +108,11 @@ def decide_kernel(
     accept = opened
     if GATED:
         c_x = tl.load(observed).to(ACC)
-        stored = tl.load(running_similarity)
-        BITS: tl.constexpr = tl.int64 if stored.dtype.primitive_bitwidth == 64 else tl.int32
-        unseen = (stored == 0.0) & (stored.to(BITS, bitcast=True) < 0)
-        s = stored.to(ACC)
+        s = tl.load(running_similarity).to(ACC)
         finite = tl.abs(c_x) < float("inf")
-        moved = tl.where(unseen, c_x, s + (c_x - s) * number(similarity_momentum, ACC)) + 0.0
-        s = tl.where(finite, moved, s)
-        opened = (s > number(threshold, ACC)) | (count == 0)
+        moved = tl.where(is_unseen(s), c_x, s + (c_x - s) * number(similarity_momentum, ACC)) + 0.0
+        s = tl.where(finite & (is_unseen(c_x) == 0), moved, s)
+        opened = (s > number(threshold, ACC)) | is_unseen(s) | (count == 0)
         accept = opened & finite
         tl.store(running_similarity, s)
     count += accept.to(tl.int64)
