@@ -58,6 +58,8 @@ class SweepTrial:
     score: float = math.nan
     """Of the last epoch, turned so that higher is better."""
     metrics: dict[str, float] = field(default_factory=dict)
+    correct: dict[str, Any] = field(default_factory=dict)
+    """Which validation examples were right after the last epoch, packed; of running trials alone."""
     status: Status | None = None
     """null while it runs or waits."""
     diverged: bool = False
@@ -151,6 +153,7 @@ class SweepState:
         checkpoint: str | None = None,
         *,
         diverged: str | None = None,
+        correct: dict[str, Any] | None = None,
     ) -> bool:
         """Takes an epoch's metrics; True means that the trial is over. An epoch known already changes nothing.
 
@@ -170,6 +173,7 @@ class SweepState:
                     diverged=diverged is not None,
                 )
             )
+            trial.correct = {} if correct is None else correct
         return self._end_if_due(trial, diverged)
 
     def end(self, number: int, status: Status, reason: str = "", stopped_by: StoppedBy = "rungs") -> None:
@@ -184,6 +188,7 @@ class SweepState:
                     epoch=trial.epoch,
                     reason=reason,
                     stopped_by=stopped_by,
+                    correct=trial.correct,
                 )
             )
 
@@ -305,6 +310,7 @@ class SweepState:
     def _ended(self, event: TrialEnded) -> None:
         trial = self.trials[event.trial]
         trial.status, trial.stopped_by = event.status, event.stopped_by
+        trial.correct = {}
         self.counts[event.status] += 1
         if event.stopped_by != "rule":  # which says nothing of the trial: the sampler sees one that runs
             self.memory.end(event.trial, event.status)
