@@ -6,14 +6,14 @@ import os
 import pytest
 import yaml
 
-from tests.support.processes import REPOSITORY, run_cli
+from tests.support.processes import REPOSITORY, call_cli, run_cli
 
 QUICKSTART = str(REPOSITORY / "search_spaces" / "quickstart.yaml")
 SMALL = REPOSITORY / "search_spaces" / "cifar10_small.yaml"
 
 
 def fails(arguments, cwd, *expected):
-    done = run_cli(arguments, cwd=cwd)
+    done = call_cli(arguments, cwd=cwd)
     assert done.returncode == 2, done.stderr
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
@@ -26,7 +26,7 @@ def fails(arguments, cwd, *expected):
 
 
 def test_validate_shows_the_resolved_space_and_starts_nothing(tmp_path):
-    done = run_cli(["validate", QUICKSTART], cwd=tmp_path)
+    done = call_cli(["validate", QUICKSTART], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for part in ("norm.threshold", "norm.gate is true", "first, paper", "compared after epochs", "valid"):
         assert part in done.stderr
@@ -34,7 +34,7 @@ def test_validate_shows_the_resolved_space_and_starts_nothing(tmp_path):
 
 
 def test_validate_as_json(tmp_path):
-    done = run_cli(["validate", QUICKSTART, "--json", "--set", "training.batch_size=32"], cwd=tmp_path)
+    done = call_cli(["validate", QUICKSTART, "--json", "--set", "training.batch_size=32"], cwd=tmp_path)
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["valid"] is True
     assert found["spec"]["base"]["training"]["batch_size"] == 32
@@ -42,12 +42,14 @@ def test_validate_as_json(tmp_path):
 
 
 def test_preview_says_what_a_sweep_will_cost(tmp_path):
-    done = run_cli(["preview", QUICKSTART, "--epoch-seconds", "60", "--workers", "4", "--json"], cwd=tmp_path)
+    done = call_cli(
+        ["preview", QUICKSTART, "--epoch-seconds", "60", "--workers", "4", "--json"], cwd=tmp_path
+    )
     cost = json.loads(done.stdout.splitlines()[-1])
     assert cost["basis"] == "model"
     assert 0 < cost["epochs"]["low"] <= cost["epochs"]["mean"] <= cost["epochs"]["high"]
     assert cost["trial_hours"]["mean"] == pytest.approx(cost["epochs"]["mean"] / 60)
-    told = run_cli(["preview", QUICKSTART], cwd=tmp_path).stderr
+    told = call_cli(["preview", QUICKSTART], cwd=tmp_path).stderr
     assert "without early stopping" in told
     assert "--epoch-seconds" in told
 
@@ -111,7 +113,7 @@ def test_a_tracking_store_that_can_never_work(tmp_path):
 def test_an_unwritable_folder(tmp_path):
     # Root may write anywhere: a file in the folder's place is refused to everybody.
     (tmp_path / "sweeps").write_text("in the way")
-    done = run_cli(["run", QUICKSTART], cwd=tmp_path)
+    done = call_cli(["run", QUICKSTART], cwd=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert "cannot be written" in done.stderr
@@ -121,7 +123,7 @@ def test_an_unwritable_folder(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to any folder")
 def test_a_folder_without_permission(tmp_path):
     tmp_path.chmod(0o500)
-    done = run_cli(["run", QUICKSTART], cwd=tmp_path)
+    done = call_cli(["run", QUICKSTART], cwd=tmp_path)
     tmp_path.chmod(0o700)
     assert done.returncode == 2
     assert "cannot be written" in done.stderr

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from tests.support.processes import REPOSITORY, run_cli
+from tests.support.processes import REPOSITORY, call_cli, run_cli
 from ubn_sweep import schema
 from ubn_sweep.training.classification.config import ClassificationConfig
 
@@ -39,7 +39,7 @@ def configs(sweep, place):
     return [
         place / path
         for path in last_json(
-            run_cli(["export", "quickstart", "--top", "2", "--out", "configs", "--json"], cwd=place)
+            call_cli(["export", "quickstart", "--top", "2", "--out", "configs", "--json"], cwd=place)
         )["configs"]
     ]
 
@@ -108,7 +108,7 @@ def test_the_report_is_one_file_with_figures_beside(sweep):
 
 
 def test_landscape_maps_again(sweep, place):
-    again = last_json(run_cli(["landscape", "quickstart", "--json"], cwd=place))
+    again = last_json(call_cli(["landscape", "quickstart", "--json"], cwd=place))
     assert again["report"] == sweep["report"]
 
 
@@ -147,7 +147,7 @@ def test_the_final_training_of_another_config_does_not_touch_it(final, configs, 
 
 def test_other_stores_are_caught_up_from_the_journal(sweep, place):
     uri = f"sqlite:///{place}/elsewhere.db"
-    done = last_json(run_cli(["sync", "quickstart", "--to", uri, "--json"], cwd=place))
+    done = last_json(call_cli(["sync", "quickstart", "--to", uri, "--json"], cwd=place))
     assert sum(done["delivered"].values()) > TRIALS
     _, here = runs_of(sweep["tracking_uri"])
     _, there = runs_of(uri)
@@ -163,6 +163,6 @@ def test_other_stores_are_caught_up_from_the_journal(sweep, place):
 
 
 def test_what_an_earlier_sweep_found_can_be_learned_from_and_previewed(sweep, place):
-    cost = last_json(run_cli(["preview", QUICKSTART, "--curves-of", "quickstart", "--json"], cwd=place))
+    cost = last_json(call_cli(["preview", QUICKSTART, "--curves-of", "quickstart", "--json"], cwd=place))
     assert cost["basis"] == "curves"
     assert cost["trial_hours"]["mean"] > 0

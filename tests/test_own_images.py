@@ -6,7 +6,7 @@ import shutil
 import pytest
 import yaml
 
-from tests.support.processes import REPOSITORY, kill_all, run_cli, start_cli, wait_until
+from tests.support.processes import REPOSITORY, call_cli, kill_all, start_cli, wait_until
 from tests.training.builders import write_own_images
 
 SPEC = {
@@ -39,14 +39,14 @@ def place(tmp_path_factory):
 
 
 def test_validate_looks_at_the_data_and_at_the_options(place):
-    found = last_json(run_cli(["validate", "spec.yaml", "--json"], cwd=place))
+    found = last_json(call_cli(["validate", "spec.yaml", "--json"], cwd=place))
     assert found["spec"]["base"]["dataset"]["options"] == {"classes": 3}
     for assignment, expected in (
         ("dataset.root=absent", "dataset.root: must be a folder, but `absent` does not exist"),
         ("dataset.options.clases=3", "dataset.options.clases: unknown key (did you mean `classes`?)"),
         ("dataset.name=my_images:Mine", "`my_images` has no data set `Mine`; it has MyImages"),
     ):
-        done = run_cli(["validate", "spec.yaml", "--set", assignment], cwd=place)
+        done = call_cli(["validate", "spec.yaml", "--set", assignment], cwd=place)
         assert done.returncode == 2
         assert expected in " ".join(done.stderr.split())
         assert "Traceback" not in done.stderr
@@ -61,9 +61,9 @@ def test_it_is_swept_resumed_exported_and_trained_for_good(place):
         timeout_s=120,
     )
     kill_all(process)
-    sweep = last_json(run_cli(["resume", "mine", "--cpus", "1", "--json"], cwd=place))
+    sweep = last_json(call_cli(["resume", "mine", "--cpus", "1", "--json"], cwd=place))
     assert sweep["trials"]["failed"] == 0
     assert sum(sweep["trials"].values()) == 4
-    (path,) = last_json(run_cli(["export", "mine", "--top", "1", "--json"], cwd=place))["configs"]
-    final = last_json(run_cli(["train", path, "--json"], cwd=place))
+    (path,) = last_json(call_cli(["export", "mine", "--top", "1", "--json"], cwd=place))["configs"]
+    final = last_json(call_cli(["train", path, "--json"], cwd=place))
     assert 0 <= final["test"] <= 1

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from tests.support.processes import REPOSITORY, run_cli
+from tests.support.processes import REPOSITORY, call_cli, run_cli
 
 SPEC = REPOSITORY / "search_spaces" / "table_regression.yaml"
 TASK = "my_table:TableRegression"
@@ -41,7 +41,7 @@ def sweep(place):
 
 @pytest.fixture(scope="module")
 def config(sweep, place):
-    (path,) = last_json(run_cli(["export", "table", "--top", "1", "--json"], cwd=place))["configs"]
+    (path,) = last_json(call_cli(["export", "table", "--top", "1", "--json"], cwd=place))["configs"]
     return place / path
 
 
@@ -52,21 +52,21 @@ def training(config, place):
 
 
 def test_it_is_validated_with_its_own_keys(place):
-    found = last_json(run_cli(["validate", "specs/table.yaml", "--json"], cwd=place))
+    found = last_json(call_cli(["validate", "specs/table.yaml", "--json"], cwd=place))
     assert found["spec"]["objective"] == {"metric": "val_rmse", "mode": "min"}
     assert "net.hidden" in found["order"]
-    wrong = run_cli(["validate", "specs/table.yaml", "--set", "net.hiden=3"], cwd=place)
+    wrong = call_cli(["validate", "specs/table.yaml", "--set", "net.hiden=3"], cwd=place)
     assert wrong.returncode == 2
     assert "base.net.hiden: unknown key (did you mean `hidden`?)" in wrong.stderr
     assert "those of my_table:TableRegression: val_rmse" in " ".join(
-        run_cli(
+        call_cli(
             ["validate", "specs/table.yaml", "--set", "objective.metric=val_top1"], cwd=place
         ).stderr.split()
     )
 
 
 def test_it_is_previewed(place):
-    cost = last_json(run_cli(["preview", "specs/table.yaml", "--json"], cwd=place))
+    cost = last_json(call_cli(["preview", "specs/table.yaml", "--json"], cwd=place))
     assert cost["trials"] == 8
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tests.support.processes import kill_all, run_cli, start_cli, wait_until
+from tests.support.processes import call_cli, kill_all, run_cli, start_cli, wait_until
 from tests.tracking.servers import free_port
 from ubn_sweep.records.events import AttemptStarted, FinalEnded, FinalEpoch, FinalTested
 from ubn_sweep.records.folder import FinalFolder, SweepFolder
@@ -65,7 +65,7 @@ def check_whole(place, uri):
     return run
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_it_is_one_run_with_every_epoch_once(place, kills):
     """Kills fall on the start-up, the training, and the end with its test and its delivery."""
     rng = random.Random(7)
@@ -96,11 +96,11 @@ def test_a_dead_server_costs_nothing_and_sync_delivers(place):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["run_id"] is None
     assert f"ubn-sweep sync {place / 'runs' / 'best'}" in done.stderr
-    down = run_cli(["sync", "runs/best"], cwd=place)
+    down = call_cli(["sync", "runs/best"], cwd=place)
     assert down.returncode == 2
     assert "could not be written" in down.stderr
     elsewhere = f"sqlite:///{place / 'elsewhere.db'}"
-    synced = run_cli(["sync", "runs/best", "--to", elsewhere, "--json"], cwd=place)
+    synced = call_cli(["sync", "runs/best", "--to", elsewhere, "--json"], cwd=place)
     assert synced.returncode == 0, synced.stderr
     assert sum(json.loads(synced.stdout.splitlines()[-1])["delivered"].values()) == len(events_in(place))
     check_whole(place, elsewhere)

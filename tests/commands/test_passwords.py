@@ -6,7 +6,7 @@ import stat
 import pytest
 import yaml
 
-from tests.support.processes import run_cli
+from tests.support.processes import call_cli
 from tests.sweep.conftest import SPEC
 from ubn_sweep.records.folder import SweepFolder
 
@@ -24,9 +24,9 @@ def sweep(tmp_path, storage, **environment):
     }
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(spec))
     arguments = ["run", "small.yaml", "--name", "held", "--executor", "in-process", "--json"]
-    done = run_cli(arguments, cwd=tmp_path, **environment)
+    done = call_cli(arguments, cwd=tmp_path, **environment)
     assert done.returncode == 0, done.stderr
-    exported = run_cli(["export", "held", "--top", "1", "--out", "configs"], cwd=tmp_path, **environment)
+    exported = call_cli(["export", "held", "--top", "1", "--out", "configs"], cwd=tmp_path, **environment)
     assert exported.returncode == 0, exported.stderr
     (tmp_path / "small.yaml").unlink()
     return done
@@ -57,7 +57,7 @@ def test_a_password_of_the_environment_is_nowhere(tmp_path):
     assert PASSWORD not in done.stdout + done.stderr
     assert holding(tmp_path, PASSWORD) == set()
     # What is missing is told on one line, and resume finds the name in the record.
-    told = run_cli(["sync", "held"], cwd=tmp_path)
+    told = call_cli(["sync", "held"], cwd=tmp_path)
     assert told.returncode == 2
     assert "tracking.study_storage: `${STORE_PASSWORD}` is not set" in told.stderr
 
@@ -67,17 +67,17 @@ def test_a_store_named_by_the_environment(tmp_path):
     spec = {**SPEC, "base": {"training": {"epochs": 1}}, "search": {"trials": 1}, "early_stopping": None}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump({**spec, "tracking": {"uri": "${STORE}"}}))
     arguments = ["run", "small.yaml", "--name", "held", "--executor", "in-process", "--json"]
-    told = run_cli(arguments, cwd=tmp_path)
+    told = call_cli(arguments, cwd=tmp_path)
     assert (told.returncode, "`${STORE}` is not set" in told.stderr) == (2, True)
     assert not (tmp_path / "sweeps").exists()
-    done = run_cli(arguments, cwd=tmp_path, STORE=store)
+    done = call_cli(arguments, cwd=tmp_path, STORE=store)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["tracking_uri"] == "${STORE}"
     assert (tmp_path / "elsewhere.db").exists()
     assert store.encode() not in (tmp_path / "sweeps" / "held" / "journal.jsonl").read_bytes()
-    shown = run_cli(
+    shown = call_cli(
         ["validate", "small.yaml", "--set", f"tracking.uri={AWAY % PASSWORD}", "--json"], cwd=tmp_path
     )
     assert PASSWORD not in shown.stdout + shown.stderr
-    shown = run_cli(["validate", "small.yaml", "--set", f"tracking.uri={AWAY % PASSWORD}"], cwd=tmp_path)
+    shown = call_cli(["validate", "small.yaml", "--set", f"tracking.uri={AWAY % PASSWORD}"], cwd=tmp_path)
     assert PASSWORD not in shown.stdout + shown.stderr

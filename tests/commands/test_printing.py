@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from tests.support.processes import REPOSITORY, run_cli
+from tests.support.processes import REPOSITORY, call_cli, run_cli
 from tests.sweep.conftest import SPEC
 
 ODD = "[/x] [bold]b :smile: " + "long " * 40
@@ -14,7 +14,7 @@ ODD = "[/x] [bold]b :smile: " + "long " * 40
 def test_the_users_text_is_printed_as_it_is(tmp_path):
     space = {**SPEC["space"], "norm.affine": {"type": "choice", "values": ["pointwise", "depthwise"]}}
     (tmp_path / "odd.yaml").write_text(yaml.safe_dump({**SPEC, "space": space, "description": ODD}))
-    done = run_cli(["validate", "odd.yaml", "--set", f"objective.metric={'val_loss'}"], cwd=tmp_path)
+    done = call_cli(["validate", "odd.yaml", "--set", f"objective.metric={'val_loss'}"], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     first = done.stderr.splitlines()[0]
     assert first.rstrip() == f"small  {ODD}".rstrip()

@@ -8,7 +8,7 @@ import yaml
 
 from tests.support.disks import small_disk
 from tests.support.journals import sweep_events, write_sweep
-from tests.support.processes import REPOSITORY, run_cli
+from tests.support.processes import REPOSITORY, call_cli
 from tests.sweep.conftest import SPEC
 from ubn_sweep.records.journal import read_journal
 
@@ -17,14 +17,14 @@ def test_a_damaged_journal_is_mended_and_the_sweep_goes_on(tmp_path):
     folder = write_sweep(tmp_path / "sweeps", sweep_events(4, epochs=3, stops=()))
     content = folder.journal.read_bytes()
     folder.journal.write_bytes(content[:-60] + b"\0\0\n" + content[-60:].partition(b"\n")[2])
-    told = run_cli(["landscape", "made-up"], cwd=tmp_path)
+    told = call_cli(["landscape", "made-up"], cwd=tmp_path)
     assert told.returncode == 2
     assert "`ubn-sweep salvage made-up`" in told.stderr
-    done = run_cli(["salvage", "made-up"], cwd=tmp_path)
+    done = call_cli(["salvage", "made-up"], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "journal.damaged-1.jsonl" in done.stderr
     assert len(read_journal(folder.path)) == content.count(b"\n") - 1
-    again = run_cli(["salvage", "made-up"], cwd=tmp_path)
+    again = call_cli(["salvage", "made-up"], cwd=tmp_path)
     assert "nothing to do" in again.stderr
 
 

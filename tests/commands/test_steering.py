@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.support.journals import sweep_events, write_sweep
-from tests.support.processes import kill_all, run_cli, start_cli, wait_until
+from tests.support.processes import call_cli, kill_all, run_cli, start_cli, wait_until
 from tests.sweep.conftest import SPEC
 from ubn_sweep.records.events import SweepInterrupted, TrialEnded
 from ubn_sweep.records.folder import SweepFolder
@@ -42,7 +42,7 @@ def running(tmp_path, folder):
 
 
 def facts(tmp_path):
-    return json.loads(run_cli(["status", "held", "--json"], cwd=tmp_path).stdout)
+    return json.loads(call_cli(["status", "held", "--json"], cwd=tmp_path).stdout)
 
 
 def test_a_running_sweep_is_seen_steered_and_paused(tmp_path, folder, running):
@@ -63,11 +63,11 @@ def test_a_running_sweep_is_seen_steered_and_paused(tmp_path, folder, running):
     assert "error: paused; go on with it by `ubn-sweep resume held`" in err
     assert [e.word for e in read_journal(folder.path) if isinstance(e, SweepInterrupted)] == ["paused"]
     assert facts(tmp_path)["state"] == "paused"
-    listed = json.loads(run_cli(["list", "--json"], cwd=tmp_path).stdout)
+    listed = json.loads(call_cli(["list", "--json"], cwd=tmp_path).stdout)
     assert [(item["sweep"], item["state"]) for item in listed["sweeps"]] == [("held", "paused")]
-    refused = run_cli(["stop", "held"], cwd=tmp_path)
+    refused = call_cli(["stop", "held"], cwd=tmp_path)
     assert (refused.returncode, "is not running, but paused" in refused.stderr) == (2, True)
-    done = run_cli(["resume", "held", "--executor", "in-process"], cwd=tmp_path, TEST_EPOCH_S="0")
+    done = call_cli(["resume", "held", "--executor", "in-process"], cwd=tmp_path, TEST_EPOCH_S="0")
     assert done.returncode == 0, done.stderr
     assert facts(tmp_path)["state"] == "finished"
 
@@ -77,7 +77,7 @@ def test_a_killed_sweep_is_interrupted_at_once(tmp_path, folder, running):
     running.communicate()
     assert folder.driver.exists()
     assert facts(tmp_path)["state"] == "interrupted"
-    told = run_cli(["status", "held"], cwd=tmp_path)
+    told = call_cli(["status", "held"], cwd=tmp_path)
     assert "ubn-sweep resume held" in told.stderr
 
 
@@ -106,6 +106,6 @@ def test_sums_of_a_made_up_sweep(tmp_path):
     assert (standing.created, standing.total, standing.progress.ended) == (12, 12, 12)
     assert standing.state(alive=True) == "running"
     assert standing.best_text == f"{standing.best_value:.4g}"
-    told = run_cli(["list", "--home", str(tmp_path)], cwd=tmp_path)
+    told = call_cli(["list", "--home", str(tmp_path)], cwd=tmp_path)
     assert "made-up" in told.stderr
     assert "12/12" in told.stderr

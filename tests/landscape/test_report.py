@@ -26,7 +26,7 @@ def test_a_whole_sweep(tmp_path):
     ]  # fmt: skip
     assert report.html == folder.report
     assert pq.read_table(report.observations).num_rows > 60
-    assert any("Threshold between" in sentence for sentence in report.summary)
+    assert any("best threshold lies between" in sentence for sentence in report.summary)
     assert text.count("<tr") > 10
     assert json.loads(report.numbers.read_text())["ranking"]["full_budget"]
 

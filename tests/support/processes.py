@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -38,6 +39,26 @@ def run_cli(
         kill_all(process)
         raise
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def call_cli(arguments: Sequence[str], *, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The same command line without a process of its own: for what is no matter of processes. It saves the imports."""
+    from ubn_sweep.cli import main
+
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    before = dict(os.environ)
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        argv, sys.argv = sys.argv, ["ubn-sweep", *arguments]
+        os.environ.update(environment)
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        finally:
+            sys.argv = argv
+            os.environ.clear()
+            os.environ.update(before)
+    return subprocess.CompletedProcess(list(arguments), code, out.getvalue(), err.getvalue())
 
 
 def kill_all(process: subprocess.Popen[str]) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.processes import REPOSITORY, run_cli
+from tests.support.processes import REPOSITORY, call_cli
 from ubn_sweep.errors import UserError
 from ubn_sweep.sweep.spec.loading import load_spec, load_spec_with_origins
 
@@ -98,8 +98,8 @@ def test_the_shipped_specs_share_their_space():
 
 def test_validate_prints_it_resolved(write, tmp_path):
     path = write("extends: below.yaml\nname: above\nbase: {training: {epochs: 3}}\n")
-    told = run_cli(["validate", path.name, "--set", "seed=4"], cwd=tmp_path).stderr
+    told = call_cli(["validate", path.name, "--set", "seed=4"], cwd=tmp_path).stderr
     assert "base.training.epochs" in told
     assert "--set seed=4" in told
-    found = json.loads(run_cli(["validate", path.name, "--json"], cwd=tmp_path).stdout.splitlines()[-1])
+    found = json.loads(call_cli(["validate", path.name, "--json"], cwd=tmp_path).stdout.splitlines()[-1])
     assert found["origins"]["search.trials"] == "below.yaml"

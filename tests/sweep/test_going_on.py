@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.support.processes import REPOSITORY, run_cli
+from tests.support.processes import REPOSITORY, call_cli
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import EpochReported, SpecChanged, SweepEnded, TrialCreated
@@ -113,13 +113,13 @@ def test_the_same_command_again_goes_on(write_spec, tmp_path, folder):
     command = ["run", str(path), "--name", "held", "--or-resume", "--executor", "in-process"]
     folder.path.mkdir(parents=True)  # killed before its first record
     for _ in range(2):
-        done = run_cli(command, cwd=tmp_path, TEST_EPOCH_S="0")
+        done = call_cli(command, cwd=tmp_path, TEST_EPOCH_S="0")
         assert done.returncode == 0, done.stderr
     assert len(trials_of(folder)) == 4
     assert [path.name for path in folder.home.iterdir() if path.is_dir() and path.name != "mlartifacts"] == [
         "held"
     ]
-    told = run_cli([*command, "--set", "training.epochs=3"], cwd=tmp_path)
+    told = call_cli([*command, "--set", "training.epochs=3"], cwd=tmp_path)
     assert (told.returncode, "another `training.epochs`" in told.stderr) == (2, True)
 
 

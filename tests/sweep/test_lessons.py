@@ -6,8 +6,12 @@ import statistics
 
 import pytest
 
-from ubn_sweep.records.events import TrialCreated, from_dict, to_dict
+from ubn_sweep.records.events import PriorTrial, TrialCreated, from_dict, to_dict
+from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.sweep.deciding.samplers.records import has_diverged
 from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.running.dispatch import Dispatch
+from ubn_sweep.training.trial import Report
 
 TRIALS = 80
 SPACE = {
@@ -85,10 +89,45 @@ def share_bad(make, sampler, fate, seeds):
 
 
 @pytest.mark.parametrize(("fate", "seeds"), [(diverges, 2), (fails_there, 1), (fails_at_once_there, 1)])
-@pytest.mark.parametrize("sampler", MODELS)
+@pytest.mark.parametrize("sampler", ["auto", "tpe", pytest.param("gp", marks=pytest.mark.slow)])
 def test_a_region_where_trials_have_no_end_is_left(make, sampler, fate, seeds):
     """Random search stays at its 40%."""
     assert share_bad(make, sampler, fate, seeds=range(seeds)) < 0.25
+
+
+@pytest.mark.parametrize("epoch", [1, 3, 9])
+def test_a_trial_that_calls_itself_diverged_is(make, tmp_path, epoch):
+    """Its weights are not finite, its objective still is: also at a rung, which would stop it, and at its end."""
+    events = []
+    state = make("gp", 0, events.append)
+    dispatch = Dispatch(state, SweepFolder(home=tmp_path, name="sweep"))
+    for _ in range(3):  # of which the rung learns
+        carry_out(state, state.trials[dispatch.next_job().trial], lambda *_: None)
+    job = dispatch.next_job()
+    for before in range(1, epoch):
+        assert not dispatch.take(job.trial, job.attempt, Report(epoch=before, metrics={"val_top1": 0.9}))
+    last = Report(epoch=epoch, metrics={"val_top1": 0.1}, ended="diverged", reason="not finite")
+    assert dispatch.take(job.trial, job.attempt, last)
+    assert (state.trials[job.trial].status, state.best.number) == ("diverged", 0)
+    assert events[-1].reason == "not finite"
+    assert 0.1 not in state.rungs.values[3].values()
+    assert has_diverged(state.memory.trials()[job.trial])
+    killed = make("gp", 0)
+    killed.replay(from_dict(to_dict(event)) for event in events[:-1])  # between the report and the end
+    assert killed.trials[job.trial].status == "diverged"
+    assert has_diverged(killed.memory.trials()[job.trial])
+
+
+@pytest.mark.parametrize("scores", [{}, {1: 0.5, 2: 0.6}])
+def test_what_diverged_in_an_earlier_sweep_did(make, scores):
+    state = make("gp", 0)
+    params = {"optimizer.lr": 1.0, "optimizer.weight_decay": 1e-4, "norm.momentum": 0.1}
+    ends = ("diverged", "stopped")
+    state.learn(
+        PriorTrial(time_s=0.0, sweep="before", trial=0, params=params, values=scores, status=status)
+        for status in ends
+    )
+    assert [has_diverged(trial) for trial in state.memory.trials()] == [True, False]
 
 
 @pytest.mark.slow

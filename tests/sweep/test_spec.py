@@ -69,6 +69,18 @@ def test_overrides_reach_the_base_without_its_name():
         ("when: {norm.affine: depthwise}", "when: {norm.affine: sandwich}", ["can never hold", "pointwise"]),
         ("when: {norm.affine: depthwise}", "when: {norm.afine: depthwise}", ["did you mean `norm.affine`"]),
         ("values: [3, 5]", "values: [3, 4]", ["norm.kernel_size", "4 is not allowed", "odd"]),
+        (
+            "type: ordered, values: [3, 5]",
+            "type: int, low: 1, high: 7",
+            ["norm.kernel_size", "2 is not allowed", "odd", "set a `step`"],
+        ),
+        (
+            "training.batch_size:",
+            "optimizer.nesterov: {type: choice, values: [true, false]}\n"
+            "  optimizer.momentum: {type: float, low: 0.0, high: 0.99}\n"
+            "  training.batch_size:",
+            ["`optimizer.nesterov` true with `optimizer.momentum` 0.0", "momentum > 0", "narrow", "`when`"],
+        ),
         ("values: [3, 5]", "values: []", ["must not be empty"]),
         ("values: [3, 5]", "values: [3, 3]", ["must differ"]),
         ("type: float, low: 0.0", "type: flot, low: 0.0", ["unknown type `flot`", "float, int, choice"]),

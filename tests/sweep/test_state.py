@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import TrialState as OptunaState
 
 from ubn_sweep.records.events import EpochReported, TrialCreated, TrialEnded, from_dict, to_dict
-from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.deciding.state import EXHAUSTED, SweepState
 
 
 def accuracy(trial, epoch):
@@ -129,7 +129,7 @@ def test_no_config_comes_twice_and_a_small_space_ends_the_sweep(make):
     space = {"norm.kernel_size": {"type": "ordered", "values": [1, 3, 5]}}
     state = make(space=space, base={"training": {"epochs": 2}}, search={"trials": 10, "sampler": "random"})
     run(state, random.Random(0))
-    assert state.exhausted
+    assert state.ending == EXHAUSTED
     assert state.finished
     assert sorted(trial.params["norm.kernel_size"] for trial in state.trials.values()) == [1, 3, 5]
 

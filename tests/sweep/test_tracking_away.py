@@ -5,7 +5,7 @@ import json
 import mlflow
 import pytest
 
-from tests.support.processes import run_cli, start_cli, wait_until
+from tests.support.processes import call_cli, start_cli, wait_until
 from tests.tracking.servers import MlflowServer
 from ubn_sweep.records.events import TrialEnded
 from ubn_sweep.records.folder import SweepFolder
@@ -41,16 +41,16 @@ def ends(tmp_path):
 
 def test_with_no_server_the_sweep_goes_on_and_sync_delivers(write_spec, server, tmp_path):
     spec = write_spec(search={"trials": TRIALS, "sampler": "random"}, tracking={"uri": server.uri})
-    done = run_cli(["run", str(spec), "--executor", "in-process", "--json"], cwd=tmp_path)
+    done = call_cli(["run", str(spec), "--executor", "in-process", "--json"], cwd=tmp_path)
     assert sum(last_json(done)["trials"].values()) == TRIALS
     assert "ubn-sweep sync small" in done.stderr
-    down = run_cli(["sync", "small"], cwd=tmp_path)
+    down = call_cli(["sync", "small"], cwd=tmp_path)
     assert down.returncode == 2
     assert "MLflow" in down.stderr
     assert "Traceback" not in down.stderr
 
     server.start()
-    last_json(run_cli(["sync", "small", "--json"], cwd=tmp_path))
+    last_json(call_cli(["sync", "small", "--json"], cwd=tmp_path))
     assert statuses_in(server) == ends(tmp_path)
     assert len(ends(tmp_path)) == TRIALS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.processes import REPOSITORY, run_cli
+from tests.support.processes import REPOSITORY, call_cli
 from ubn_sweep import schema
 from ubn_sweep.records.events import EpochReported, TrialCreated, TrialEnded
 from ubn_sweep.records.journal import read_journal
@@ -39,7 +39,7 @@ def place(tmp_path):
 def test_a_killed_one_goes_on_as_it_would_have(place):
     folder = place / "sweeps" / "killed"
     before = read_journal(folder)
-    result = last_json(run_cli(["resume", "killed", "--executor", "in-process", "--json"], cwd=place))
+    result = last_json(call_cli(["resume", "killed", "--executor", "in-process", "--json"], cwd=place))
     assert sum(result["trials"].values()) == 10
     after = read_journal(folder)
     assert after[: len(before)] == before
@@ -64,9 +64,9 @@ def test_its_next_suggestion_is_the_one_that_0_1_made(place):
 
 
 def test_a_finished_one_is_mapped_and_exported(place):
-    report = last_json(run_cli(["landscape", "finished", "--json"], cwd=place))["report"]
+    report = last_json(call_cli(["landscape", "finished", "--json"], cwd=place))["report"]
     assert "resnet8 on digits" in Path(report).read_text()
-    (path,) = last_json(run_cli(["export", "finished", "--top", "1", "--json"], cwd=place))["configs"]
+    (path,) = last_json(call_cli(["export", "finished", "--top", "1", "--json"], cwd=place))["configs"]
     written = yaml.safe_load((place / path).read_text())
     before = yaml.safe_load((DATA / "exported.yaml").read_text())
     assert written["provenance"]["promised"] == before["provenance"]["promised_val_top1"]

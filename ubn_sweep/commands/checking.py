@@ -18,7 +18,7 @@ from ubn_sweep.masking import masked, masked_values
 from ubn_sweep.records.folder import find_sweep
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.sweep.explaining import preview
-from ubn_sweep.sweep.explaining.describe import describe_space, first_trials, rung_epochs, show
+from ubn_sweep.sweep.explaining.describe import describe_space, first_trials, rung_epochs, show, stop_rules
 from ubn_sweep.sweep.running import launch
 from ubn_sweep.sweep.spec.loading import load_spec, load_spec_with_origins
 from ubn_sweep.sweep.spec.spec import SweepSpec
@@ -51,6 +51,8 @@ def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> N
         f"{spec.search.trials} trials by the sampler `{spec.search.sampler}` from seed {spec.search.seed}; "
         f"compared after epochs {rungs}"
     )
+    if rules := stop_rules(spec):
+        say(f"ends before that at {rules}")
     for name, params in first_trials(spec):
         say(f"first, {name}: " + ", ".join(f"{key}={show(value)}" for key, value in params.items()))
     if len(set(origins.values())) > 1:

@@ -66,6 +66,8 @@ def sweep_status(sweep: str, *, home: Path | None, as_json: bool) -> None:
     if folder.report.exists():
         say(f"report    {folder.report}")
     say(f"MLflow    {uri}")
+    if facts["ended_by"]:
+        say(f"ended by a rule: {facts['ended_by']}")
     if facts["state"] in ("interrupted", "paused"):
         say("next: ", (f"ubn-sweep resume {folder.name}", "bold"))
 
@@ -129,6 +131,7 @@ def _facts(folder: SweepFolder) -> dict[str, Any]:
         if best is None
         else {"trial": best.trial, "metric": progress.objective, "score": standing.best_value},
         "best_text": standing.best_text,
+        "ended_by": standing.rule,
         "epochs": standing.epochs,
         "attempts": standing.attempts,
         "left_s": standing.left_s if state == "running" else None,

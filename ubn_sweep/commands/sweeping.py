@@ -101,6 +101,7 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
                 "sweep": result.sweep,
                 "trials": result.counts,
                 "best": _best(result, spec),
+                "ended_by": result.ended_by,
                 "tracking_uri": uri,
                 "report": str(report.html),
                 "observations": str(report.observations),
@@ -110,9 +111,8 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
         _tell(result, spec, report, uri)
     failure = _first_failure(folder) if result.counts["failed"] else None
     if result.best is None:
-        raise NothingFoundError(
-            f"no trial of {result.sweep} has a result; {failure or 'all of them diverged'}"
-        )
+        why = failure or result.ending or "all of them diverged"
+        raise NothingFoundError(f"no trial of {result.sweep} has a result; {why}")
     if failure is None:
         return
     failed, all_of_them = result.counts["failed"], sum(result.counts.values())
@@ -139,8 +139,16 @@ def _ended_early(result: SweepResult) -> InterruptedSweepError:
 def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: str) -> None:
     counts = ", ".join(f"{n} {status}" for status, n in result.counts.items())
     say("\n", (result.sweep, "bold"), f": {counts}")
-    if result.exhausted:
-        say("the space holds no further config that differs: the sweep ended early")
+    if result.ended_by is not None:
+        say(
+            f"ended by a rule: {result.ended_by}; `ubn-sweep resume {result.sweep} --set stop_when...` goes on"
+        )
+    elif result.ending is not None:
+        say(result.ending)
+    elif result.refused is not None:
+        say(
+            f"points that the trial's config refuses were passed over, the last of them because {result.refused}"
+        )
     if result.best is not None:
         params = ", ".join(f"{key}={show(value)}" for key, value in result.best.params.items())
         say(f"best: {score(result.best, spec)} in trial {result.best.number} ({params})")

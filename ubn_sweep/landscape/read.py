@@ -80,6 +80,8 @@ class SweepView:
     validation_counted: bool
     """Whether the trials recorded that number; else it is estimated from the config."""
     trials: tuple[TrialView, ...]
+    ended_by: str = ""
+    """The stop rule that ended the sweep, in a line; empty where none did."""
 
     @property
     def finished(self) -> tuple[TrialView, ...]:
@@ -128,6 +130,7 @@ def read_sweep(table: pa.Table) -> SweepView:
         validation_examples=task.examples if counted is None else counted,
         validation_counted=counted is not None,
         trials=trials,
+        ended_by=origin.ended_by,
     )
 
 

@@ -7,6 +7,7 @@ from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.course import CourseView
 from ubn_sweep.landscape.views.curve_fit import CurveFit
 from ubn_sweep.landscape.views.importance import ImportanceView
+from ubn_sweep.landscape.views.numbers import MIN_GROUP, Difference
 from ubn_sweep.landscape.views.ranking import RankedTrial, Ranking
 from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
 
@@ -34,7 +35,7 @@ def counts(sweep: SweepView, course: CourseView) -> str:
             f" {course.epochs_spent} epochs spent, {saved:.0%} fewer than the "
             f"{course.epochs_unstopped} without early stopping."
         )
-    return begin
+    return f"{begin} Ended by a rule: {sweep.ended_by}." if sweep.ended_by else begin
 
 
 def best(sweep: SweepView, ranking: Ranking) -> str:
@@ -76,31 +77,47 @@ def threshold(sweep: SweepView, view: ThresholdView) -> str:
                 else f" after epoch {curve.epoch}, of all trials; the full budget may differ"
             )
             return (
-                f"Threshold between {fit.optimum_low:.2g} and {fit.optimum_high:.2g} (80% of the optimum's "
-                f"probability, n = {fit.n}{where}); {gate_off(sweep, curve)}."
+                f"The best threshold lies between {fit.optimum_low:.2g} and {fit.optimum_high:.2g} with a probability "
+                f"of 80% (n = {fit.n}{where}). {gate_off(sweep, curve)}"
             )
     n = view.full.fit.n
     if not isinstance(view.full.fit, CurveFit) and view.early is None:
-        return f"Too few trials to recommend a threshold: {plural(n, 'finished trial')} with the gate on."
+        few = f"Too few trials to recommend a threshold: {plural(n, 'finished trial')} with the gate on."
+        return f"{few} {gate_off(sweep, view.full)}"
     curve = view.full if isinstance(view.full.fit, CurveFit) or view.early is None else view.early
     return (
         f"No threshold between {view.low:.2g} and {view.high:.2g} can be told from another "
-        f"(epoch {curve.epoch}, n = {curve.fit.n}); {gate_off(sweep, curve)}."
+        f"(epoch {curve.epoch}, n = {curve.fit.n}). {gate_off(sweep, curve)}"
     )
 
 
 def gate_off(sweep: SweepView, curve: ThresholdCurve) -> str:
-    """How the gate's trials compare with those without a gate, at the same epoch."""
+    """A sentence: how the gate's trials compare with those without a gate, at the same epoch."""
     if not curve.gate_off:
-        return "no trial with the gate off came that far"
+        return "No trial with the gate off came that far."
     if curve.gain is None:
-        return f"too few trials to compare with the gate off (n = {len(curve.gate_off)})"
-    difference, half = curve.gain
-    side = "better" if sweep.metric.better(difference) > 0 else "worse"
-    size = f"{bare(sweep, abs(difference))} ± {amount(sweep, half)}, n = {len(curve.gate_off)}"
-    if abs(difference) <= half:
-        return f"the gate off is not distinguishable from that (difference {size})"
-    return f"that is {side} than the gate off by {size}"
+        return (
+            f"Too few trials to compare the gate on with off: {len(curve.points)} and {len(curve.gate_off)}, of the "
+            f"{MIN_GROUP} each that it takes."
+        )
+    found = curve.gain
+    on = "The trials in that range" if curve.gain_in_range else "Trials with the gate on"
+    side = "better" if found.better >= 0 else "worse"
+    begin = (
+        f"{on} score {amount(sweep, abs(found.better))} {side} on average than those with it off "
+        f"(95% interval: {interval(sweep, found)}; n = {found.n} and {found.n_other})"
+    )
+    return f"{begin}." if found.is_shown else f"{begin}, which chance explains."
+
+
+def interval(sweep: SweepView, found: Difference) -> str:
+    """`1.20 to 5.66 points better`; where both sides are possible, `0.30 worse to 5.66 points better`."""
+    low, high = found.low, found.high
+    if low > 0:
+        return f"{bare(sweep, low)} to {amount(sweep, high)} better"
+    if high < 0:
+        return f"{bare(sweep, -high)} to {amount(sweep, -low)} worse"
+    return f"{bare(sweep, -low)} worse to {amount(sweep, high)} better"
 
 
 def importance(view: ImportanceView) -> str:

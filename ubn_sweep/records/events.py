@@ -14,6 +14,8 @@ Status = Literal["completed", "stopped", "failed", "diverged"]
 STATUSES: tuple[str, ...] = get_args(Status)
 FaultKind = Literal["error", "memory", "died", "stuck", "checkpoint"]
 """The task raised; it ran out of memory; its process died; it reported nothing for too long; a checkpoint is broken."""
+StoppedBy = Literal["rungs", "user", "rule"]
+"""Early stopping, `stop --trial`, or a rule that ended the whole sweep while the trial ran."""
 FinalStatus = Literal["completed", "interrupted", "failed", "diverged"]
 OPTUNA_STATES: dict[str, str] = {
     "completed": "COMPLETE",
@@ -81,6 +83,18 @@ class TrialCreated:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PointRefused:
+    """A point was suggested that the trial's config does not allow. It is no trial, and another one is drawn."""
+
+    time_s: float
+    params: dict[str, Any]
+    """As of a trial."""
+    origin: str
+    """As of a trial."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class EpochReported:
     """A trial finished an epoch."""
 
@@ -94,6 +108,8 @@ class EpochReported:
     over several repeats their means, and val_top1_std."""
     checkpoint: str | None = None
     """Folder that the trial can continue from after this epoch."""
+    diverged: bool = False
+    """Whether the trial itself says so, whatever its objective; its end follows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +126,13 @@ class TrialFault:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRetried:
-    """The user asked for a failed trial to be taken up again."""
+    """A trial that had ended is taken up again, because the user asked for it or changed what it was ended by."""
 
     time_s: float
     trial: int
+    was: Status = "failed"
+    """How it had ended."""
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +145,8 @@ class TrialEnded:
     epoch: int
     """The last one reported; 0 where there was none."""
     reason: str = ""
+    stopped_by: StoppedBy = "rungs"
+    """Of a stopped one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +154,8 @@ class SweepEnded:
     """All trials of the sweep are over."""
 
     time_s: float
+    reason: str = ""
+    """The stop rule that ended it, in a line; empty where all that were asked for came to their ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +232,7 @@ SweepEvent = (
     | AttemptStarted
     | PriorTrial
     | TrialCreated
+    | PointRefused
     | EpochReported
     | TrialFault
     | TrialRetried
@@ -225,6 +249,7 @@ _NAMES: dict[str, type] = {
     "attempt": AttemptStarted,
     "prior": PriorTrial,
     "trial": TrialCreated,
+    "refused": PointRefused,
     "epoch": EpochReported,
     "fault": TrialFault,
     "retry": TrialRetried,

@@ -61,6 +61,8 @@ class SweepOrigin:
     """max or min."""
     task: dict[str, Any] = field(default_factory=dict)
     """A TaskRecord, as plain mappings; empty in tables of version 0.1."""
+    ended_by: str = ""
+    """The stop rule that ended the sweep, in a line; empty where none did."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +99,7 @@ def observations(events: Iterable[Event]) -> pa.Table:
         "objective": objective["metric"],
         "mode": objective["mode"],
         "task": started.task,
+        "ended_by": gathered.ended.reason if gathered.ended is not None else "",
     }
     return pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(origin).encode()})
 

@@ -38,9 +38,11 @@ class Progress:
     best: Best | None = None
     _running: dict[int, float] = field(default_factory=dict)
     """Trial -> the objective of its last epoch."""
+    _ended: dict[int, Best] = field(default_factory=dict)
+    """What trials came to that ended with a result: one of them may be taken up again."""
 
     def copy(self) -> Progress:
-        return replace(self, counts=dict(self.counts), _running=dict(self._running))
+        return replace(self, counts=dict(self.counts), _running=dict(self._running), _ended=dict(self._ended))
 
     @property
     def ended(self) -> int:
@@ -56,7 +58,7 @@ class Progress:
         elif isinstance(event, EpochReported):
             self._running[event.trial] = event.metrics.get(self.objective, math.nan)
         elif isinstance(event, TrialRetried):
-            self.counts["failed"] -= 1
+            self._take_up(event)
         elif isinstance(event, TrialEnded):
             self.counts[event.status] += 1
             value = self._running.pop(event.trial, math.nan)
@@ -64,6 +66,7 @@ class Progress:
                 mine = Best(
                     trial=event.trial, completed=event.status == "completed", score=self._sign * value
                 )
+                self._ended[event.trial] = mine
                 self.best = mine if self.best is None or mine.rank > self.best.rank else self.best
 
     def metrics(self) -> dict[str, float]:
@@ -72,6 +75,15 @@ class Progress:
         if self.best is not None:
             found[f"best_{self.objective}"] = self._sign * self.best.score
         return found
+
+    def _take_up(self, event: TrialRetried) -> None:
+        self.counts[event.was] -= 1
+        mine = self._ended.pop(event.trial, None)
+        if mine is None:
+            return
+        self._running[event.trial] = self._sign * mine.score
+        if mine == self.best:
+            self.best = max(self._ended.values(), key=lambda other: other.rank, default=None)
 
     @property
     def _sign(self) -> int:

@@ -37,6 +37,8 @@ class Standing:
     ended_before: int = 0
     """Trials that had ended when the last attempt started."""
     ended: bool = False
+    rule: str = ""
+    """The stop rule that ended it, if one did."""
     word: str | None = None
     """How the last attempt was called when it ended early: `paused`, `stopped`, `interrupted`."""
 
@@ -64,7 +66,7 @@ class Standing:
         elif isinstance(event, SweepInterrupted):
             self.word = event.word
         elif isinstance(event, SweepEnded):
-            self.ended = True
+            self.ended, self.rule = True, event.reason
 
     @property
     def total(self) -> int:

@@ -128,8 +128,8 @@ def _how(sweep: SweepView, view: ThresholdView) -> str:
     parts.append(
         "The curve averages Gaussian processes; its band is the 95% credible band of the mean over the other "
         "parameters, which vary as well and make the single trials scatter. A dashed curve is not told from a "
-        "constant; the bar on the axis holds 80% of the optimum's probability. Orange: the mean of the gate switched "
-        "off, and its 95% interval."
+        "constant; the best threshold lies on the bar on the axis with a probability of 80%. Orange: the mean "
+        "of the gate switched off, and its 95% interval."
     )
     return " ".join(parts)
 

@@ -57,6 +57,33 @@ def welch_difference(first: Sequence[float], second: Sequence[float]) -> tuple[f
     return difference, float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(total)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How much better one group scores than another, and how well that is known."""
+
+    n: int
+    n_other: int
+    better: float
+    """Difference of the means, turned so that positive means better."""
+    low: float
+    high: float
+    """Its 95% interval."""
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether chance does not explain it: the interval leaves 0 out."""
+        return self.low > 0 or self.high < 0
+
+
+def group_difference(first: Sequence[float], second: Sequence[float]) -> Difference | None:
+    """Welch's comparison of two groups of scores of which more is better; None where one has fewer than three."""
+    found = welch_difference(first, second)
+    if found is None:
+        return None
+    better, half = found
+    return Difference(n=len(first), n_other=len(second), better=better, low=better - half, high=better + half)
+
+
 def binomial_error(share: float, examples: int) -> float:
     """Standard error sqrt(p * (1 - p) / n) of a share p of n examples, with p pulled off 0 and 1 by Agresti and
     Coull's two successes and two failures, so that a perfect score has an error too."""

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from ubn_sweep.landscape.read import SweepView, TrialView
 from ubn_sweep.landscape.views.curve_fit import CurveFit, TooFew, fit_curve
 from ubn_sweep.landscape.views.epochs import common_epoch, reached
-from ubn_sweep.landscape.views.numbers import GroupMean, group_mean, welch_difference
+from ubn_sweep.landscape.views.numbers import (
+    MIN_GROUP,
+    Difference,
+    GroupMean,
+    group_difference,
+    group_mean,
+)
 
 THRESHOLD, GATE = "norm.threshold", "norm.gate"
 """Keys of NormConfig, which every task with such a layer has under `norm`."""
@@ -38,9 +44,11 @@ class ThresholdCurve:
     gate_off: tuple[float, ...]
     """Scores, at the same epoch, of the trials whose gate is off."""
     gate_off_mean: GroupMean | None
-    gain: tuple[float, float] | None
-    """Mean score of the trials in the fit's optimum range less that of the gate off, in the objective's unit, and
-    half the width of its 95% interval; None with fewer than three trials on a side, or without a shape."""
+    gain: Difference | None
+    """The gate's trials against those without; None with fewer than three on a side."""
+    gain_in_range: bool
+    """Whether those are the trials in the fit's optimum range alone, or all with the gate on: without a shape, or
+    where fewer than three lie in the range."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,18 +106,28 @@ def _curve(
         mode=sweep.metric.direction,
     )
     off = [trial.curve[epoch] for trial in trials if trial.config.get(GATE) is False]
-    gain = None
-    if isinstance(fit, CurveFit) and fit.shape_is_shown:
-        inside = [p.score for p in points if fit.optimum_low <= p.threshold <= fit.optimum_high]
-        gain = welch_difference(inside, off)
+    inside = _inside(points, fit)
+    compared = points if inside is None else inside
     return ThresholdCurve(
         epoch=epoch,
         points=tuple(points),
         fit=fit,
         gate_off=tuple(off),
         gate_off_mean=group_mean(off),
-        gain=gain,
+        gain=group_difference(
+            [sweep.metric.better(point.score) for point in compared],
+            [sweep.metric.better(score) for score in off],
+        ),
+        gain_in_range=inside is not None,
     )
+
+
+def _inside(points: list[Point], fit: CurveFit | TooFew) -> list[Point] | None:
+    """The trials in the range that the fit recommends; None where it recommends none, or they are too few."""
+    if not isinstance(fit, CurveFit) or not fit.shape_is_shown:
+        return None
+    inside = [point for point in points if fit.optimum_low <= point.threshold <= fit.optimum_high]
+    return inside if len(inside) >= MIN_GROUP else None
 
 
 def _point(trial: TrialView, epoch: int) -> Point:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Hashable
 from typing import Any
 
 import optuna
@@ -20,7 +20,9 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 STUDY = "sweep"
 STATE_OF_STATUS = {status: TrialState[name] for status, name in OPTUNA_STATES.items()}
 FRESH_ATTEMPTS = 200
-"""Random points tried in search of one that no trial had; a space where none turns up counts as exhausted."""
+"""Random points tried in search of one that no trial had."""
+LARGEST_LISTED = 20_000
+"""Points of a space that are listed, to find the last fresh ones; a larger one where none turns up is used up."""
 
 
 class SearchMemory:
@@ -48,21 +50,17 @@ class SearchMemory:
         self._ids: dict[int, int] = {}
         self._last: dict[int, tuple[int, float]] = {}
         """Epoch and score of a running trial's last report; no number where it diverges."""
-        self._seen: set[str] = set()
+        self._seen: set[Hashable] = set()
+        self._every_point = space.every_point(LARGEST_LISTED)
 
     def add(self, number: int, params: Params) -> None:
         """A trial starts."""
-        self._seen.add(_identity(params))
-        if self._open is None:
-            self._ids[number] = self._create(params, TrialState.RUNNING)
-            return
-        self._ids[number], self._open = self._open, None
-        values, distributions = self._space.to_optuna(params)
-        for name, value in values.items():
-            distribution = distributions[name]
-            self._storage.set_trial_param(
-                self._ids[number], name, distribution.to_internal_repr(value), distribution
-            )
+        self._ids[number] = self._begin(params)
+
+    def refuse(self, params: Params) -> None:
+        """The trial's config does not allow a point: to the sampler, it is a trial that failed at once."""
+        state, _ = self._told("failed", has_score=False)
+        self._storage.set_trial_state_values(self._begin(params), state)
 
     def report(self, number: int, epoch: int, score: float) -> None:
         """A trial finished an epoch; a score that is not finite is kept as NaN, for the sampler to learn from."""
@@ -75,16 +73,20 @@ class SearchMemory:
 
     def end(self, number: int, status: str) -> None:
         """A trial is over; one without a finite score has failed, whatever else it was."""
-        epoch, score = self._last.pop(number, (0, math.nan))
+        epoch, score = self._last.pop(number, (1, math.nan))
         state, has_result = self._told(status, has_score=math.isfinite(score))
         if has_result and self._lesson is Lesson.WORST:
             self._storage.set_trial_intermediate_value(self._ids[number], epoch, score)
+        elif status == "diverged" and self._lesson is not Lesson.WORST:  # whatever it had reached
+            self._storage.set_trial_intermediate_value(self._ids[number], epoch, math.nan)
         self._storage.set_trial_state_values(self._ids[number], state, [score] if has_result else None)
 
     def add_prior(self, params: Params, scores: dict[int, float], status: str) -> None:
         """A finished trial of an earlier sweep. It may be sampled again: its result is not this sweep's."""
         state, has_result = self._told(status, has_score=bool(scores))
         shown = scores if has_result or self._lesson is not Lesson.WORST else {}
+        if status == "diverged" and self._lesson is not Lesson.WORST:
+            shown = {**scores, max(scores, default=0) + 1: math.nan}
         self._create(params, state, shown, scores[max(scores)] if has_result else None)
 
     def _told(self, status: str, *, has_score: bool) -> tuple[TrialState, bool]:
@@ -94,25 +96,38 @@ class SearchMemory:
             return state, True
         return (TrialState.PRUNED if self._lesson is Lesson.WORST else TrialState.FAIL), False
 
-    def suggest(self, number: int) -> tuple[Params, str] | None:
-        """Params that no trial of the sweep has had, and who suggested them; None where the space is exhausted.
+    def suggest(self, number: int, *, at_random: bool = False) -> tuple[Params, str] | None:
+        """Params that are new to the sweep, and who suggested them; None where none were found.
 
-        They belong to the trial that `add` is called for next.
+        They belong to the trial that `add` is called for next, or are refused by `refuse`. `number` counts the points
+        that were suggested before; `at_random` leaves the sampler out.
         """
+        if self.is_used_up:
+            return None
         self._open = self._storage.create_new_trial(self._study_id)
-        params = self._sample(self._sampler)
-        if not self.has_seen(params):
-            return params, self._name
+        if not at_random:
+            params = self._sample(self._sampler)
+            if not self.has_seen(params):
+                return params, self._name
+        origin = "random, after points that are not allowed" if at_random else "random, to avoid a duplicate"
         for attempt in range(FRESH_ATTEMPTS):
             params = self._sample(RandomSampler(seed=_mixed(self._seed, number, attempt)))
             if not self.has_seen(params):
-                return params, "random, to avoid a duplicate"
+                return params, origin
+        if self._every_point is not None:
+            fresh = [params for params in self._every_point if not self.has_seen(params)]
+            return fresh[_mixed(self._seed, number) % len(fresh)], origin
         self._storage.set_trial_state_values(self._open, TrialState.FAIL)
         self._open = None
         return None
 
+    @property
+    def is_used_up(self) -> bool:
+        """Whether every point of a space of at most LARGEST_LISTED has been suggested."""
+        return self._every_point is not None and len(self._seen) >= len(self._every_point)
+
     def has_seen(self, params: Params) -> bool:
-        return _identity(params) in self._seen
+        return self._space.identity(params) in self._seen
 
     def trials(self) -> list[FrozenTrial]:
         """The study's trials, priors included."""
@@ -137,6 +152,18 @@ class SearchMemory:
 
         return self._space.sample(ask)
 
+    def _begin(self, params: Params) -> int:
+        """A running trial of the study: the one that a suggestion was made for, if it was made in this process."""
+        self._seen.add(self._space.identity(params))
+        if self._open is None:
+            return self._create(params, TrialState.RUNNING)
+        trial, self._open = self._open, None
+        values, distributions = self._space.to_optuna(params)
+        for name, value in values.items():
+            distribution = distributions[name]
+            self._storage.set_trial_param(trial, name, distribution.to_internal_repr(value), distribution)
+        return trial
+
     def _create(
         self,
         params: Params,
@@ -158,10 +185,6 @@ class SearchMemory:
 def _only_value(distribution: BaseDistribution) -> float:
     low = getattr(distribution, "low", None)
     return float(low) if low is not None else 0.0
-
-
-def _identity(params: Params) -> str:
-    return json.dumps(params, sort_keys=True)
 
 
 def _mixed(*numbers: int) -> int:

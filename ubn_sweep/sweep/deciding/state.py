@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ubn_sweep import schema
+from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import (
     STATUSES,
     EpochReported,
     Event,
     FaultKind,
+    PointRefused,
     PriorTrial,
     Status,
+    StoppedBy,
     TrialCreated,
     TrialEnded,
     TrialFault,
@@ -23,12 +26,18 @@ from ubn_sweep.records.events import (
 )
 from ubn_sweep.sweep.deciding.memory import SearchMemory
 from ubn_sweep.sweep.deciding.rungs import rungs_of
+from ubn_sweep.sweep.deciding.stop_rules import StopRules
 from ubn_sweep.sweep.deciding.warm_starts import warm_starts
 from ubn_sweep.sweep.spec.space import Params, Space
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
 Record = Callable[[Event], None]
 SEED_LIMIT = 2**31
+REFUSALS_BEFORE_RANDOM = 5
+"""In a row; a sampler that has settled on points which are not allowed would not come away from them."""
+MOST_REFUSALS = 100
+"""In a row; then the sweep ends."""
+EXHAUSTED = "the space holds no further config that differs: the sweep ended early"
 
 
 @dataclass(kw_only=True)
@@ -45,6 +54,10 @@ class SweepTrial:
     metrics: dict[str, float] = field(default_factory=dict)
     status: Status | None = None
     """null while it runs or waits."""
+    diverged: bool = False
+    """Its objective is no number any more, or it said so itself; its end follows."""
+    stopped_by: StoppedBy = "rungs"
+    """Where it is stopped."""
     cut: bool = False
     """Early stopping has said stop; its end follows."""
     faults: dict[str, int] = field(default_factory=dict)
@@ -76,7 +89,13 @@ class SweepState:
         self.trials: dict[int, SweepTrial] = {}
         self.counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
         self.best: SweepTrial | None = None
-        self.exhausted = False
+        self.refused: list[PointRefused] = []
+        """Points that the trial's config did not allow, in order."""
+        self._refused_in_a_row = 0
+        self._found_none = False
+        self.rules = StopRules(spec)
+        self.ended_by: str | None = None
+        """The stop rule that has ended the sweep."""
         self._record = record
         self._now_s = now_s
         self._warm_starts = warm_starts(self.space) if spec.search.warm_starts else []
@@ -89,6 +108,7 @@ class SweepState:
         """Takes up where a killed sweep left off: what had been decided is carried out, what ran waits to go on."""
         for event in events:
             self._apply(event)
+        self.rules.pause()
         for trial in list(self.trials.values()):
             if trial.status is None:
                 self._end_if_due(trial)
@@ -97,45 +117,71 @@ class SweepState:
     # ---------------------------------------------------------------- from the running sweep
 
     def next_trial(self) -> SweepTrial | None:
-        """An unfinished trial of before, else a new one; None when all have been handed out."""
+        """An unfinished trial of before, else a new one; None when all have been handed out.
+
+        A point that the trial's config does not allow, which the check of the spec has missed, is recorded, and
+        another one drawn.
+        """
+        if self.ended_by is not None:
+            return None
         if self._unfinished:
             return self.trials[self._unfinished.pop(0)]
         number = len(self.trials)
-        if number >= self.spec.search.trials or self.exhausted:
-            return None
-        suggestion = self._suggest(number)
-        if suggestion is None:
-            self.exhausted = True
-            return None
-        params, origin = suggestion
-        config = schema.to_plain(self.space.config(params, seed=self._seed(number)))
-        self._do(
-            TrialCreated(time_s=self._now_s(), trial=number, params=params, config=config, origin=origin)
-        )
-        return self.trials[number]
+        while self.remaining and (suggestion := self._suggest()) is not None:
+            params, origin = suggestion
+            try:
+                config = schema.to_plain(self.space.config(params, seed=self._seed(number)))
+            except UserError as error:
+                reason = str(error).removeprefix("the trial's config: ")
+                self._do(PointRefused(time_s=self._now_s(), params=params, origin=origin, reason=reason))
+                continue
+            self._do(
+                TrialCreated(time_s=self._now_s(), trial=number, params=params, config=config, origin=origin)
+            )
+            return self.trials[number]
+        return None
 
     def report(
-        self, number: int, epoch: int, metrics: dict[str, float], checkpoint: str | None = None
+        self,
+        number: int,
+        epoch: int,
+        metrics: dict[str, float],
+        checkpoint: str | None = None,
+        *,
+        diverged: str | None = None,
     ) -> bool:
-        """Takes an epoch's metrics; True means that the trial is over. An epoch known already changes nothing."""
+        """Takes an epoch's metrics; True means that the trial is over. An epoch known already changes nothing.
+
+        `diverged` is why the trial itself says that it did, whatever its objective.
+        """
         trial = self.trials[number]
         if trial.status is not None:
             return True
         if epoch > trial.epoch:
             self._do(
                 EpochReported(
-                    time_s=self._now_s(), trial=number, epoch=epoch, metrics=metrics, checkpoint=checkpoint
+                    time_s=self._now_s(),
+                    trial=number,
+                    epoch=epoch,
+                    metrics=metrics,
+                    checkpoint=checkpoint,
+                    diverged=diverged is not None,
                 )
             )
-        return self._end_if_due(trial)
+        return self._end_if_due(trial, diverged)
 
-    def end(self, number: int, status: Status, reason: str = "") -> None:
+    def end(self, number: int, status: Status, reason: str = "", stopped_by: StoppedBy = "rungs") -> None:
         """A trial is over for a reason of its own: it failed, diverged, or its worker was lost."""
         trial = self.trials[number]
         if trial.status is None:
             self._do(
                 TrialEnded(
-                    time_s=self._now_s(), trial=number, status=status, epoch=trial.epoch, reason=reason
+                    time_s=self._now_s(),
+                    trial=number,
+                    status=status,
+                    epoch=trial.epoch,
+                    reason=reason,
+                    stopped_by=stopped_by,
                 )
             )
 
@@ -152,9 +198,26 @@ class SweepState:
         """Takes up all failed trials again; how many. They wait like those that a kill left unfinished."""
         failed = [trial.number for trial in self.trials.values() if trial.status == "failed"]
         for number in failed:
-            self._do(TrialRetried(time_s=self._now_s(), trial=number))
-        self._unfinished += failed
+            self.take_up(TrialRetried(time_s=self._now_s(), trial=number))
         return len(failed)
+
+    def take_up(self, event: TrialRetried) -> None:
+        """A trial that had ended waits to go on."""
+        self._do(event)
+        self._unfinished.append(event.trial)
+
+    def end_by_rule(self) -> bool:
+        """Whether a stop rule is met; then all that is open ends here and now, and nothing new begins."""
+        if self.ended_by is None and self._has_work and (rule := self.rules.met(self._now_s())) is not None:
+            self.ended_by = rule
+            for trial in self.trials.values():
+                self.end(trial.number, "stopped", f"the sweep ended: {rule}", "rule")
+            self._unfinished.clear()
+        return self.ended_by is not None
+
+    def note(self, event: Event) -> None:
+        """Records what others decided: an attempt begins, the user changed the spec."""
+        self._do(event)
 
     def learn(self, priors: Iterable[PriorTrial]) -> None:
         """Records what earlier sweeps found, for the sampler."""
@@ -168,10 +231,31 @@ class SweepState:
         return not self.remaining and all(trial.status is not None for trial in self.trials.values())
 
     @property
+    def _has_work(self) -> bool:
+        cut_short = any(t.status == "stopped" and t.stopped_by == "rule" for t in self.trials.values())
+        return cut_short or not self.finished
+
+    @property
     def remaining(self) -> int:
         """Trials still to be handed out."""
-        new = 0 if self.exhausted else self.spec.search.trials - len(self.trials)
+        if self.ended_by is not None:
+            return 0
+        new = 0 if self.ending is not None else self.spec.search.trials - len(self.trials)
         return len(self._unfinished) + max(new, 0)
+
+    @property
+    def ending(self) -> str | None:
+        """Why no more trials are made, though fewer were than asked for; None where that is not so."""
+        if len(self.trials) >= self.spec.search.trials:
+            return None
+        if self._found_none or self.memory.is_used_up:
+            return EXHAUSTED
+        if self._refused_in_a_row >= MOST_REFUSALS:
+            return (
+                f"the last {MOST_REFUSALS} points in a row were refused, the last of them because "
+                f"{self.refused[-1].reason}; narrow the space"
+            )
+        return None
 
     @property
     def epochs_done(self) -> int:
@@ -184,8 +268,13 @@ class SweepState:
         self._apply(event)
 
     def _apply(self, event: Event) -> None:
+        self.rules.apply(event)
         if isinstance(event, TrialCreated):
             self._created(event)
+        elif isinstance(event, PointRefused):
+            self.refused.append(event)
+            self._refused_in_a_row += 1
+            self.memory.refuse(event.params)
         elif isinstance(event, EpochReported):
             self._reported(event)
         elif isinstance(event, TrialEnded):
@@ -202,6 +291,7 @@ class SweepState:
         self.trials[event.trial] = SweepTrial(
             number=event.trial, params=event.params, config=event.config, origin=event.origin
         )
+        self._refused_in_a_row = 0
         self.memory.add(event.trial, event.params)
 
     def _reported(self, event: EpochReported) -> None:
@@ -210,17 +300,19 @@ class SweepState:
         trial.score = self.spec.objective.score(event.metrics)
         self._epochs_done += 1
         self.memory.report(trial.number, event.epoch, trial.score)
-        if not math.isfinite(trial.score):
+        trial.diverged = event.diverged or not math.isfinite(trial.score)
+        if trial.diverged:
             return
         if self.rungs is not None and event.epoch < self.max_epochs:
             trial.cut = self.rungs.report(trial.number, event.epoch, trial.score)
 
     def _ended(self, event: TrialEnded) -> None:
         trial = self.trials[event.trial]
-        trial.status = event.status
+        trial.status, trial.stopped_by = event.status, event.stopped_by
         self.counts[event.status] += 1
-        self.memory.end(event.trial, event.status)
-        if event.status in ("completed", "stopped"):
+        if event.stopped_by != "rule":  # which says nothing of the trial: the sampler sees one that runs
+            self.memory.end(event.trial, event.status)
+        if event.status in ("completed", "stopped") and trial.epoch > 0:
             self.best = trial if self.best is None else max(self.best, trial, key=_rank)
 
     def _faulted(self, event: TrialFault) -> None:
@@ -232,25 +324,36 @@ class SweepState:
 
     def _retried(self, event: TrialRetried) -> None:
         trial = self.trials[event.trial]
-        trial.status, trial.faults = None, {}
-        self.counts["failed"] -= 1
-        self.memory.add(trial.number, trial.params)
+        trial.status, trial.faults, trial.cut = None, {}, False
+        self.counts[event.was] -= 1
+        if self.best is trial:
+            ended = [other for other in self.trials.values() if other.status in ("completed", "stopped")]
+            self.best = max((other for other in ended if other.epoch > 0), key=_rank, default=None)
+        if trial.stopped_by != "rule":
+            self.memory.add(trial.number, trial.params)
 
-    def _end_if_due(self, trial: SweepTrial) -> bool:
-        """Ends a trial that has trained to the end, was cut, or whose objective is no number any more."""
-        if trial.epoch > 0 and not math.isfinite(trial.score):
-            self.end(trial.number, "diverged", f"{self.spec.objective.metric} is not finite")
+    def _end_if_due(self, trial: SweepTrial, why_diverged: str | None = None) -> bool:
+        """Ends a trial that has diverged, has trained to the end, or was cut."""
+        if trial.diverged:
+            metric_is = "is still finite" if math.isfinite(trial.score) else "is not finite"
+            reason = f"{self.spec.objective.metric} {metric_is}" if why_diverged is None else why_diverged
+            self.end(trial.number, "diverged", reason)
         elif trial.epoch >= self.max_epochs:
             self.end(trial.number, "completed")
         elif trial.cut:
             self.end(trial.number, "stopped", f"early stopping at epoch {trial.epoch}")
         return trial.status is not None
 
-    def _suggest(self, number: int) -> tuple[Params, str] | None:
+    def _suggest(self) -> tuple[Params, str] | None:
         for name, params in self._warm_starts:
             if not self.memory.has_seen(params):
                 return params, f"warm start: {name}"
-        return self.memory.suggest(number)
+        suggestion = self.memory.suggest(
+            len(self.trials) + len(self.refused),
+            at_random=self._refused_in_a_row >= REFUSALS_BEFORE_RANDOM,
+        )
+        self._found_none = suggestion is None
+        return suggestion
 
     def _seed(self, number: int) -> int:
         base = self.spec.base.seed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from ubn_sweep.sweep.deciding.rungs import rungs_of
@@ -34,6 +35,12 @@ def rung_epochs(spec: SweepSpec) -> list[int]:
 def first_trials(spec: SweepSpec) -> list[tuple[str, dict[str, Any]]]:
     """The warm starts, by name."""
     return list(warm_starts(Space(spec))) if spec.search.warm_starts else []
+
+
+def stop_rules(spec: SweepSpec) -> str:
+    """`hours 8, target 0.95`: what ends the sweep before its trials do; empty where nothing does."""
+    rules = dataclasses.asdict(spec.stop_when)
+    return ", ".join(f"{name} {show(value)}" for name, value in rules.items() if value is not None)
 
 
 def show(value: Scalar) -> str:

@@ -37,7 +37,8 @@ class Watcher:
         state = self._state
         elapsed_s = time.monotonic() - self._started_s
         ended = sum(state.counts.values())
-        total = len(state.trials) if state.exhausted else max(state.spec.search.trials, len(state.trials))
+        no_more = state.ending is not None or state.ended_by is not None
+        total = len(state.trials) if no_more else max(state.spec.search.trials, len(state.trials))
         new = ended - self._ended_before
         running = tuple(trial for trial in list(state.trials.values()) if trial.status is None)
         return Outlook(

@@ -20,6 +20,7 @@ from ubn_sweep.sweep.deciding.state import SweepState, SweepTrial
 from ubn_sweep.sweep.running.control import Ear, listening
 from ubn_sweep.sweep.running.dispatch import Dispatch, Tell
 from ubn_sweep.sweep.running.executor import Executor
+from ubn_sweep.sweep.running.going_on import remove_checkpoints
 from ubn_sweep.sweep.running.interruption import Interruption, interruptible
 from ubn_sweep.sweep.running.last_words import last_words
 from ubn_sweep.sweep.running.ray.executor import RayExecutor
@@ -38,8 +39,12 @@ class SweepResult:
     finished: bool
     """False when it was interrupted, or stopped by itself: `ubn-sweep resume` goes on."""
     spec: SweepSpec
-    exhausted: bool
-    """Whether the space held fewer different configs than trials were asked for."""
+    ending: str | None
+    """Why fewer trials were made than asked for; None where that is not so."""
+    refused: str | None = None
+    """Why the trial's config did not allow the last of the points that it refused; None where it refused none."""
+    ended_by: str | None = None
+    """The stop rule that ended it, in a line."""
     stopped: str | None = None
     """Why it stopped by itself; None where it did not."""
     signal: int | None = None
@@ -70,7 +75,7 @@ def run_attempt(
 ) -> SweepResult:
     """Runs what remains of a sweep. Ctrl-C, SIGTERM and an order to stop leave one that goes on later."""
     started = AttemptStarted(time_s=time.time(), attempt=attempt, environment=describe_environment())
-    journal.append(started)
+    state.note(started)
     dispatch = Dispatch(state, folder, attempt=attempt, tell=surroundings.tell)
     go_on = f"the sweep ended early; go on with it by `ubn-sweep resume {folder.name}`"
     word = "interrupted"
@@ -96,7 +101,9 @@ def result_of(state: SweepState, folder: SweepFolder) -> SweepResult:
         best=state.best,
         finished=state.finished,
         spec=state.spec,
-        exhausted=state.exhausted,
+        ending=state.ending,
+        refused=state.refused[-1].reason if state.refused else None,
+        ended_by=state.ended_by,
     )
 
 
@@ -120,8 +127,8 @@ def _train_and_follow(
             word = word if ear.word is None else ear.word
             journal.append(SweepInterrupted(time_s=time.time(), word=word))
         else:
-            journal.append(SweepEnded(time_s=time.time()))
-            shutil.rmtree(folder.checkpoints, ignore_errors=True)
+            journal.append(SweepEnded(time_s=time.time(), reason=state.ended_by or ""))
+            remove_checkpoints(state, folder)
             shutil.rmtree(folder.ray, ignore_errors=True)
     return word
 

@@ -13,8 +13,16 @@ from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.spec.loading import respecified
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
-CHANGEABLE = ("search.trials", "early_stopping", "resources", "tracking", "description", "base.dataset.root")
-"""How many trials, when one is stopped, what it takes, where records and data lie. The rest is what was compared."""
+CHANGEABLE = (
+    "search.trials",
+    "early_stopping",
+    "stop_when",
+    "resources",
+    "tracking",
+    "description",
+    "base.dataset.root",
+)
+"""How many trials, when one or all are stopped, what it takes, where records and data lie; the rest was compared."""
 MOVABLE = ("dataset.root",)
 """Keys of the trial config that a change is handed on by, to trials that had begun."""
 

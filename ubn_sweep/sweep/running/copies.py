@@ -1,4 +1,4 @@
-"""The copies of a sweep: MLflow's runs and the Optuna storage follow its journal, and are caught up after its end."""
+"""The copies of a sweep: MLflow's runs, the Optuna storage and others follow its journal and catch up after its end."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ubn_sweep.tracking.delivery.sync import attach_now, sync
 from ubn_sweep.tracking.mlflow.runs import trial_run_ids
 from ubn_sweep.tracking.mlflow.sweep_sink import SweepSink
 from ubn_sweep.tracking.optuna.mirror import StudyMirror
+from ubn_sweep.tracking.tensorboard import TensorBoardSink
 from ubn_sweep.tracking.uri import check_apart, check_uri
 
 HASTE_S = 3.0
@@ -27,10 +28,13 @@ HASTE_S = 3.0
 
 def sinks_of(spec: SweepSpec, folder: SweepFolder) -> list[Sink]:
     """Where a sweep is copied to. A new kind of store is a Sink in a module of its own, and a line here."""
-    return [
+    sinks: list[Sink] = [
         SweepSink(folder, tracking_uri(spec, folder), spec.tracking.experiment),
         StudyMirror(folder, study_storage(spec, folder), Space(spec).to_dashboard),
     ]
+    if spec.tracking.tensorboard is not None:
+        sinks.append(TensorBoardSink(folder, folder.home / Path(spec.tracking.tensorboard).expanduser()))
+    return sinks
 
 
 def tracking_uri(spec: SweepSpec, folder: SweepFolder) -> str:

@@ -53,9 +53,20 @@ class Dispatch:
 
     def next_job(self) -> Job | None:
         """The next trial, or one to be tried again; None when there is none for now."""
+        if self.over:
+            return None
         while (trial := self._next_trial()) is not None and self._ends(trial.number):
             pass
         return None if trial is None else self._job(trial)
+
+    @property
+    def over(self) -> bool:
+        """Whether to leave at once: all has ended, a stop rule is met, or the sweep must stop, to be resumed.
+
+        A rule ends the trials that run as they stand; their checkpoints stay, for a sweep that goes on after all.
+        """
+        self._look_at_rules()
+        return self.stopped is not None or self.state.finished
 
     @property
     def running(self) -> int:
@@ -77,7 +88,11 @@ class Dispatch:
         elif report.epoch is not None and self._lacks_objective(report):
             self._end(number, f"the trial reported no {self.state.spec.objective.metric} {_but(report)}")
         elif report.epoch is not None and self.state.report(
-            number, report.epoch, report.metrics, report.checkpoint
+            number,
+            report.epoch,
+            report.metrics,
+            report.checkpoint,
+            diverged=report.reason if report.ended == "diverged" else None,
         ):
             self._over(number)
         elif report.ended is not None:
@@ -85,6 +100,7 @@ class Dispatch:
             self._over(number)
         if self._running.get(number) == attempt:
             self._ends(number)
+        self._look_at_rules()
         return self._running.get(number) != attempt
 
     def returned(self, number: int, attempt: str) -> None:
@@ -125,11 +141,16 @@ class Dispatch:
     def _next_trial(self) -> SweepTrial | None:
         return self._again.pop(0) if self._again else self.state.next_trial()
 
+    def _look_at_rules(self) -> None:
+        if self.stopped is None and not self.state.finished and self.state.end_by_rule():
+            self._running.clear()
+            self._again.clear()
+
     def _ends(self, number: int) -> bool:
         """Whether the user wants a trial to end, which it then does; what it reported stays."""
         ends = self._orders.ends(number)
         if ends:
-            self.state.end(number, "stopped", STOPPED_BY_USER)
+            self.state.end(number, "stopped", STOPPED_BY_USER, "user")
             self._forget(number)
         return ends
 

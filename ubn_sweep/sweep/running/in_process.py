@@ -19,7 +19,7 @@ class InProcessExecutor:
         """This process is there."""
 
     def run(self, dispatch: Dispatch, interruption: Interruption) -> None:
-        while dispatch.stopped is None and (job := dispatch.next_job()) is not None:
+        while not dispatch.over and (job := dispatch.next_job()) is not None:
             _run(dispatch, job)
             interruption.check()
 

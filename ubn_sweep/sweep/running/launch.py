@@ -22,6 +22,7 @@ from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.running.attempt import Surroundings, SweepResult, result_of, run_attempt
 from ubn_sweep.sweep.running.changes import changed_spec, hand_on
 from ubn_sweep.sweep.running.copies import written_passwords
+from ubn_sweep.sweep.running.going_on import going_on
 from ubn_sweep.sweep.running.lock import sweep_lock
 from ubn_sweep.sweep.spec.loading import spec_from_plain
 from ubn_sweep.sweep.spec.spec import SweepSpec, check_name
@@ -92,9 +93,10 @@ def resume_sweep(
         state = SweepState(spec, record=journal.append)
         attempts = Attempts()
         state.replay(attempts.passing(stream(folder.path)))
-        if retry_failed:
+        again = [] if state.end_by_rule() else going_on(state)
+        if retry_failed and state.ended_by is None:
             surroundings.tell(f"{state.retry_failed()} failed trials are tried again")
-        if not state.finished:
+        if again or not state.finished:
             check_runnable(spec)
             for line in changed_environment(attempts.environment, describe_environment()):
                 surroundings.tell(line)
@@ -102,8 +104,10 @@ def resume_sweep(
             plain = schema.to_plain(spec)
             if written_passwords(spec):
                 journal.keep_private()
-            journal.append(SpecChanged(time_s=time.time(), spec=plain, changes=changes))
+            state.note(SpecChanged(time_s=time.time(), spec=plain, changes=changes))
             _write_spec(folder, spec)
+        for event in again:
+            state.take_up(event)
         hand_on(state)
         if state.finished and attempts.ended:
             return result_of(state, folder)

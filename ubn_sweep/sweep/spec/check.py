@@ -1,4 +1,4 @@
-"""Whether a space makes sense, before anything starts: keys, conditions, and every value at its limits."""
+"""Whether a space makes sense, before anything starts: keys, conditions, values, and points."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from ubn_sweep import schema
 from ubn_sweep.dotted import leaf_keys, value_at
 from ubn_sweep.errors import UserError
 from ubn_sweep.source import Source
-from ubn_sweep.sweep.spec.parameters import Scalar, possible_values, same
+from ubn_sweep.sweep.spec.check_points import check_points, values_to_try
+from ubn_sweep.sweep.spec.parameters import IntParameter, Scalar, possible_values, same
 from ubn_sweep.sweep.spec.space import Params, Space, as_list, decision_order
 from ubn_sweep.sweep.spec.spec import SweepSpec
 from ubn_sweep.texts import as_yaml
@@ -22,7 +23,8 @@ def check_space(spec: SweepSpec, source: Source) -> None:
 
     Raises:
         UserError: a key is unknown or may not vary, a condition can never hold or goes round in a circle, a
-            parameter has no effect for some value of another, or a value is not allowed by the trial's schema.
+            parameter has no effect for some value of another, or a value or a combination of values is not allowed
+            by the trial's schema.
     """
     task, base = spec.find_task(), schema.to_plain(spec.base)
     for key in spec.space:
@@ -37,8 +39,9 @@ def check_space(spec: SweepSpec, source: Source) -> None:
     for key in spec.space:
         where = source.at(("space", key))
         _check_effect(key, task, spec, base, where)
-        for value in spec.space[key].extremes():
+        for value in values_to_try(spec.space[key]):
             _check_value(space, spec, base, key, value, where)
+    check_points(space, spec, source)
 
 
 def _check_key(key: str, task: Task, base: dict[str, Any], where: str) -> None:
@@ -112,7 +115,9 @@ def _check_value(
         space.config(params)
     except UserError as error:
         message = str(error).removeprefix("the trial's config: ")
-        raise UserError(f"{where}: {as_yaml(value)} is not allowed: {message}") from error
+        inside = isinstance(spec.space[key], IntParameter) and value not in spec.space[key].extremes()
+        remedy = "; set a `step`, or list the allowed values as `ordered`" if inside else ""
+        raise UserError(f"{where}: {as_yaml(value)} is not allowed: {message}{remedy}") from error
 
 
 def _needs(key: str, spec: SweepSpec, base: dict[str, Any], where: str) -> Allowed:

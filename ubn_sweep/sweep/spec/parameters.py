@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -124,6 +125,36 @@ def possible_values(parameter: Any) -> list[Scalar] | None:
     if isinstance(parameter, ConstantParameter):
         return [parameter.value]
     return None
+
+
+def every_value(parameter: Any, limit: int) -> list[Scalar] | None:
+    """All values of a parameter that has at most `limit`, ranges in steps included; None for others."""
+    values = possible_values(parameter)
+    if values is None:
+        count = count_of_range(parameter)
+        if count is None or count > limit:
+            return None
+        step = parameter.step or 1
+        values = [min(parameter.low + index * step, parameter.high) for index in range(count)]
+    return values if len(values) <= limit else None
+
+
+def count_of_range(parameter: FloatParameter | IntParameter) -> int | None:
+    """How many values a range has; None where it is continuous."""
+    if parameter.low == parameter.high:
+        return 1
+    step = parameter.step if isinstance(parameter, FloatParameter) else (parameter.step or 1)
+    if step is None:
+        return None
+    # Optuna's own count, in decimals: 0.8 / 0.1 is no whole number of steps in binary.
+    return int((Decimal(str(parameter.high)) - Decimal(str(parameter.low))) // Decimal(str(step))) + 1
+
+
+def place_in_range(parameter: FloatParameter | IntParameter, value: float) -> float:
+    """Which value of a range it is, however a step was rounded; the value itself where the range is continuous."""
+    if count_of_range(parameter) is None:
+        return value
+    return round((value - parameter.low) / (parameter.step or 1))
 
 
 def same(a: Scalar, b: Scalar) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import (
@@ -23,6 +24,8 @@ from ubn_sweep.sweep.spec.parameters import (
     IntParameter,
     OrderedParameter,
     Scalar,
+    every_value,
+    place_in_range,
     same,
 )
 from ubn_sweep.sweep.spec.spec import SweepSpec
@@ -69,6 +72,23 @@ class Space:
                 value = ask(key, self.distribution(key))
                 params[key] = parameter.values[value] if isinstance(parameter, OrderedParameter) else value
         return params
+
+    def combinations(self, values: Mapping[str, Sequence[Scalar]]) -> Iterator[Params]:
+        """All points whose parameters have one of the given values each; conditions are kept."""
+        return self._continued({}, list(self._parameters), values)
+
+    def every_point(self, limit: int) -> list[Params] | None:
+        """All points of a space that has at most `limit`; None for others."""
+        values = {key: every_value(parameter, limit) for key, parameter in self._parameters.items()}
+        finite = {key: found for key, found in values.items() if found is not None}
+        if len(finite) < len(values):  # each parameter is active somewhere, or the spec were refused
+            return None
+        points = list(itertools.islice(self.combinations(finite), limit + 1))
+        return points if len(points) <= limit else None
+
+    def identity(self, params: Params) -> Hashable:
+        """Equal for two points that are the same one, however the steps of a range were rounded."""
+        return tuple(self._identity_of(key, params[key]) for key in self._parameters if key in params)
 
     def distribution(self, key: str) -> BaseDistribution:
         """The Optuna distribution that the sampler sees."""
@@ -142,6 +162,23 @@ class Space:
 
     def base_value(self, key: str) -> Scalar:
         return value_at(self._base, key)
+
+    def _continued(
+        self, params: Params, keys: Sequence[str], values: Mapping[str, Sequence[Scalar]]
+    ) -> Iterator[Params]:
+        if not keys:
+            yield params
+        elif not self.is_active(keys[0], params):
+            yield from self._continued(params, keys[1:], values)
+        else:
+            for value in values[keys[0]]:
+                yield from self._continued({**params, keys[0]: value}, keys[1:], values)
+
+    def _identity_of(self, key: str, value: Any) -> Hashable:
+        parameter = self._parameters[key]
+        if isinstance(parameter, FloatParameter | IntParameter):
+            return key, place_in_range(parameter, value)
+        return key, isinstance(value, bool), value  # true and 1 are two values, and hash alike
 
     def _contains(self, key: str, value: Scalar) -> bool:
         parameter = self._parameters[key]

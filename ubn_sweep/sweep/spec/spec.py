@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -134,6 +135,32 @@ class TrackingConfig:
     experiment: str = "ubn-sweep"
     study_storage: str | None = None
     """Any Optuna storage URL; null takes SQLite in the folder of the sweeps."""
+    tensorboard: str | None = None
+    """A folder for TensorBoard's event files, by its path from the folder of the sweeps or whole; null writes none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopWhenConfig:
+    """When the whole sweep ends, whatever is left of its trials. Each rule by itself suffices; null is no rule."""
+
+    hours: float | None = None
+    """Of running, over all attempts of the sweep; what lies between them does not count."""
+    epochs: int | None = None
+    """Trained by all trials together."""
+    target: float | None = None
+    """A trial reported this value of the objective, in its own unit, or a better one."""
+    trials_without_progress: int | None = None
+    """So many trials ended one after another, and none of them was the best. Failed ones do not count."""
+
+    def __post_init__(self) -> None:
+        if self.hours is not None and not self.hours > 0:
+            raise ValueError(f"`hours > 0` must hold, but got {self.hours}: or leave it out")
+        for name in ("epochs", "trials_without_progress"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"`{name} >= 1` must hold, but got {value}: or leave it out")
+        if self.target is not None and not math.isfinite(self.target):
+            raise ValueError(f"`target` must be a finite number, but got {self.target}: or leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +181,7 @@ class SweepSpec:
     search: SearchConfig = field(default_factory=SearchConfig)
     early_stopping: EarlyStoppingConfig | None = field(default_factory=EarlyStoppingConfig)
     """null trains every trial to the end."""
+    stop_when: StopWhenConfig = field(default_factory=StopWhenConfig)
     resources: ResourcesConfig = field(default_factory=ResourcesConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 

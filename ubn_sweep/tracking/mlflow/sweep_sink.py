@@ -143,14 +143,17 @@ def _add_sweep(new: Trials, parent: Batch) -> None:
         parent.tags[entries.TAG_STATUS] = new.interrupted.word
         parent.end = entries.RUN_STATUS["interrupted"], milliseconds(new.interrupted.time_s)
     elif parent.again:
-        parent.tags[entries.TAG_STATUS] = "running"
+        parent.tags |= {entries.TAG_STATUS: "running", entries.TAG_REASON: ""}
     if new.ended is not None:
         parent.tags[entries.TAG_STATUS] = "completed"
+        parent.tags[entries.TAG_REASON] = new.ended.reason
         parent.end = "FINISHED", milliseconds(new.ended.time_s)
 
 
 def _batch(trial: TrialRecord) -> Batch:
     batch = Batch(params=entries.params(trial.creation.config) if trial.creation is not None else {})
+    if trial.retried_s is not None and trial.ended is None:
+        batch.tags[entries.TAG_STATUS], batch.again = "running", True
     for epoch, report in trial.epochs.items():
         batch.add_metrics(report.metrics, time_s=report.time_s, step=epoch)
     if trial.ended is not None:

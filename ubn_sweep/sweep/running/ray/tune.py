@@ -144,7 +144,7 @@ class _Ending(_NotInTunesSnapshot, ray.tune.Stopper):
 
     def stop_all(self) -> bool:
         self._interruption.check()
-        if self._dispatch.stopped is not None or self._dispatch.state.finished:
+        if self._dispatch.over:
             raise _OverError
         return False
 
