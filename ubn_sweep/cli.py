@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -85,12 +86,13 @@ def validate(spec_path: Path, assignments: tuple[str, ...], as_json: bool) -> No
 @click.option(
     "--epoch-seconds", "epoch_s", type=float, help="What an epoch takes.  [default: as in the curves]"
 )
+@click.option("--measure", is_flag=True, help="Train the first trial for two epochs, to know what one takes.")
 @set_option
 @home_option
 @as_json
 def preview(spec_path: Path, **options: Any) -> None:
     """Say what a sweep will cost, before it starts."""
-    from ubn_sweep.commands.checking import preview_sweep
+    from ubn_sweep.commands.preview import preview_sweep
 
     preview_sweep(spec_path, **options)
 
@@ -276,6 +278,8 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     line = as_typed(masked(" ".join(message.split("\n"))))
     print(f"error: {line}", file=sys.stderr)
+    if "--json" in sys.argv[1:]:
+        print(json.dumps({"error": line, "exit_code": code}))
     sys.exit(code)
 
 

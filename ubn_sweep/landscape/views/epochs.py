@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ubn_sweep.landscape.needs import CURVE_TRIALS
 from ubn_sweep.landscape.read import SweepView, TrialView
-from ubn_sweep.landscape.views.curve_fit import MIN_POINTS
 
 COMMON_SHARE = 0.75
 
@@ -14,7 +14,7 @@ def common_epoch(sweep: SweepView) -> int | None:
     At that epoch nearly all trials compare as equals, while those that finished were selected by early stopping.
     """
     scored = [trial for trial in sweep.trials if trial.curve]
-    enough = max(MIN_POINTS, COMMON_SHARE * len(scored))
+    enough = max(CURVE_TRIALS, COMMON_SHARE * len(scored))
     for epoch in range(sweep.max_epochs - 1, 0, -1):
         if len(reached(sweep, epoch)) >= enough:
             return epoch
