@@ -22,6 +22,7 @@ GROUND = {
     "masking",
     "mounts",
     "privacy",
+    "invocation",
     "version",
 }
 """Single modules at the top, which import nothing above themselves."""
@@ -52,6 +53,7 @@ MAY_IMPORT = {
         "sweep.spec", "sweep.deciding", "sweep.running", "sweep.running.ray", "sweep.explaining",
     },
     "cli": {"commands"},
+    "__main__": {"cli"},
 }  # fmt: skip
 OWNER = {
     # heavy dependency -> the rooms of ubn_sweep that may import it

@@ -51,7 +51,7 @@ def test_a_living_driver_on_another_machine_is_noticed(folder):
         over.set()
         thread.join()
     assert "\n" not in str(caught.value)
-    assert "ubn-sweep stop small" in str(caught.value)
+    assert f"ubn-sweep stop {folder.typed}" in str(caught.value)
     assert told == ["another machine ran this sweep: looking for up to 60 s whether it still does"]
     assert "another" in folder.driver.read_text()
 

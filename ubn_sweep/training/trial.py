@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ubn_sweep.plain_json import dumps
+from ubn_sweep.records.correctness import packed
 from ubn_sweep.training.checkpoint_folder import CheckpointFolder, Load, Save, epoch_of
 from ubn_sweep.training.memory import is_out_of_memory
 from ubn_sweep.training.metrics import as_numbers
@@ -30,6 +31,8 @@ class Report:
     kind: Literal["error", "memory"] = "error"
     """Of a failure: the task raised, or there was not enough memory."""
     reason: str = ""
+    correct: dict[str, Any] = field(default_factory=dict)
+    """Which validation examples were right after this epoch, as `records.correctness` packs them."""
     note: str = ""
     """Something that went wrong and was got over: a broken checkpoint."""
 
@@ -115,11 +118,21 @@ class Trial:
         if loaded is not None:
             self._send(Report(epoch=epoch_of(loaded), metrics=metrics, checkpoint=str(loaded)))
 
-    def report(self, epoch: int, metrics: Mapping[str, Any], *, save: Save, diverged: bool = False) -> bool:
+    def report(
+        self,
+        epoch: int,
+        metrics: Mapping[str, Any],
+        *,
+        save: Save,
+        diverged: bool = False,
+        correct: Any = None,
+    ) -> bool:
         """Reports an epoch, saved before; False means that the trial is over. It may never return, if it is stopped.
 
+        `correct` tells which validation examples were right, (seeds, examples); None says nothing of them.
+
         Raises:
-            ValueError: a metric is no number.
+            ValueError: a metric is no number, or `correct` has another shape.
         """
         found = as_numbers(metrics)
         last = epoch >= self.config.training.epochs
@@ -134,6 +147,7 @@ class Trial:
                 checkpoint=checkpoint,
                 ended="diverged" if diverged else None,
                 reason=f"not finite in epoch {epoch}" if diverged else "",
+                correct={} if correct is None or diverged else packed(correct),
             )
         )
         return not (last or diverged)

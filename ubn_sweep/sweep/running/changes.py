@@ -59,7 +59,8 @@ def check_same(recorded: SweepSpec, given: SweepSpec) -> None:
     Raises:
         UserError: they differ.
     """
-    given = replace(given, name=recorded.name, task_folder=recorded.task_folder)
+    search = replace(given.search, sampler_folder=recorded.search.sampler_folder)
+    given = replace(given, name=recorded.name, task_folder=recorded.task_folder, search=search)
     other = [key for key in _differences(recorded, given) if not is_below(key, *CHANGEABLE)]
     if other:
         raise UserError(

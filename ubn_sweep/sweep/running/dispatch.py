@@ -94,6 +94,7 @@ class Dispatch:
             report.metrics,
             report.checkpoint,
             diverged=report.reason if report.ended == "diverged" else None,
+            correct=report.correct,
         ):
             self._over(number)
         elif report.ended is not None:

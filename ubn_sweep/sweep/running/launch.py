@@ -53,7 +53,7 @@ def start_sweep(
     spec = dataclasses.replace(spec, name=folder.name)
     with sweep_lock(folder, surroundings.tell) as beat:
         _write_spec(folder, spec)
-        with Journal(folder.path) as journal:
+        with Journal(folder.path, go_on=_go_on(folder)) as journal:
             beat.when_lost = lambda: journal.refuse(taken_over(folder))
             if written_passwords(spec):
                 journal.keep_private()
@@ -89,7 +89,10 @@ def resume_sweep(
         UserError: another process runs it, its data has gone, the journal cannot be read, or a change is refused.
     """
     surroundings.executor.check()
-    with sweep_lock(folder, surroundings.tell) as beat, Journal(folder.path) as journal:
+    with (
+        sweep_lock(folder, surroundings.tell) as beat,
+        Journal(folder.path, go_on=_go_on(folder)) as journal,
+    ):
         beat.when_lost = lambda: journal.refuse(taken_over(folder))
         spec, changes = changed_spec(recorded_spec(spec_events(folder)), assignments)
         state = SweepState(spec, record=journal.append)
@@ -177,7 +180,7 @@ def new_folder(home: Path, name: str, *, may_count_up: bool, may_be_empty: bool 
     elif (home / name).exists() and not (may_be_empty and not has_begun(SweepFolder(home=home, name=name))):
         raise UserError(
             f"--name: there is a sweep `{name}` in {home} already: choose another name, "
-            f"or go on with it by `ubn-sweep resume {name}`"
+            f"or go on with it by `ubn-sweep resume {SweepFolder(home=home, name=name).typed}`"
         )
     folder = SweepFolder(home=home, name=free)
     try:
@@ -188,3 +191,7 @@ def new_folder(home: Path, name: str, *, may_count_up: bool, may_be_empty: bool 
             f"{folder.path}: cannot be written ({error.strerror}): start from a folder that you may write to"
         ) from error
     return folder
+
+
+def _go_on(folder: SweepFolder) -> str:
+    return f"`ubn-sweep resume {folder.typed}`"

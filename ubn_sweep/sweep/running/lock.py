@@ -64,12 +64,12 @@ def taken_over(folder: SweepFolder) -> UserError:
     """What a process is told that was silent for so long that another one has its sweep by now."""
     return UserError(
         f"{folder.path}: another machine has taken over this sweep, since nothing was seen of this one, which records "
-        f"nothing more: see `ubn-sweep status {folder.name}`"
+        f"nothing more: see `ubn-sweep status {folder.typed}`"
     )
 
 
 def _runs_elsewhere(folder: SweepFolder) -> UserError:
     return UserError(
         f"{folder.path}: the sweep is running already, on another machine that sees this folder: wait for it, or end "
-        f"it by `ubn-sweep stop {folder.name}`"
+        f"it by `ubn-sweep stop {folder.typed}`"
     )
