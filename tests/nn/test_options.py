@@ -28,18 +28,19 @@ SHARED: dict[str, tuple[Any, ...]] = {
     "similarity_momentum": (*WRONG_SHARES, None),
     "centering": (1, 0, None, "yes", torch.tensor(True)),
     "scaling": ("both", True, 1, ["instance"]),
+    "process_group": ("all", 0, True, [0, 1]),
+    "local": (1, None, "yes"),
 }
 UNIFIED: dict[str, tuple[Any, ...]] = {
     "affine": ("full", "sandwich", True, 1, ("pointwise",)),
     "kernel_size": (3.0, 2, 0, -1, True, "3", None, (3, 3)),
 }
 SANDWICH: dict[str, tuple[Any, ...]] = {"num_conditions": (2.5, 3.0, 0, -2, True, "3", None)}
-SYNCHRONIZED: dict[str, tuple[Any, ...]] = {"process_group": ("all", 0, True, [0, 1])}
 OPTIONS = {
     UnifiedBatchNorm2d: SHARED | UNIFIED,
     SandwichBatchNorm2d: SHARED | SANDWICH,
-    SynchronizedUnifiedBatchNorm2d: SHARED | UNIFIED | SYNCHRONIZED,
-    SynchronizedSandwichBatchNorm2d: SHARED | SANDWICH | SYNCHRONIZED,
+    SynchronizedUnifiedBatchNorm2d: SHARED | UNIFIED,
+    SynchronizedSandwichBatchNorm2d: SHARED | SANDWICH,
 }
 
 

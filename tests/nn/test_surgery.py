@@ -182,6 +182,13 @@ def test_synchronized() -> None:
     model(noise(5, 3, 8, 8)).sum().backward()
 
 
+def test_gates_that_stay_local() -> None:
+    model = small_model()
+    convert_batchnorm(model, local=True)
+    assert model[1].local
+    assert model[2][1].local
+
+
 def test_mistakes_change_nothing() -> None:
     for arguments in ({"norm": "mn"}, {"norm": "sabn"}, {"norm": "gn", "synchronized": True}):
         model = small_model()

@@ -118,12 +118,22 @@ def _train(
     epochs = config.training.epochs
     try:
         lines = EpochLines(task, epochs, notice)
-        result = train_for_good(task, config, folder=folder, recorders=(recorder, lines), started=_tell_start)
+        result = train_for_good(
+            task, config, folder=folder, recorders=(recorder, lines), started=_tell_start, tell=warn
+        )
         _record_test(task, config, result, recorder)
         if to_confirm:
             say("once more under the sweep's own protocol, with a new seed:")
             lines = EpochLines(task, epochs, notice)
-            confirm(task, config, folder=folder, recorder=recorder, recorders=(lines,), started=_tell_start)
+            confirm(
+                task,
+                config,
+                folder=folder,
+                recorder=recorder,
+                recorders=(lines,),
+                started=_tell_start,
+                tell=warn,
+            )
         outcome = _judge(task, config, folder, recorder, result)
     except KeyboardInterrupt as error:
         recorder.end("interrupted")

@@ -33,6 +33,7 @@ def confirm(
     recorders: tuple[Recorder, ...] = (),
     threads: int | None = None,
     started: Callable[[Run], None] = lambda run: None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> FinalConfirmed:
     """Trains as the sweep did, holding the validation split out, and tests; once. Interrupted, it goes on when called
     again. One that diverges is recorded without metrics.
@@ -46,7 +47,9 @@ def confirm(
         return before
     run = task.start(dataclasses.replace(config, seed=seed), threads=threads, hold_out=True)
     try:
-        metrics, _ = trained(run, config, folder.confirmation, recorders=recorders, started=started)
+        metrics, _ = trained(
+            run, config, folder.confirmation, recorders=recorders, started=started, tell=tell
+        )
         metrics = metrics if metrics else as_numbers(run.evaluate_validation())
         metrics |= as_numbers(run.evaluate_test())
     except DivergedError:

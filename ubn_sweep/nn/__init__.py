@@ -1,5 +1,6 @@
 """Layers: unified batch normalization and its relatives. Needs torch alone."""
 
+from ubn_sweep.nn.exchange import GateExchange
 from ubn_sweep.nn.families import NORM_NAMES, make_norm
 from ubn_sweep.nn.folding import FoldingReport, fold_batchnorm
 from ubn_sweep.nn.functional import mean_cosine_similarity, unified_batch_norm
@@ -18,6 +19,7 @@ __all__ = [
     "NORM_NAMES",
     "ConversionReport",
     "FoldingReport",
+    "GateExchange",
     "Replacement",
     "SandwichBatchNorm2d",
     "SynchronizedSandwichBatchNorm2d",

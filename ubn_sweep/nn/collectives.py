@@ -1,4 +1,4 @@
-"""What the processes tell each other: one collective per layer and direction."""
+"""What the processes tell each other: one exchange per layer and direction."""
 
 from __future__ import annotations
 
@@ -22,13 +22,33 @@ def world_size(group: ProcessGroup | None = None) -> int:
 
 
 def sum_over_processes(*values: Tensor, group: ProcessGroup | None) -> tuple[Tensor, ...]:
-    """Each of the values summed over the group, in one collective. group None: nothing to share with."""
+    """Each of the values summed over the group: one collective per type of number, all under way at once.
+
+    group None: nothing to share with. A value without elements is not sent.
+    """
     if group is None or world_size(group) == 1:
         return values
-    flat = torch.cat([value.reshape(-1) for value in values])
-    dist.all_reduce(flat, group=group)
-    parts = flat.split([value.numel() for value in values])
-    return tuple(part.view_as(value) for part, value in zip(parts, values, strict=True))
+    sums = list(values)
+    flats, works = [], []
+    for dtype in dict.fromkeys(value.dtype for value in values if value.numel() > 0):
+        chosen = [i for i, value in enumerate(values) if value.dtype == dtype]
+        flat = torch.cat([values[i].reshape(-1) for i in chosen])
+        works.append(dist.all_reduce(flat, group=group, async_op=True))
+        flats.append((chosen, flat))
+    for work in works:
+        work.wait()
+    for chosen, flat in flats:
+        for i, part in zip(chosen, flat.split([values[i].numel() for i in chosen]), strict=True):
+            sums[i] = part.view_as(values[i])
+    return tuple(sums)
+
+
+def all_have(numbers: tuple[int, ...], device: torch.device, group: ProcessGroup) -> bool:
+    """Whether all processes hand over the same numbers. The host waits for the answer."""
+    own = torch.tensor(numbers, device=device)
+    found = [torch.empty_like(own) for _ in range(world_size(group))]
+    dist.all_gather(found, own, group=group)
+    return all(torch.equal(one, own) for one in found)
 
 
 def mean_similarity(similarity: Tensor | None, v: Tensor, group: ProcessGroup | None) -> Tensor:

@@ -79,7 +79,7 @@ class TrialCreated:
     config: dict[str, Any]
     """The whole trial config that follows from them."""
     origin: str
-    """`warm start: paper` and `warm start: bn` for the first ones, else the sampler's name."""
+    """`point 1` for the user's own, `warm start: paper` for the task's, else the sampler's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +126,16 @@ class TrialFault:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRetried:
-    """A trial that had ended is taken up again, because the user asked for it or changed what it was ended by."""
+    """A trial is taken up again, because the user asked for it or changed what it was ended by."""
 
     time_s: float
     trial: int
-    was: Status = "failed"
-    """How it had ended."""
+    was: Status | None = "failed"
+    """How it had ended; null where it had not, and goes on in another way."""
+    epoch: int | None = None
+    """The last epoch that stands: those after it are trained anew and reported again. null: all stand."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Dotted key -> value of its config from here on."""
     reason: str = ""
 
 

@@ -5,7 +5,7 @@ Columns, in this order:
     trial, epoch    int32    a trial without any epoch has one row, with epoch 0 and null metrics
     status          string   of the trial: completed, stopped, failed or diverged; running before its end
     last_epoch      int32    of the trial; 0 where it reported none
-    origin          string   `warm start: paper`, `warm start: bn`, or the sampler's name
+    origin          string   `point 1`, `warm start: paper`, or the sampler's name
     time_s          float64  when the row was recorded, in seconds since 1970
     params.<key>             one for each parameter that any trial varied: its value, null where inactive
     config.<key>             as trained, varied or fixed, of the task's `columns`; null: no effect

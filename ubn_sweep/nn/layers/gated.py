@@ -44,6 +44,7 @@ class GatedBatchNorm2d(_BatchNorm):
     running_similarity: Tensor
     num_batches_tracked: Tensor
     gate_open: Tensor
+    process_group: ProcessGroup | None
     track_running_stats = True
 
     def __init__(
@@ -56,6 +57,8 @@ class GatedBatchNorm2d(_BatchNorm):
         similarity_momentum: float,
         centering: bool,
         scaling: Scaling,
+        process_group: ProcessGroup | None,
+        local: bool,
         device: torch.device | str | None,
         dtype: torch.dtype | None,
     ) -> None:
@@ -71,6 +74,15 @@ class GatedBatchNorm2d(_BatchNorm):
         )
         require(isinstance(centering, bool), "centering is True or False", centering)
         require(is_one_of(scaling, SCALINGS), f"scaling in {SCALINGS}", scaling)
+        require(
+            process_group is None or _is_group(process_group),
+            "process_group is None or a torch.distributed.ProcessGroup of this process",
+            process_group,
+        )
+        require(isinstance(local, bool), "local is True or False", local)
+        require(not local or process_group is None, "local is False where there is a process_group", local)
+        self.process_group, self.local = process_group, local
+        self.deferred: Tensor | None = None
         self.num_features = num_features
         self.eps, self.momentum = eps, momentum
         self.threshold, self.similarity_momentum = threshold, similarity_momentum
@@ -144,17 +156,35 @@ class GatedBatchNorm2d(_BatchNorm):
         if self.threshold is not None and decided is None:
             if x.shape[0] > 1:
                 similarity = kernels.similarity(x, m, v)
-            if world_size(self._group()) > 1:
-                similarity = mean_similarity(similarity, v, self._group())
+            if self.deferred is not None:
+                similarity = self._defer(similarity)
+            elif self._processes() > 1:
+                similarity = mean_similarity(similarity, v, self.process_group)
         statistics, is_open = kernels.settle(
             m, v, similarity, w_m, self._gate_state(), self._gate_options(), elements, decided
         )
         self._remember(is_open)
         return m, statistics
 
-    def _group(self) -> ProcessGroup | None:
-        """The processes whose gates decide alike; None: all of them."""
-        return None
+    def _processes(self) -> int:
+        """How many gates decide alike."""
+        return 1 if self.local else world_size(self.process_group)
+
+    @property
+    def can_defer(self) -> bool:
+        """Whether a GateExchange may hold the similarities back until a step's end."""
+        return not self.local
+
+    def _defer(self, similarity: Tensor | None) -> Tensor | None:
+        """Leaves the similarity to a GateExchange; nothing is observed then, unless that the batch is not finite."""
+        if similarity is None:
+            return None
+        assert self.deferred is not None
+        self.deferred = self.deferred + torch.stack([similarity, torch.ones_like(similarity)])
+        return (similarity * 0.0).abs().neg()  # UNSEEN, or nan
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "process_group": None, "deferred": None}
 
     def _decided(self) -> Tensor | None:
         """Activation checkpointing computes a forward pass again: with the same decision, and no state moves."""
@@ -220,6 +250,10 @@ def condensation(model: nn.Module) -> Iterator[tuple[str, GatedBatchNorm2d]]:
     for name, module in model.named_modules():
         if isinstance(module, GatedBatchNorm2d) and module.threshold is not None:
             yield name, module
+
+
+def _is_group(value: object) -> bool:
+    return torch.distributed.is_available() and isinstance(value, torch.distributed.ProcessGroup)
 
 
 def _is_share(value: object) -> bool:

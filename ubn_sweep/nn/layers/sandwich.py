@@ -11,6 +11,8 @@ from ubn_sweep.nn.layers.gated import GatedBatchNorm2d, Scaling
 from ubn_sweep.nn.options import is_integer, require
 
 if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
     from ubn_sweep.nn.shapes import Float
 
 INDICES = (torch.int32, torch.int64)
@@ -46,6 +48,8 @@ class SandwichBatchNorm2d(GatedBatchNorm2d):
         similarity_momentum: float = 0.1,
         centering: bool = False,
         scaling: Scaling = None,
+        process_group: ProcessGroup | None = None,
+        local: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -57,6 +61,8 @@ class SandwichBatchNorm2d(GatedBatchNorm2d):
             similarity_momentum=similarity_momentum,
             centering=centering,
             scaling=scaling,
+            process_group=process_group,
+            local=local,
             device=device,
             dtype=dtype,
         )

@@ -11,6 +11,8 @@ from ubn_sweep.nn.layers.gated import GatedBatchNorm2d, Scaling
 from ubn_sweep.nn.options import is_integer, is_one_of, require
 
 if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
     from ubn_sweep.nn.shapes import Float
 
 Affine = Literal["pointwise", "depthwise"] | None
@@ -33,13 +35,16 @@ class UnifiedBatchNorm2d(GatedBatchNorm2d):
     they are the running ones. Both momenta are PyTorch's: new = (1 - momentum) * old + momentum * observed.
 
     A batch that is not finite moves neither s nor the running statistics; its output shows it.
-    Under torch.distributed, s uses the mean of the processes' similarities, so that all decide alike.
+    Under torch.distributed, s uses the mean of the processes' similarities, so that all decide alike: each training
+    batch of a layer with a gate is then a collective.
 
     Args:
         num_features: C.
         momentum: None averages over all accepted batches, as in nn.BatchNorm2d.
         threshold: None switches the gate off: always the batch's statistics, as BN.
         kernel_size: K, of the depthwise convolution, odd; zero padding. Its weight starts as the identity.
+        process_group: whose gates decide alike; None means everyone's. Not copied by copy.deepcopy, and not pickled.
+        local: True decides by this process's samples alone, without any communication.
     Shapes: x, y (N, C, H, W). Parameters: `center_weight`, `scale_weight`, `scale_bias` (C,); `weight` (C,), or
         (C, 1, K, K) when depthwise; `bias` (C,).
         Buffers: `running_mean`, `running_var` (C,), `running_similarity` (), `num_batches_tracked` (): the accepted
@@ -61,6 +66,8 @@ class UnifiedBatchNorm2d(GatedBatchNorm2d):
         scaling: Scaling = "representative",
         affine: Affine = "depthwise",
         kernel_size: int = 3,
+        process_group: ProcessGroup | None = None,
+        local: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -72,6 +79,8 @@ class UnifiedBatchNorm2d(GatedBatchNorm2d):
             similarity_momentum=similarity_momentum,
             centering=centering,
             scaling=scaling,
+            process_group=process_group,
+            local=local,
             device=device,
             dtype=dtype,
         )
