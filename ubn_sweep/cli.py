@@ -218,6 +218,12 @@ def export(sweep: str, top: int, out: Path, home: Path | None, as_json: bool) ->
 @cli.command()
 @click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
+@click.option(
+    "--confirm",
+    "to_confirm",
+    is_flag=True,
+    help="Train once more as the sweep did, with a new seed, and say whether its promise was kept.",
+)
 @click.option("--tracking-uri", help="MLflow's store.  [default: the sweep's]")
 @click.option(
     "--task", "task_name", metavar="MODULE:CLASS", help="What is trained.  [default: what was swept]"
