@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 prepare_ray_environment(local=True)
 # Small tensors gain nothing by threads, and tests share the processors; a test about threads sets its own number.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# As in a shell with the environment active: commands are printed by their short name.
+os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
 
 LONGEST = (
     "tests/sweep/test_restart.py",

@@ -21,6 +21,7 @@ GROUND = {
     "overrides",
     "masking",
     "privacy",
+    "invocation",
     "version",
 }
 """Single modules at the top, which import nothing above themselves."""
@@ -51,6 +52,7 @@ MAY_IMPORT = {
         "sweep.spec", "sweep.deciding", "sweep.running", "sweep.running.ray", "sweep.explaining",
     },
     "cli": {"commands"},
+    "__main__": {"cli"},
 }  # fmt: skip
 OWNER = {
     # heavy dependency -> the rooms of ubn_sweep that may import it

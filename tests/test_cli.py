@@ -28,7 +28,13 @@ def fails(arguments, cwd, *expected):
 def test_validate_shows_the_resolved_space_and_starts_nothing(tmp_path):
     done = call_cli(["validate", QUICKSTART], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for part in ("norm.threshold", "norm.gate is true", "first, paper", "compared after epochs", "valid"):
+    for part in (
+        "norm.threshold",
+        "norm.gate is true",
+        "first, warm start: paper",
+        "compared after epochs",
+        "valid",
+    ):
         assert part in done.stderr
     assert list(tmp_path.iterdir()) == []
 

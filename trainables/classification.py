@@ -17,4 +17,6 @@ class Classification(ImageClassification):
         go_on = run.epoch < trial.config.training.epochs
         while go_on:
             metrics = run.train_epoch()
-            go_on = trial.report(run.epoch, metrics, save=run.save, diverged=run.diverged)
+            go_on = trial.report(
+                run.epoch, metrics, save=run.save, diverged=run.diverged, correct=run.correct
+            )

@@ -11,6 +11,7 @@ import click
 
 from ubn_sweep import __version__
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError, UserError
+from ubn_sweep.invocation import as_typed
 from ubn_sweep.masking import masked
 from ubn_sweep.privacy import opt_out_of_usage_reports
 
@@ -273,7 +274,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    line = masked(" ".join(message.split("\n")))
+    line = as_typed(masked(" ".join(message.split("\n"))))
     print(f"error: {line}", file=sys.stderr)
     sys.exit(code)
 

@@ -9,6 +9,10 @@ class DivergedError(UserError):
     """A training whose loss or weights are not finite any more."""
 
 
+class ForeignCheckpointError(UserError):
+    """A whole checkpoint that is another training's, or a later version's: nothing is wrong with it."""
+
+
 class NothingFoundError(Exception):
     """A sweep that ended without one result: its process ends with 1, so that whoever started it notices."""
 

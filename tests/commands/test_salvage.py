@@ -69,7 +69,7 @@ def test_a_sweep_on_a_full_disk_says_so_and_goes_on_when_there_is_room(tmp_path,
     told = attempt()
     assert told.startswith("error")
     assert "No space left on device" in told
-    assert "free space, then `ubn-sweep resume held`" in told
+    assert f"free space, then `ubn-sweep resume {small_disk}/held`" in told
     assert "\n" not in told
     read_journal(small_disk / "held")
     (small_disk / "ballast").unlink()

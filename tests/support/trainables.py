@@ -53,6 +53,16 @@ def train(trial: Trial) -> None:
         go_on = trial.report(counter.epoch + 1, counter.train_epoch(), save=counter.save)
 
 
+def tell_what_was_right(trial: Trial) -> None:
+    """Of four examples, as many as epochs have passed."""
+    counter = Counter(trial)
+    go_on = True
+    while go_on:
+        metrics = counter.train_epoch()
+        correct = [[place < counter.epoch for place in range(4)]]
+        go_on = trial.report(counter.epoch, metrics, save=counter.save, correct=correct)
+
+
 def train_with_faults(trial: Trial) -> None:
     """Trial 2 raises, trial 3 diverges, trial 4's process dies once, trial 5's always, trial 6 returns early."""
     counter = Counter(trial)

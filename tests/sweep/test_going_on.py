@@ -70,7 +70,7 @@ def test_a_kill_between_the_change_and_its_trials_changes_nothing(small_spec, fo
 @pytest.mark.parametrize(
     "assignment",
     [
-        "training.epochs=20",
+        "optimizer.lr=0.3",
         "search.seed=3",
         "space.training.batch_size.high=128",
     ],

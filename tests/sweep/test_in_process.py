@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.support.processes import REPOSITORY
+from ubn_sweep.records.correctness import unpacked
 from ubn_sweep.records.events import EpochReported, TrialCreated, TrialEnded
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.sweep.running.in_process import InProcessExecutor
@@ -54,6 +55,16 @@ def test_a_metric_that_is_no_number_fails_its_trial_alone(small_spec, tmp_path):
     assert ended[1].status == "failed"
     assert "the metric `note` must be a number, but got 'fine'" in ended[1].reason
     assert result.counts["failed"] == 1
+
+
+def test_what_a_trial_got_right_is_recorded_with_its_end(small_spec, tmp_path):
+    """Of its last epoch alone, wherever early stopping ends it."""
+    spec = small_spec(task="tests.support.trainables:tell_what_was_right", search={"trials": 6})
+    result = start_sweep(spec, home=tmp_path, name=None, surroundings=HERE)
+    ended = [event for event in read_journal(result.folder) if isinstance(event, TrialEnded)]
+    assert {event.status for event in ended} == {"completed", "stopped"}
+    for event in ended:
+        assert unpacked(event.correct).tolist() == [[place < event.epoch for place in range(4)]]
 
 
 def test_an_interrupt_leaves_it_resumable(small_spec, tmp_path, monkeypatch):

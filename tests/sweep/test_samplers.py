@@ -113,9 +113,9 @@ def configs(study: optuna.Study) -> list[Params]:
 
 
 def test_unknown_name_lists_the_known_ones():
-    assert {"auto", "random", "tpe", "gp"} <= set(SAMPLER_NAMES)
-    with pytest.raises(ValueError, match=r"auto, gp, random, tpe.*'grid'"):
-        make("grid")
+    assert {"auto", "random", "tpe", "gp", "grid", "qmc"} <= set(SAMPLER_NAMES)
+    with pytest.raises(ValueError, match=r"auto, gp, grid, qmc, random, tpe.*'annealing'"):
+        make("annealing")
 
 
 @pytest.mark.parametrize("name", SAMPLER_NAMES)

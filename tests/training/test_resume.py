@@ -13,7 +13,7 @@ import yaml
 from tests.training.builders import tiny_config
 from tests.training.test_run import same, weights
 from ubn_sweep import schema
-from ubn_sweep.errors import UserError
+from ubn_sweep.errors import ForeignCheckpointError, UserError
 from ubn_sweep.training import CHECKPOINT_FILE
 from ubn_sweep.training.classification.run import TrainingRun
 
@@ -148,3 +148,37 @@ def test_saving_twice_leaves_one_file(tmp_path):
     run.train_epoch()
     run.save(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT_FILE]
+
+
+def rewrite(folder, change):
+    """A checkpoint as another version would have written it."""
+    content = torch.load(folder / CHECKPOINT_FILE, weights_only=True)
+    change(content)
+    torch.save(content, folder / CHECKPOINT_FILE)
+
+
+def test_a_checkpoint_from_before_an_option_was_added_is_loaded(tmp_path):
+    TrainingRun(tiny_config()).save(tmp_path)
+
+    def without_the_option(content):
+        del content["format"]
+        del content["config"]["optimizer.label_smoothing"]
+
+    rewrite(tmp_path, without_the_option)
+    TrainingRun(tiny_config()).load(tmp_path)
+    with pytest.raises(ForeignCheckpointError, match=r"optimizer\.label_smoothing = 0\.0, but got 0\.1"):
+        TrainingRun(tiny_config(optimizer={"label_smoothing": 0.1})).load(tmp_path)
+
+
+def test_a_checkpoint_with_an_option_that_is_gone_is_refused_by_name(tmp_path):
+    TrainingRun(tiny_config()).save(tmp_path)
+    rewrite(tmp_path, lambda content: content["config"].update({"optimizer.dampening": 0.5}))
+    with pytest.raises(ForeignCheckpointError, match=r"optimizer\.dampening = 0\.5, but got None"):
+        TrainingRun(tiny_config()).load(tmp_path)
+
+
+def test_a_later_versions_checkpoint_is_refused(tmp_path):
+    TrainingRun(tiny_config()).save(tmp_path)
+    rewrite(tmp_path, lambda content: content.update(format=99))
+    with pytest.raises(ForeignCheckpointError, match="has format 99"):
+        TrainingRun(tiny_config()).load(tmp_path)

@@ -38,6 +38,16 @@ def test_metrics_of_an_epoch_without_a_gate():
     )
 
 
+def test_it_tells_which_images_were_right():
+    run = TrainingRun(tiny_config(repeats=2))
+    assert run.correct is None
+    metrics = run.train_epoch()
+    assert run.correct.shape == (2, run.validation_examples)
+    assert run.correct.mean() == pytest.approx(metrics["val_top1"])
+    assert run.evaluate_test()["test_top1"] == pytest.approx(run.correct.mean())
+    assert run.correct.shape == (2, run.test_examples)
+
+
 def test_metrics_tell_how_condensed_each_layer_is():
     run = TrainingRun(tiny_config(norm=GATED))
     metrics = run.train_epoch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from ubn_sweep.sweep.explaining.describe import describe_space, first_trials, ru
 from ubn_sweep.sweep.running import launch
 from ubn_sweep.sweep.spec.loading import load_spec, load_spec_with_origins
 from ubn_sweep.sweep.spec.spec import SweepSpec
+
+MOST_SHOWN = 10
+"""Of the trials that come before the sampler's own."""
 
 
 def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> None:
@@ -53,11 +57,15 @@ def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> N
     )
     if rules := stop_rules(spec):
         say(f"ends before that at {rules}")
-    for name, params in first_trials(spec):
+    first = first_trials(spec)
+    for name, params in first[:MOST_SHOWN]:
         say(f"first, {name}: " + ", ".join(f"{key}={show(value)}" for key, value in params.items()))
+    if len(first) > MOST_SHOWN:
+        say(f"and {len(first) - MOST_SHOWN} more before the sampler's own")
     if len(set(origins.values())) > 1:
         _tell_origins(spec, origins)
-    say("\nvalid. Start it with ", (f"ubn-sweep run {path}", "bold"))
+    changed = "".join(f" --set {shlex.quote(assignment)}" for assignment in assignments)
+    say("\nvalid. Start it with ", (f"ubn-sweep run {shlex.quote(str(path))}{changed}", "bold"))
 
 
 def _tell_origins(spec: SweepSpec, origins: dict[str, str]) -> None:

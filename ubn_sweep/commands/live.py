@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ubn_sweep.invocation import as_typed
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState, SweepTrial
 from ubn_sweep.sweep.explaining.outlook import Outlook, Watcher
@@ -147,8 +148,15 @@ def _cells(trial: SweepTrial, spec: SweepSpec, keys: list[str]) -> list[str]:
 
 
 def say(*parts: str | tuple[str, str]) -> None:
-    """A line for people: texts as they are, or with a style: `say("next: ", (command, "bold"))`."""
-    console.print(Text.assemble(*parts))
+    """A line for people, whose commands can be pasted.
+
+    Texts as they are, or with a style: `say("next: ", (command, "bold"))`.
+    """
+    console.print(
+        Text.assemble(
+            *(as_typed(part) if isinstance(part, str) else (as_typed(part[0]), part[1]) for part in parts)
+        )
+    )
 
 
 def warn(line: str) -> None:

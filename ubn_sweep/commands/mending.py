@@ -24,4 +24,4 @@ def salvage_sweep(sweep: str, *, home: Path | None) -> None:
         f"{done.orphaned} told of trials whose beginning is lost",
     )
     say(f"damaged   {done.aside}")
-    say("next: ", (f"ubn-sweep resume {folder.name}", "bold"))
+    say("next: ", (f"ubn-sweep resume {folder.typed}", "bold"))

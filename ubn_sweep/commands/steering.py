@@ -69,7 +69,7 @@ def sweep_status(sweep: str, *, home: Path | None, as_json: bool) -> None:
     if facts["ended_by"]:
         say(f"ended by a rule: {facts['ended_by']}")
     if facts["state"] in ("interrupted", "paused"):
-        say("next: ", (f"ubn-sweep resume {folder.name}", "bold"))
+        say("next: ", (f"ubn-sweep resume {folder.typed}", "bold"))
 
 
 def stop_sweep(sweep: str, *, trial: int | None, word: str, home: Path | None) -> None:
@@ -96,10 +96,10 @@ def stop_sweep(sweep: str, *, trial: int | None, word: str, home: Path | None) -
         if time.monotonic() > deadline_s:
             raise UserError(
                 f"{folder.name}: has not stopped within {PATIENCE_S:.0f} s; the order stands: look again with "
-                f"`ubn-sweep status {folder.name}`"
+                f"`ubn-sweep status {folder.typed}`"
             )
         time.sleep(0.2)
-    say(f"{folder.name} is {word}; go on with it by ", (f"ubn-sweep resume {folder.name}", "bold"))
+    say(f"{folder.name} is {word}; go on with it by ", (f"ubn-sweep resume {folder.typed}", "bold"))
 
 
 def _stop_trial(folder: SweepFolder, trial: int, facts: dict[str, Any]) -> None:

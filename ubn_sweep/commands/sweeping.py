@@ -119,7 +119,7 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
     if 2 * failed > all_of_them:
         raise NothingFoundError(
             f"{failed} of {all_of_them} trials of {result.sweep} failed; {failure}: mend that, then "
-            f"`ubn-sweep resume {result.sweep} --retry-failed`"
+            f"`ubn-sweep resume {result.typed} --retry-failed`"
         )
     warn(failure)
 
@@ -127,12 +127,12 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
 def _ended_early(result: SweepResult) -> InterruptedSweepError:
     if result.signal is None and result.stopped is not None:
         return InterruptedSweepError(
-            f"stopped: {result.stopped}: mend that, then go on by `ubn-sweep resume {result.sweep} --retry-failed`",
+            f"stopped: {result.stopped}: mend that, then go on by `ubn-sweep resume {result.typed} --retry-failed`",
             code=1,
         )
     code = 128 + (result.signal if result.signal is not None else signal.SIGINT)
     return InterruptedSweepError(
-        f"{result.word}; go on with it by `ubn-sweep resume {result.sweep}`", code=code
+        f"{result.word}; go on with it by `ubn-sweep resume {result.typed}`", code=code
     )
 
 
@@ -141,7 +141,7 @@ def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: st
     say("\n", (result.sweep, "bold"), f": {counts}")
     if result.ended_by is not None:
         say(
-            f"ended by a rule: {result.ended_by}; `ubn-sweep resume {result.sweep} --set stop_when...` goes on"
+            f"ended by a rule: {result.ended_by}; `ubn-sweep resume {result.typed} --set stop_when...` goes on"
         )
     elif result.ending is not None:
         say(result.ending)
@@ -159,9 +159,9 @@ def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: st
     if result.best is not None:
         say(
             "next: ",
-            (f"ubn-sweep export {result.sweep} --top 3 --out configs", "bold"),
+            (f"ubn-sweep export {result.typed} --top 3 --out configs", "bold"),
             ", ",
-            (f"ubn-sweep ui {result.sweep}", "bold"),
+            (f"ubn-sweep ui {result.typed}", "bold"),
         )
 
 
@@ -179,7 +179,7 @@ def _tell_undelivered(following: Following, folder: SweepFolder) -> None:
     for store, why in following.undelivered.items():
         warn(
             f"not all records arrived at {store} ({why}); none is lost: "
-            f"`ubn-sweep sync {folder.name}` delivers them"
+            f"`ubn-sweep sync {folder.typed}` delivers them"
         )
 
 

@@ -99,7 +99,9 @@ def _train(
     """The training itself. However it ends, the record says so, unless the process is killed."""
     lines = EpochLines(task, config.training.epochs, notice)
     try:
-        result = train_for_good(task, config, folder=folder, recorders=(recorder, lines), started=_tell_start)
+        result = train_for_good(
+            task, config, folder=folder, recorders=(recorder, lines), started=_tell_start, tell=warn
+        )
     except KeyboardInterrupt as error:
         recorder.end("interrupted")
         raise InterruptedSweepError(

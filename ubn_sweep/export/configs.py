@@ -48,7 +48,7 @@ def export_configs(
     if not sweep.finished:
         raise UserError(
             f"{folder.name}: no trial has finished at the full budget of {sweep.max_epochs} epochs yet, so there is "
-            f"nothing to export: let it go on with `ubn-sweep resume {folder.name}`"
+            f"nothing to export: let it go on with `ubn-sweep resume {folder.typed}`"
         )
     started, created = trials.started, {trial.number: trial.created for trial in trials}
     chosen = _distinct(ranked(sweep), created)[:top]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ubn_sweep import schema
-from ubn_sweep.errors import DivergedError, UserError
+from ubn_sweep.errors import DivergedError, ForeignCheckpointError, UserError
 from ubn_sweep.files import write_text
 from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.records.folder import FinalFolder
@@ -46,18 +46,20 @@ def train_for_good(
     recorders: tuple[Recorder, ...] = (),
     threads: int | None = None,
     started: Callable[[Run], None] = lambda run: None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> FinalResult:
     """Trains on train + validation and tests once. Interrupted, it goes on from the last epoch when called again.
 
+    Args:
+        tell: takes a line where a checkpoint is broken, and the one before is taken.
+
     Raises:
-        UserError: the data is not there, the folder holds another config's training or cannot be written, or the
-            training diverged.
+        UserError: the data is not there, the folder holds another config's training, no checkpoint in it can be
+            loaded, it cannot be written, or the training diverged.
     """
     run = task.start(config, threads=threads, hold_out=False)
     checkpoints = CheckpointFolder(folder.checkpoint)
-    newest = checkpoints.newest()
-    if newest is not None:
-        run.load(newest)
+    newest = _load(checkpoints, run, tell)
     resumed_from = run.epoch
     started(run)
     while run.epoch < config.training.epochs:
@@ -84,6 +86,19 @@ def train_for_good(
     )
 
 
+def _load(checkpoints: CheckpointFolder, run: Run, tell: Callable[[str], None]) -> Path | None:
+    """Nothing is thrown away for an error, which may be this machine's: hours may lie in a checkpoint."""
+    try:
+        return checkpoints.load_newest(run.load, tell)
+    except ForeignCheckpointError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{checkpoints.path}: no checkpoint can be loaded ({type(error).__name__}: {error}): remove that folder "
+            "to begin anew"
+        ) from error
+
+
 def prepare_folder(folder: FinalFolder, config: Any) -> None:
     """Creates the run's folder and writes its config there.
 
@@ -93,7 +108,7 @@ def prepare_folder(folder: FinalFolder, config: Any) -> None:
     content = schema.to_plain(config)
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
-        there = schema.load_yaml(folder.config)[0] if folder.config.exists() else None
+        there = _recorded(folder, type(config))
         if there is not None and {**there, "provenance": None} != {**content, "provenance": None}:
             raise UserError(
                 f"--out: {folder.path} holds the training of another config: choose another folder"
@@ -103,3 +118,14 @@ def prepare_folder(folder: FinalFolder, config: Any) -> None:
         raise UserError(
             f"--out: {folder.path} cannot be written ({error.strerror}): choose a folder that you may write to"
         ) from error
+
+
+def _recorded(folder: FinalFolder, kind: type) -> dict[str, Any] | None:
+    """The config that was trained there, with today's defaults for options that there were none of then."""
+    if not folder.config.exists():
+        return None
+    there: dict[str, Any] = schema.load_yaml(folder.config)[0]
+    try:
+        return schema.to_plain(schema.parse(kind, there, source=str(folder.config)))
+    except UserError:  # it has options that are gone, or is of another task
+        return there

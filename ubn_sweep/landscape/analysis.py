@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from ubn_sweep.landscape.read import SweepView, read_sweep
+from ubn_sweep.landscape.read import SweepView, read_correctness, read_sweep
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.course import CourseView, course_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
@@ -34,6 +34,6 @@ def analyse(table: pa.Table) -> Landscape:
         threshold=threshold_view(sweep),
         importance=importance_view(sweep),
         condensation=condensation_view(sweep),
-        ranking=ranking(sweep),
+        ranking=ranking(sweep, read_correctness(table)),
         course=course_view(sweep),
     )

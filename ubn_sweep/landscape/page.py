@@ -63,6 +63,8 @@ def render_page(landscape: Landscape, *, summary: Sequence[str], figures: Sequen
         any_tied=bool(ranking.tied and ranking.tied > 1),
         error_from=ranking.error_from,
         any_error=ranking.tied is not None,
+        compared_by=ranking.compared_by if ranking.compared > 1 else "",
+        one_seed=ranking.seeds == 1,
         optimism=amount(sweep, ranking.optimism) if ranking.optimism else "",
     )
 

@@ -13,11 +13,13 @@ import pyarrow.compute as pc
 
 from ubn_sweep import schema
 from ubn_sweep.landscape.measures import MEASURES
+from ubn_sweep.records.correctness import Bits, unpacked
 from ubn_sweep.records.metrics import Metric
 from ubn_sweep.records.observations import SweepOrigin, origin_of
 from ubn_sweep.records.task import TaskRecord
 from ubn_sweep.training.finding import DEFAULT_TASK, find_task, spec_in_todays_words
 
+CORRECT_COLUMN = "correct"
 STATUSES = ("completed", "stopped", "diverged", "failed", "running")
 
 
@@ -132,6 +134,15 @@ def read_sweep(table: pa.Table) -> SweepView:
         trials=trials,
         ended_by=origin.ended_by,
     )
+
+
+def read_correctness(table: pa.Table) -> dict[int, Bits]:
+    """Trial -> which validation examples it got right after its last epoch, where that is recorded."""
+    if CORRECT_COLUMN not in table.column_names:
+        return {}
+    rows = table.select(["trial", CORRECT_COLUMN]).filter(pc.is_valid(table[CORRECT_COLUMN]))
+    unpacked_rows = ((row["trial"], unpacked(row[CORRECT_COLUMN])) for row in rows.to_pylist())
+    return {trial: bits for trial, bits in unpacked_rows if bits is not None}
 
 
 def _task(origin: SweepOrigin) -> TaskRecord:

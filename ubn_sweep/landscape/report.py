@@ -76,7 +76,7 @@ def _draw(
 ) -> tuple[list[PageFigure], list[Path]]:
     """All figures that the sweep has something for: for the page, and as PNG files."""
     from ubn_sweep.landscape.figures.style import styled
-    from ubn_sweep.landscape.figures.svg import as_inline_svg, as_png
+    from ubn_sweep.landscape.figures.svg import as_inline_svg, as_png, lay_out
     from ubn_sweep.landscape.page import PageFigure
 
     figures, pngs = [], []
@@ -85,6 +85,7 @@ def _draw(
             if not entry.applies(view):
                 continue
             drawing, finding = entry.draw(sweep, view), entry.finding(sweep, view)
+            lay_out(drawing)
             spoken = f"Figure, {entry.title}: {finding} The caption and the table of the best trials give the numbers."
             svg = as_inline_svg(drawing, name=entry.name, description=spoken)
             how = entry.how(sweep, view)

@@ -51,17 +51,24 @@ def best(sweep: SweepView, ranking: Ranking) -> str:
     sentence = f"Best of {plural(len(ranking.trials), 'finished trial')}: trial {first.trial.number}, {score}"
     if ranking.tied is None:
         return f"{sentence}; {ranking.error_from}, so nothing says how far it is from the next."
-    others = len(ranking.trials) - 1
+    others = ranking.compared - 1
     if others == 0:
         return f"{sentence}."
-    if ranking.tied == 1:
-        return f"{sentence}; {ranking.error_from} tells it from all others."
-    which = (
-        f"none of the other {others}"
-        if ranking.tied > others
-        else f"{others + 1 - ranking.tied} of the other {others}"
+    told = ranking.compared - ranking.tied
+    which = {0: f"none of the other {others}", others: f"all {others} others"}.get(
+        told, f"{told} of the other {others}"
     )
-    return f"{sentence}; {which} can be told from it, given {ranking.error_from}."
+    return f"{sentence}. {_scope(ranking, sweep.task.example)}, {which} can be told from it; {_not_shown(ranking)}."
+
+
+def _scope(ranking: Ranking, example: str) -> str:
+    return f"On these {example}s, one seed each" if ranking.seeds == 1 else f"Over {ranking.seeds} seeds each"
+
+
+def _not_shown(ranking: Ranking) -> str:
+    if ranking.seeds == 1:
+        return "how much another seed would change is not known, since no config was trained with two"
+    return "whether other data would change it is not known"
 
 
 def threshold(sweep: SweepView, view: ThresholdView) -> str:

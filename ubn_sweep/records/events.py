@@ -79,7 +79,7 @@ class TrialCreated:
     config: dict[str, Any]
     """The whole trial config that follows from them."""
     origin: str
-    """`warm start: paper` and `warm start: bn` for the first ones, else the sampler's name."""
+    """`point 1` for the user's own, `warm start: paper` for the task's, else the sampler's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +126,16 @@ class TrialFault:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRetried:
-    """A trial that had ended is taken up again, because the user asked for it or changed what it was ended by."""
+    """A trial is taken up again, because the user asked for it or changed what it was ended by."""
 
     time_s: float
     trial: int
-    was: Status = "failed"
-    """How it had ended."""
+    was: Status | None = "failed"
+    """How it had ended; null where it had not, and goes on in another way."""
+    epoch: int | None = None
+    """The last epoch that stands: those after it are trained anew and reported again. null: all stand."""
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Dotted key -> value of its config from here on."""
     reason: str = ""
 
 
@@ -145,6 +149,9 @@ class TrialEnded:
     epoch: int
     """The last one reported; 0 where there was none."""
     reason: str = ""
+    correct: dict[str, Any] = field(default_factory=dict)
+    """Which validation examples it got right after that epoch, as `records.correctness` packs them; empty where its
+    task does not tell, and where the sweep was killed between the epoch and the end."""
     stopped_by: StoppedBy = "rungs"
     """Of a stopped one."""
 
@@ -220,6 +227,26 @@ class FinalTested:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FinalConfirmed:
+    """The config was trained once more, under the sweep's own protocol and with a new seed, and tested."""
+
+    time_s: float
+    seed: int
+    metrics: dict[str, float]
+    """Of the validation split, and of the test set; empty where it diverged."""
+    test_examples: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalJudged:
+    """Whether the sweep's promise was kept; a later one counts."""
+
+    time_s: float
+    verdict: dict[str, Any]
+    """An `export.verdict.Verdict`, as plain mappings."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FinalEnded:
     """An attempt at a final training is over; after any status but `completed` another one may follow."""
 
@@ -241,7 +268,9 @@ SweepEvent = (
     | SweepInterrupted
     | SpecChanged
 )
-FinalEvent = FinalStarted | AttemptStarted | FinalEpoch | FinalTested | FinalEnded
+FinalEvent = (
+    FinalStarted | AttemptStarted | FinalEpoch | FinalTested | FinalConfirmed | FinalJudged | FinalEnded
+)
 Event = SweepEvent | FinalEvent
 
 _NAMES: dict[str, type] = {
@@ -260,6 +289,8 @@ _NAMES: dict[str, type] = {
     "final": FinalStarted,
     "final_epoch": FinalEpoch,
     "final_test": FinalTested,
+    "final_confirmed": FinalConfirmed,
+    "final_verdict": FinalJudged,
     "final_end": FinalEnded,
 }
 _NAME_OF = {kind: name for name, kind in _NAMES.items()}

@@ -6,6 +6,7 @@ Sweeps lie in `sweeps/` in the folder from which they are started.
 from __future__ import annotations
 
 import hashlib
+import shlex
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,11 @@ class SweepFolder(JournalFolder):
     @property
     def path(self) -> Path:
         return self.home / self.name
+
+    @property
+    def typed(self) -> str:
+        """What a command takes for it from the current folder: its name, or its path where it lies elsewhere."""
+        return self.name if self.home == default_home() else shlex.quote(str(self.path))
 
     @property
     def spec(self) -> Path:

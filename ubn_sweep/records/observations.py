@@ -5,10 +5,13 @@ Columns, in this order:
     trial, epoch    int32    a trial without any epoch has one row, with epoch 0 and null metrics
     status          string   of the trial: completed, stopped, failed or diverged; running before its end
     last_epoch      int32    of the trial; 0 where it reported none
-    origin          string   `warm start: paper`, `warm start: bn`, or the sampler's name
+    origin          string   `point 1`, `warm start: paper`, or the sampler's name
     time_s          float64  when the row was recorded, in seconds since 1970
     params.<key>             one for each parameter that any trial varied: its value, null where inactive
     config.<key>             as trained, varied or fixed, of the task's `columns`; null: no effect
+    correct                  in the last row of a trial: which validation examples were right after that epoch, as
+                             {examples: int32, seeds: list<string>}, read by `ubn_sweep.records.correctness`; null
+                             where its task does not tell, and absent where none does
     metrics.<name>  float64  null where not reported; NaN is kept
 
 A params or config column is bool, int64, float64 (also where whole and real numbers meet) or string.
@@ -45,6 +48,7 @@ CONFIG_KEYS = ("training.batch_size",)
 TEXT_KEYS = ("norm.name", "norm.scaling", "norm.affine")
 """What journals of version 0.1, which do not record their task, show of a trial's config, and which of it is words."""
 METADATA_KEY = b"ubn_sweep"
+CORRECT = pa.struct([("examples", pa.int32()), ("seeds", pa.list_(pa.string()))])
 INACTIVE = object()
 
 
@@ -90,6 +94,7 @@ def observations(events: Iterable[Event]) -> pa.Table:
     of_trial = pa.array([index for index, _ in rows], pa.int64())
     for name, column in _parameter_columns(trials, of_task).items():
         columns[name] = column.take(of_trial)
+    columns |= _correctness_column(trials, rows)
     columns |= _metric_columns([row for _, row in rows])
     objective = started.spec["objective"]
     origin = {
@@ -161,6 +166,17 @@ def _parameter_columns(trials: list[TrialRecord], of_task: _Columns) -> dict[str
         if of_task.show(key):
             columns[f"config.{key}"] = _column(configs, key, words)
     return columns
+
+
+def _correctness_column(
+    trials: list[TrialRecord], rows: list[tuple[int, EpochReported]]
+) -> dict[str, pa.Array]:
+    found = [{} if trial.ended is None else trial.ended.correct for trial in trials]
+    if not any(found):
+        return {}
+    lasts = [trial.last_epoch for trial in trials]
+    values = [found[index] or None if row.epoch == lasts[index] else None for index, row in rows]
+    return {"correct": pa.array(values, CORRECT)}
 
 
 def _metric_columns(rows: list[EpochReported]) -> dict[str, pa.Array]:

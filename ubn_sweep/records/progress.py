@@ -77,7 +77,8 @@ class Progress:
         return found
 
     def _take_up(self, event: TrialRetried) -> None:
-        self.counts[event.was] -= 1
+        if event.was is not None:
+            self.counts[event.was] -= 1
         mine = self._ended.pop(event.trial, None)
         if mine is None:
             return

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ubn_sweep.dotted import set_at
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import (
     AttemptStarted,
@@ -41,7 +43,7 @@ class TrialRecord:
     faults: list[TrialFault] = field(default_factory=list)
     """What went wrong, in order; a trial that was tried again may have ended well."""
     retried_s: float | None = None
-    """When it was taken up again after it had failed; None where it was not."""
+    """When it was taken up again after it had ended; None where it was not."""
 
     @property
     def created(self) -> TrialCreated:
@@ -65,6 +67,17 @@ class TrialRecord:
     def last_epoch(self) -> int:
         """0 where it reported none."""
         return max(self.epochs, default=0)
+
+    def take_up(self, event: TrialRetried) -> None:
+        """It goes on: what is to be trained anew is void."""
+        self.ended, self.retried_s = None, event.time_s
+        if event.epoch is not None:
+            self.epochs = {epoch: report for epoch, report in self.epochs.items() if epoch <= event.epoch}
+        if self.creation is not None and event.changes:
+            config = deepcopy(self.creation.config)
+            for key, value in event.changes.items():
+                set_at(config, key, value)
+            self.creation = replace(self.creation, config=config)
 
     def values(self, metric: str) -> dict[int, float]:
         """Epoch -> a metric, of the epochs that reported it, ascending."""
@@ -109,7 +122,7 @@ class Trials:
             if event not in self._record(event.trial).faults:
                 self._record(event.trial).faults.append(event)
         elif isinstance(event, TrialRetried):
-            self._record(event.trial).ended, self._record(event.trial).retried_s = None, event.time_s
+            self._record(event.trial).take_up(event)
         elif isinstance(event, SweepInterrupted):
             self.interrupted = event
         elif isinstance(event, SpecChanged):

@@ -9,14 +9,16 @@ from typing import Any
 import torch
 
 from ubn_sweep import schema
-from ubn_sweep.dotted import flatten, is_below
-from ubn_sweep.errors import UserError
+from ubn_sweep.dotted import NotAMappingError, flatten, is_below, set_at
+from ubn_sweep.errors import ForeignCheckpointError, UserError
 from ubn_sweep.files import written_beside
 from ubn_sweep.training import CHECKPOINT_FILE
 from ubn_sweep.training.task import TaskConfig
 
-MAY_DIFFER = ("provenance", "device", "dataset.root", "dataset.download")
-"""Where a config came from, and where it runs, are no part of what it computes."""
+FORMAT = 1
+"""Of the file; those of before have none. A later one is refused."""
+MAY_DIFFER = ("provenance", "device", "dataset.root", "dataset.download", "training.epochs")
+"""Where a config came from and where it runs are no part of what it computes; how far it goes is none of its past."""
 
 
 def save_checkpoint(
@@ -33,6 +35,7 @@ def save_checkpoint(
     `repeats` are the states of the seeds, `network` what a model needs to be built without the data.
     """
     content = {
+        "format": FORMAT,
         "config": _identity(config),
         "hold_out": hold_out,
         "epoch": epoch,
@@ -49,20 +52,21 @@ def load_checkpoint(
     """Reads a checkpoint of this very config. Nothing in the file is executed.
 
     Raises:
-        UserError: there is none, it is damaged, or it belongs to another config.
+        UserError: there is none, or it is damaged.
+        ForeignCheckpointError: it belongs to another config, or a later version wrote it.
     """
     path = folder / CHECKPOINT_FILE
     content = read_checkpoint(folder, device)
-    saved, wanted = content["config"], _identity(config)
+    saved, wanted = _in_todays_options(content["config"], config), _identity(config)
     for key in sorted(saved.keys() | wanted.keys()):
         if saved.get(key) != wanted.get(key):
-            raise UserError(
+            raise ForeignCheckpointError(
                 f"{path}: belongs to another config, with {key} = {saved.get(key)!r}, but got "
                 f"{wanted.get(key)!r}: "
                 "take the config that it was saved with"
             )
     if content["hold_out"] != hold_out:
-        raise UserError(
+        raise ForeignCheckpointError(
             f"{path}: belongs to a run with hold_out={content['hold_out']}: choose another folder"
         )
     return content
@@ -73,6 +77,7 @@ def read_checkpoint(folder: Path, device: torch.device) -> dict[str, Any]:
 
     Raises:
         UserError: there is none, or it is damaged.
+        ForeignCheckpointError: a later version wrote it.
     """
     path = folder / CHECKPOINT_FILE
     try:
@@ -87,7 +92,24 @@ def read_checkpoint(folder: Path, device: torch.device) -> dict[str, Any]:
         raise UserError(
             f"{path}: is damaged, or no checkpoint of a training run: take another one"
         ) from error
+    if content.get("format", 0) > FORMAT:
+        raise ForeignCheckpointError(
+            f"{path}: has format {content['format']}, and this version of ubn-sweep reads up to {FORMAT}: use the "
+            "version that wrote it"
+        )
     return content
+
+
+def _in_todays_options(saved: dict[str, Any], config: TaskConfig) -> dict[str, Any]:
+    """A saved config, with today's defaults for options that there were none of when it was saved."""
+    nested: dict[str, Any] = {}
+    try:
+        for key, value in saved.items():
+            set_at(nested, key, value)
+        today = schema.parse(type(config), nested, source="the checkpoint's config")
+    except (UserError, NotAMappingError):  # it has options that are gone: the comparison names them
+        return saved
+    return _identity(today) | saved
 
 
 def _identity(config: TaskConfig) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from ubn_sweep.errors import ForeignCheckpointError
 from ubn_sweep.training import CHECKPOINT_FILE
+from ubn_sweep.training.memory import is_out_of_memory
 
 Save = Callable[[Path], None]
 """Writes a state into a folder."""
@@ -67,9 +69,44 @@ class CheckpointFolder:
         """The best of those found; None where there is none."""
         return next(iter(self.found()), None)
 
+    def load_newest(
+        self, load: Load, note: Callable[[str], None], *, up_to: int | None = None
+    ) -> Path | None:
+        """Loads the best of those found that can be loaded; None where there is none.
+
+        Those before it are set aside as broken, once another one has been loaded; `note` is told why.
+
+        Raises:
+            ForeignCheckpointError: a whole one is another training's.
+            Exception: what `load` raised of the last one, where none can be loaded; all of them are left in place.
+        """
+        broken: list[Path] = []
+        found = self.found(up_to=up_to)
+        for checkpoint in found:
+            try:
+                load(checkpoint)
+            except ForeignCheckpointError:
+                raise
+            except Exception as error:
+                if is_out_of_memory(error):  # which is no fault of the checkpoint's
+                    raise
+                note(_why_broken(checkpoint, error, last=checkpoint == found[-1]))
+                if checkpoint == found[-1]:
+                    raise
+                broken.append(checkpoint)
+                continue
+            _set_aside(broken)
+            return checkpoint
+        return None
+
+    def set_aside(self, *, up_to: int | None = None) -> None:
+        """None of those found can be loaded: whoever comes next begins anew."""
+        _set_aside(path for path in self.found(up_to=up_to) if path != self.path)
+
     def keep_newest(self) -> None:
         """Removes all but the newest: nothing is trained any more."""
-        self._remove_all_but(self.found()[:1])
+        if self.path.exists():
+            self._remove_all_but(self.found()[:1])
 
     def _before(self, target: Path) -> list[Path]:
         return [path for path in self.found() if path != target]
@@ -96,6 +133,20 @@ def epoch_of(checkpoint: Path) -> int:
 
 def _is_checkpoint(path: Path) -> bool:
     return path.name.removeprefix("epoch-").isdigit()
+
+
+def _set_aside(broken: Iterable[Path]) -> None:
+    for checkpoint in broken:
+        checkpoint.rename(checkpoint.with_name(f"broken-{checkpoint.name}"))
+
+
+def _why_broken(checkpoint: Path, error: Exception, *, last: bool) -> str:
+    which = (
+        f"the checkpoint of epoch {epoch_of(checkpoint)}" if _is_checkpoint(checkpoint) else "the checkpoint"
+    )
+    why = f"{type(error).__name__}: {error}".splitlines()[0]
+    rest = "there is none before it" if last else "the one before is taken"
+    return f"{which} cannot be loaded ({why}): {rest}"
 
 
 def _remove(path: Path) -> None:

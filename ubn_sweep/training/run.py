@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class Run:
@@ -25,6 +26,12 @@ class Run:
     def summary(self) -> str:
         """What is about to be trained, on what, in a line."""
         return type(self).__name__
+
+    @property
+    def correct(self) -> Any:
+        """Which examples of the last evaluation were right, truth values of the shape (seeds, examples) in the order
+        of the split; None where a task does not tell. By them trials are compared example by example."""
+        return None
 
     def train_epoch(self) -> dict[str, float]:
         """Trains one epoch, counts it, and judges on the validation split where one is held out."""

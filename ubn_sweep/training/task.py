@@ -92,7 +92,9 @@ class Task:
         go_on = run.epoch < trial.config.training.epochs
         while go_on:
             metrics = run.train_epoch()
-            go_on = trial.report(run.epoch, metrics, save=run.save, diverged=run.diverged)
+            go_on = trial.report(
+                run.epoch, metrics, save=run.save, diverged=run.diverged, correct=run.correct
+            )
 
     def load_model(self, config: Any, folder: Path) -> Any:
         """The trained model that a checkpoint holds, ready to be used; nothing of the data is needed.

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ubn_sweep.plain_json import dumps
+from ubn_sweep.records.correctness import packed
 from ubn_sweep.training.checkpoint_folder import CheckpointFolder, Load, Save, epoch_of
+from ubn_sweep.training.memory import is_out_of_memory
 from ubn_sweep.training.metrics import as_numbers
 
 METRICS_FILE = "metrics.json"
@@ -29,6 +31,8 @@ class Report:
     kind: Literal["error", "memory"] = "error"
     """Of a failure: the task raised, or there was not enough memory."""
     reason: str = ""
+    correct: dict[str, Any] = field(default_factory=dict)
+    """Which validation examples were right after this epoch, as `records.correctness` packs them."""
     note: str = ""
     """Something that went wrong and was got over: a broken checkpoint."""
 
@@ -96,31 +100,39 @@ class Trial:
         """
         # A process that the sweep has given up may have saved epochs of which the sweep will never hear.
         up_to = None if self._known_epoch is None else self._known_epoch + 1
-        found = self._checkpoints.found(up_to=up_to)
-        for checkpoint in found:
-            try:
-                metrics = json.loads((checkpoint / METRICS_FILE).read_text())
-                load(checkpoint)
-            except Exception as error:
-                self._send(Report(note=_broken(checkpoint, error)))
-                checkpoint.rename(checkpoint.with_name(f"broken-{checkpoint.name}"))
-                if checkpoint == found[-1]:
-                    raise
-                continue
-            self._send(
-                Report(
-                    epoch=epoch_of(checkpoint),
-                    metrics={key: float(value) for key, value in metrics.items()},
-                    checkpoint=str(checkpoint),
-                )
-            )
-            return
+        metrics: dict[str, float] = {}
 
-    def report(self, epoch: int, metrics: Mapping[str, Any], *, save: Save, diverged: bool = False) -> bool:
+        def load_both(checkpoint: Path) -> None:
+            read = json.loads((checkpoint / METRICS_FILE).read_text())
+            load(checkpoint)
+            metrics.update({key: float(value) for key, value in read.items()})
+
+        try:
+            loaded = self._checkpoints.load_newest(
+                load_both, lambda line: self._send(Report(note=line)), up_to=up_to
+            )
+        except Exception as error:
+            if not is_out_of_memory(error):
+                self._checkpoints.set_aside(up_to=up_to)
+            raise
+        if loaded is not None:
+            self._send(Report(epoch=epoch_of(loaded), metrics=metrics, checkpoint=str(loaded)))
+
+    def report(
+        self,
+        epoch: int,
+        metrics: Mapping[str, Any],
+        *,
+        save: Save,
+        diverged: bool = False,
+        correct: Any = None,
+    ) -> bool:
         """Reports an epoch, saved before; False means that the trial is over. It may never return, if it is stopped.
 
+        `correct` tells which validation examples were right, (seeds, examples); None says nothing of them.
+
         Raises:
-            ValueError: a metric is no number.
+            ValueError: a metric is no number, or `correct` has another shape.
         """
         found = as_numbers(metrics)
         last = epoch >= self.config.training.epochs
@@ -135,6 +147,7 @@ class Trial:
                 checkpoint=checkpoint,
                 ended="diverged" if diverged else None,
                 reason=f"not finite in epoch {epoch}" if diverged else "",
+                correct={} if correct is None or diverged else packed(correct),
             )
         )
         return not (last or diverged)
@@ -147,8 +160,3 @@ class Trial:
             (folder / METRICS_FILE).write_text(dumps(metrics))
 
         return self._checkpoints.save(epoch, save_both)
-
-
-def _broken(checkpoint: Path, error: Exception) -> str:
-    why = f"{type(error).__name__}: {error}".splitlines()[0]
-    return f"the checkpoint of epoch {epoch_of(checkpoint)} cannot be loaded ({why}): the one before is taken"

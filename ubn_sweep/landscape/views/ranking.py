@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ubn_sweep.landscape.read import SweepView, TrialView
-from ubn_sweep.landscape.views.numbers import binomial_error, expected_maximum
-
-Z_95 = 1.96
+from ubn_sweep.landscape.views.comparison import Compared, WithTheBest, compare_with_best
+from ubn_sweep.landscape.views.numbers import binomial_error
+from ubn_sweep.records.correctness import Bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class RankedTrial:
     behind: float
     """How much worse than the best, in the objective's unit."""
     tied: bool | None
-    """Whether that is within 1.96 standard errors of the difference; None where no error is known."""
+    """Whether it is not told from the best; None where no error is known, or its score is of another epoch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +35,14 @@ class Ranking:
     """What the standard errors come from, in words."""
     tied: int | None
     """How many trials, the best included, are not told from the best."""
+    compared: int
+    """How many trials, the best included, that is of: those with a score at the best one's epoch."""
+    compared_by: str
+    """What they were compared by, in words; empty where they were not."""
+    seeds: int
+    """How many each; from two on the comparison is of configs, else of these trainings alone."""
     optimism: float | None
-    """By how much the best score is too good if all the tied trials were equally good: standard error * E(max)."""
+    """By how much the best score is too good on average, since it was picked."""
 
 
 def ranked(sweep: SweepView) -> list[TrialView]:
@@ -48,41 +55,55 @@ def ranked(sweep: SweepView) -> list[TrialView]:
     return finished + others
 
 
-def ranking(sweep: SweepView) -> Ranking:
-    """Ranks, with the error of the validation split or of the repeats.
+def ranking(sweep: SweepView, correct: Mapping[int, Bits] | None = None) -> Ranking:
+    """Ranks, and compares all with the best at once.
 
-    The trials share their validation examples, so their errors go together and differences are better known than
-    the independent errors used here say: what is called distinguishable is so, the rest may be.
+    `correct` tells which validation examples the trials got right, by trial; without it, scores are compared as if
+    each trial had been judged on examples of its own, which is safe but tells less.
     """
     full = bool(sweep.finished)
     pool = ranked(sweep)[: len(sweep.finished)] if full else ranked(sweep)
-    if not pool:
-        return Ranking(
-            full_budget=False, trials=(), error_from="no trial has a score", tied=None, optimism=None
+    with_best = [trial for trial in pool if trial.scored_epoch == pool[0].scored_epoch]
+    found = _compared(sweep, with_best, {} if correct is None else correct)
+    rows = []
+    for place, trial in enumerate(pool):
+        rows.append(
+            RankedTrial(
+                trial=trial,
+                error=score_error(sweep, trial),
+                behind=sweep.metric.better(pool[0].last_score) - sweep.metric.better(trial.last_score),
+                tied=None if found is None or place >= len(with_best) else place < found.undecided,
+            )
         )
-    best = pool[0]
-    rows = tuple(_compared(sweep, best, trial) for trial in pool)
-    tied = [row for row in rows if row.tied]
-    error = rows[0].error
     return Ranking(
         full_budget=full,
-        trials=rows,
-        error_from=_error_from(sweep),
-        tied=len(tied) if error is not None else None,
-        optimism=None if error is None else error * expected_maximum(len(tied)),
+        trials=tuple(rows),
+        error_from=_error_from(sweep) if pool else "no trial has a score",
+        tied=None if found is None else found.undecided,
+        compared=len(with_best),
+        compared_by=_compared_by(sweep, found, len(with_best)),
+        seeds=sweep.repeats,
+        optimism=None if found is None else found.optimism,
     )
 
 
-def _compared(sweep: SweepView, best: TrialView, trial: TrialView) -> RankedTrial:
-    behind = sweep.metric.better(best.last_score) - sweep.metric.better(trial.last_score)
-    errors = [score_error(sweep, item) for item in (best, trial)]
-    if trial is best:
-        return RankedTrial(trial=trial, error=errors[0], behind=0.0, tied=None if errors[0] is None else True)
-    first, second = errors
-    tied = None
-    if first is not None and second is not None and trial.scored_epoch == best.scored_epoch:
-        tied = behind <= Z_95 * math.hypot(first, second)
-    return RankedTrial(trial=trial, error=second, behind=behind, tied=tied)
+def _compared(sweep: SweepView, trials: list[TrialView], correct: Mapping[int, Bits]) -> WithTheBest | None:
+    """None where no error of the scores is known."""
+    examples = sweep.validation_examples
+    if not trials or not sweep.metric.is_share or examples is None or sweep.metric.direction != "max":
+        return None
+    return compare_with_best(
+        [
+            Compared(
+                score=trial.last_score,
+                examples=examples,
+                bits=correct.get(trial.number),
+                seed_std=trial.repeat_std,
+                seeds=sweep.repeats,
+            )
+            for trial in trials
+        ]
+    )
 
 
 def score_error(sweep: SweepView, trial: TrialView) -> float | None:
@@ -107,8 +128,25 @@ def _error_from(sweep: SweepView) -> str:
         return f"the standard error of the {sweep.metric.label} is not recorded"
     parts = []
     if sweep.validation_examples is not None:
-        number = f"{'' if sweep.validation_counted else 'about '}{sweep.validation_examples:,}"
-        parts.append(f"the binomial error of {number} validation {sweep.task.example}s")
+        parts.append(f"the binomial error of {_examples(sweep)}")
     if sweep.repeats > 1:
         parts.append(f"the spread over {sweep.repeats} repeats")
     return " and ".join(parts) if parts else f"the number of validation {sweep.task.example}s is not known"
+
+
+def _compared_by(sweep: SweepView, found: WithTheBest | None, count: int) -> str:
+    if found is None:
+        return ""
+    how = f"{_examples(sweep)}, "
+    if found.paired == count:
+        how += f"{sweep.task.example} by {sweep.task.example}"
+    elif found.paired == 0:
+        how += f"but not {sweep.task.example} by {sweep.task.example}, which was not recorded"
+    else:
+        how += f"{found.paired} of them {sweep.task.example} by {sweep.task.example}"
+    return how
+
+
+def _examples(sweep: SweepView) -> str:
+    about = "" if sweep.validation_counted else "about "
+    return f"{about}{sweep.validation_examples:,} validation {sweep.task.example}s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Hashable
 from typing import Any
@@ -10,15 +11,22 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.storages import InMemoryStorage
+from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import OPTUNA_STATES
-from ubn_sweep.sweep.deciding.samplers import Lesson, lesson_of, make_sampler
+from ubn_sweep.sweep.deciding.samplers import LISTS, Lesson, lesson_of, make_sampler
+from ubn_sweep.sweep.deciding.samplers.grid import NothingLeftError
+from ubn_sweep.sweep.spec.own_sampler import own_sampler
 from ubn_sweep.sweep.spec.space import Params, Space
+from ubn_sweep.sweep.spec.spec import SearchConfig, is_own
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 STUDY = "sweep"
 STATE_OF_STATUS = {status: TrialState[name] for status, name in OPTUNA_STATES.items()}
+RANDOM_FOR_DUPLICATE = "random, to avoid a duplicate"
+RANDOM_AFTER_REFUSALS = "random, after points that are not allowed"
 FRESH_ATTEMPTS = 200
 """Random points tried in search of one that no trial had."""
 LARGEST_LISTED = 20_000
@@ -29,22 +37,36 @@ class SearchMemory:
     """All trials so far as the sampler sees them; scores are turned so that higher is better.
 
     It is in memory because a database that is ahead of, or behind, the sweep makes restarts inexact; the journal
-    rebuilds it. What trial n gets depends on the seed, n and the trials before alone.
+    rebuilds it. What trial n gets depends on the seed, n and the trials before alone; a sampler from elsewhere, which
+    need not promise that, is asked again for what it suggested before, in the same order.
     """
 
     def __init__(
-        self, space: Space, *, sampler: str, seed: int, rung_levels: tuple[int, ...], max_epochs: int
+        self, space: Space, search: SearchConfig, *, rung_levels: tuple[int, ...], max_epochs: int
     ) -> None:
         self._space = space
-        self._seed = seed
+        self._seed = search.seed
         self._storage = InMemoryStorage()
-        self._sampler = make_sampler(sampler, seed=seed, rung_levels=rung_levels, max_epochs=max_epochs)
+        self._is_own = is_own(search.sampler)
+        self._sampler = (
+            own_sampler(search)
+            if self._is_own
+            else make_sampler(
+                search.sampler,
+                seed=search.seed,
+                rung_levels=rung_levels,
+                max_epochs=max_epochs,
+                options=search.sampler_options,
+                names=space.keys,
+                listed=space.listed,
+            )
+        )
         study = optuna.create_study(
             storage=self._storage, study_name=STUDY, direction="maximize", sampler=self._sampler
         )
         self._study_id = study._study_id
-        self._name = sampler
-        self._lesson = lesson_of(sampler)
+        self._name = search.sampler
+        self._lesson = lesson_of(search.sampler)
         self._open: int | None = None
         """A trial of the study that has no params yet."""
         self._ids: dict[int, int] = {}
@@ -53,14 +75,14 @@ class SearchMemory:
         self._seen: set[Hashable] = set()
         self._every_point = space.every_point(LARGEST_LISTED)
 
-    def add(self, number: int, params: Params) -> None:
-        """A trial starts."""
-        self._ids[number] = self._begin(params)
+    def add(self, number: int, params: Params, origin: str | None = None) -> None:
+        """A trial starts. `origin` is what `suggest` said; None for one that is tried again."""
+        self._ids[number] = self._begin(params, origin)
 
-    def refuse(self, params: Params) -> None:
+    def refuse(self, params: Params, origin: str) -> None:
         """The trial's config does not allow a point: to the sampler, it is a trial that failed at once."""
         state, _ = self._told("failed", has_score=False)
-        self._storage.set_trial_state_values(self._begin(params), state)
+        self._end(self._begin(params, origin), state, None)
 
     def report(self, number: int, epoch: int, score: float) -> None:
         """A trial finished an epoch; a score that is not finite is kept as NaN, for the sampler to learn from."""
@@ -79,10 +101,12 @@ class SearchMemory:
             self._storage.set_trial_intermediate_value(self._ids[number], epoch, score)
         elif status == "diverged" and self._lesson is not Lesson.WORST:  # whatever it had reached
             self._storage.set_trial_intermediate_value(self._ids[number], epoch, math.nan)
-        self._storage.set_trial_state_values(self._ids[number], state, [score] if has_result else None)
+        self._end(self._ids[number], state, [score] if has_result else None)
 
     def add_prior(self, params: Params, scores: dict[int, float], status: str) -> None:
         """A finished trial of an earlier sweep. It may be sampled again: its result is not this sweep's."""
+        if self._name in LISTS:
+            return
         state, has_result = self._told(status, has_score=bool(scores))
         shown = scores if has_result or self._lesson is not Lesson.WORST else {}
         if status == "diverged" and self._lesson is not Lesson.WORST:
@@ -105,21 +129,15 @@ class SearchMemory:
         if self.is_used_up:
             return None
         self._open = self._storage.create_new_trial(self._study_id)
-        if not at_random:
-            params = self._sample(self._sampler)
+        if not at_random or self._name in LISTS:
+            try:
+                params = self._asked()
+            except NothingLeftError:
+                self._close()
+                return None
             if not self.has_seen(params):
                 return params, self._name
-        origin = "random, after points that are not allowed" if at_random else "random, to avoid a duplicate"
-        for attempt in range(FRESH_ATTEMPTS):
-            params = self._sample(RandomSampler(seed=_mixed(self._seed, number, attempt)))
-            if not self.has_seen(params):
-                return params, origin
-        if self._every_point is not None:
-            fresh = [params for params in self._every_point if not self.has_seen(params)]
-            return fresh[_mixed(self._seed, number) % len(fresh)], origin
-        self._storage.set_trial_state_values(self._open, TrialState.FAIL)
-        self._open = None
-        return None
+        return self._suggest_at_random(number, RANDOM_AFTER_REFUSALS if at_random else RANDOM_FOR_DUPLICATE)
 
     @property
     def is_used_up(self) -> bool:
@@ -133,11 +151,29 @@ class SearchMemory:
         """The study's trials, priors included."""
         return self._storage.get_all_trials(self._study_id)
 
-    def _sample(self, sampler: BaseSampler) -> Params:
-        # A study object of its own for each suggestion: it caches the list of trials.
-        study = optuna.load_study(study_name=STUDY, storage=self._storage, sampler=sampler)
+    def _suggest_at_random(self, number: int, origin: str) -> tuple[Params, str] | None:
+        for attempt in range(FRESH_ATTEMPTS):
+            params = self._sample(RandomSampler(seed=_mixed(self._seed, number, attempt)))
+            if not self.has_seen(params):
+                return params, origin
+        if self._every_point is None:
+            self._close()
+            return None
+        fresh = [params for params in self._every_point if not self.has_seen(params)]
+        return fresh[_mixed(self._seed, number) % len(fresh)], origin
+
+    def _close(self) -> None:
+        """No suggestion was found for the open trial."""
         assert self._open is not None
-        trial = self._storage.get_trial(self._open)
+        self._storage.set_trial_state_values(self._open, TrialState.FAIL)
+        self._open = None
+
+    def _sample(self, sampler: BaseSampler) -> Params:
+        """What a sampler makes of the open trial, called as Optuna calls it."""
+        study = self._study(sampler)
+        assert self._open is not None
+        sampler.before_trial(study, self._storage.get_trial(self._open))
+        trial = copy.copy(self._storage.get_trial(self._open))
         space = sampler.infer_relative_search_space(study, trial)
         relative = sampler.sample_relative(study, trial, space)
 
@@ -148,13 +184,43 @@ class SearchMemory:
                 value = distribution.to_external_repr(_only_value(distribution))
             else:
                 value = sampler.sample_independent(study, trial, name, distribution)
+            trial.params = {**trial.params, name: value}
+            trial.distributions = {**trial.distributions, name: distribution}
             return value
 
         return self._space.sample(ask)
 
-    def _begin(self, params: Params) -> int:
+    def _study(self, sampler: BaseSampler) -> Study:
+        """An object of its own for each use: it caches the list of trials."""
+        return optuna.load_study(study_name=STUDY, storage=self._storage, sampler=sampler)
+
+    def _end(self, trial: int, state: TrialState, values: list[float] | None) -> None:
+        study = self._study(self._sampler)
+        self._sampler.after_trial(study, self._storage.get_trial(trial), state, values)
+        self._storage.set_trial_state_values(trial, state, values)
+
+    def _asked(self) -> Params:
+        """What the sweep's own sampler suggests for the open trial.
+
+        Raises:
+            UserError: it is from elsewhere, and raised.
+        """
+        if not self._is_own:
+            return self._sample(self._sampler)
+        try:
+            return self._sample(self._sampler)
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"search.sampler: `{self._name}` raised {type(error).__name__} ({reason}): mend it, and resume"
+            ) from error
+
+    def _begin(self, params: Params, origin: str | None) -> int:
         """A running trial of the study: the one that a suggestion was made for, if it was made in this process."""
         self._seen.add(self._space.identity(params))
+        if self._open is None and self._is_own and origin in (self._name, RANDOM_FOR_DUPLICATE):
+            self._open = self._storage.create_new_trial(self._study_id)
+            self._asked()
         if self._open is None:
             return self._create(params, TrialState.RUNNING)
         trial, self._open = self._open, None

@@ -85,6 +85,21 @@ class Rungs:
             self._stopped.add(trial)
         return trial in self._stopped
 
+    def lets_go_on(self, trial: int) -> bool:
+        """Whether a trial passes the highest rung that has it, by all values that are recorded there by now."""
+        for level in reversed(self._values):
+            if trial in self._values[level]:
+                cutoff = self.cutoff(level)
+                return cutoff is None or self._values[level][trial] >= cutoff
+        return True
+
+    def reopen(self, trial: int, epoch: int) -> None:
+        """A trial goes on after all, from an epoch; what it reached behind that is to be reached again."""
+        self._stopped.discard(trial)
+        for level in self._values:
+            if level > epoch and trial in self._values[level]:
+                self._sorted[level].remove(self._values[level].pop(trial))
+
     def _is_cut(self, trial: int, epoch: int, value: float) -> bool:
         for level in reversed(self._values):
             if epoch >= level and trial not in self._values[level]:

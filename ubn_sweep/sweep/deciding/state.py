@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
 from ubn_sweep import schema
+from ubn_sweep.dotted import set_at
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import (
     STATUSES,
@@ -17,8 +19,11 @@ from ubn_sweep.records.events import (
     FaultKind,
     PointRefused,
     PriorTrial,
+    SpecChanged,
     Status,
     StoppedBy,
+    SweepEnded,
+    SweepStarted,
     TrialCreated,
     TrialEnded,
     TrialFault,
@@ -27,7 +32,7 @@ from ubn_sweep.records.events import (
 from ubn_sweep.sweep.deciding.memory import SearchMemory
 from ubn_sweep.sweep.deciding.rungs import rungs_of
 from ubn_sweep.sweep.deciding.stop_rules import StopRules
-from ubn_sweep.sweep.deciding.warm_starts import warm_starts
+from ubn_sweep.sweep.deciding.warm_starts import first_points
 from ubn_sweep.sweep.spec.space import Params, Space
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
@@ -37,6 +42,7 @@ REFUSALS_BEFORE_RANDOM = 5
 """In a row; a sampler that has settled on points which are not allowed would not come away from them."""
 MOST_REFUSALS = 100
 """In a row; then the sweep ends."""
+GRID_DONE = "every point of the grid has been tried: the sweep ended early"
 EXHAUSTED = "the space holds no further config that differs: the sweep ended early"
 
 
@@ -52,6 +58,8 @@ class SweepTrial:
     score: float = math.nan
     """Of the last epoch, turned so that higher is better."""
     metrics: dict[str, float] = field(default_factory=dict)
+    correct: dict[str, Any] = field(default_factory=dict)
+    """Which validation examples were right after the last epoch, packed; of running trials alone."""
     status: Status | None = None
     """null while it runs or waits."""
     diverged: bool = False
@@ -79,13 +87,7 @@ class SweepState:
         self.max_epochs = spec.base.training.epochs
         self.rungs = rungs_of(spec)
         levels = self.rungs.levels if self.rungs is not None else (self.max_epochs,)
-        self.memory = SearchMemory(
-            self.space,
-            sampler=spec.search.sampler,
-            seed=spec.search.seed,
-            rung_levels=levels,
-            max_epochs=self.max_epochs,
-        )
+        self.memory = SearchMemory(self.space, spec.search, rung_levels=levels, max_epochs=self.max_epochs)
         self.trials: dict[int, SweepTrial] = {}
         self.counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
         self.best: SweepTrial | None = None
@@ -93,12 +95,14 @@ class SweepState:
         """Points that the trial's config did not allow, in order."""
         self._refused_in_a_row = 0
         self._found_none = False
+        self._asked = spec.search.trials
+        """How many trials the spec that was in force asked for, while events are replayed."""
         self.rules = StopRules(spec)
         self.ended_by: str | None = None
         """The stop rule that has ended the sweep."""
         self._record = record
         self._now_s = now_s
-        self._warm_starts = warm_starts(self.space) if spec.search.warm_starts else []
+        self._first = first_points(self.space, spec.search)
         self._unfinished: list[int] = []
         self._epochs_done = 0
 
@@ -149,6 +153,7 @@ class SweepState:
         checkpoint: str | None = None,
         *,
         diverged: str | None = None,
+        correct: dict[str, Any] | None = None,
     ) -> bool:
         """Takes an epoch's metrics; True means that the trial is over. An epoch known already changes nothing.
 
@@ -168,6 +173,7 @@ class SweepState:
                     diverged=diverged is not None,
                 )
             )
+            trial.correct = {} if correct is None else correct
         return self._end_if_due(trial, diverged)
 
     def end(self, number: int, status: Status, reason: str = "", stopped_by: StoppedBy = "rungs") -> None:
@@ -182,6 +188,7 @@ class SweepState:
                     epoch=trial.epoch,
                     reason=reason,
                     stopped_by=stopped_by,
+                    correct=trial.correct,
                 )
             )
 
@@ -194,21 +201,15 @@ class SweepState:
         )
         return self.trials[number].faults[kind]
 
-    def retry_failed(self) -> int:
-        """Takes up all failed trials again; how many. They wait like those that a kill left unfinished."""
-        failed = [trial.number for trial in self.trials.values() if trial.status == "failed"]
-        for number in failed:
-            self.take_up(TrialRetried(time_s=self._now_s(), trial=number))
-        return len(failed)
-
     def take_up(self, event: TrialRetried) -> None:
-        """A trial that had ended waits to go on."""
+        """A trial that had ended waits to go on, like those that a kill left unfinished."""
         self._do(event)
-        self._unfinished.append(event.trial)
+        if event.trial not in self._unfinished:
+            self._unfinished.append(event.trial)
 
     def end_by_rule(self) -> bool:
         """Whether a stop rule is met; then all that is open ends here and now, and nothing new begins."""
-        if self.ended_by is None and self._has_work and (rule := self.rules.met(self._now_s())) is not None:
+        if self.ended_by is None and (rule := self.rules.met(self._now_s())) is not None:
             self.ended_by = rule
             for trial in self.trials.values():
                 self.end(trial.number, "stopped", f"the sweep ended: {rule}", "rule")
@@ -231,11 +232,6 @@ class SweepState:
         return not self.remaining and all(trial.status is not None for trial in self.trials.values())
 
     @property
-    def _has_work(self) -> bool:
-        cut_short = any(t.status == "stopped" and t.stopped_by == "rule" for t in self.trials.values())
-        return cut_short or not self.finished
-
-    @property
     def remaining(self) -> int:
         """Trials still to be handed out."""
         if self.ended_by is not None:
@@ -249,7 +245,7 @@ class SweepState:
         if len(self.trials) >= self.spec.search.trials:
             return None
         if self._found_none or self.memory.is_used_up:
-            return EXHAUSTED
+            return GRID_DONE if self.spec.search.sampler == "grid" else EXHAUSTED
         if self._refused_in_a_row >= MOST_REFUSALS:
             return (
                 f"the last {MOST_REFUSALS} points in a row were refused, the last of them because "
@@ -274,13 +270,18 @@ class SweepState:
         elif isinstance(event, PointRefused):
             self.refused.append(event)
             self._refused_in_a_row += 1
-            self.memory.refuse(event.params)
+            self.memory.refuse(event.params, event.origin)
         elif isinstance(event, EpochReported):
             self._reported(event)
         elif isinstance(event, TrialEnded):
             self._ended(event)
         elif isinstance(event, TrialFault):
             self._faulted(event)
+        elif isinstance(event, SweepStarted | SpecChanged):
+            self._asked = int(event.spec["search"]["trials"])
+        elif isinstance(event, SweepEnded):
+            went_out = event.reason == "" and self._refused_in_a_row < MOST_REFUSALS
+            self._found_none = went_out and len(self.trials) < self._asked
         elif isinstance(event, TrialRetried):
             self._retried(event)
         elif isinstance(event, PriorTrial) and self.space.holds(event.params):
@@ -292,7 +293,7 @@ class SweepState:
             number=event.trial, params=event.params, config=event.config, origin=event.origin
         )
         self._refused_in_a_row = 0
-        self.memory.add(event.trial, event.params)
+        self.memory.add(event.trial, event.params, event.origin)
 
     def _reported(self, event: EpochReported) -> None:
         trial = self.trials[event.trial]
@@ -309,6 +310,7 @@ class SweepState:
     def _ended(self, event: TrialEnded) -> None:
         trial = self.trials[event.trial]
         trial.status, trial.stopped_by = event.status, event.stopped_by
+        trial.correct = {}
         self.counts[event.status] += 1
         if event.stopped_by != "rule":  # which says nothing of the trial: the sampler sees one that runs
             self.memory.end(event.trial, event.status)
@@ -325,12 +327,20 @@ class SweepState:
     def _retried(self, event: TrialRetried) -> None:
         trial = self.trials[event.trial]
         trial.status, trial.faults, trial.cut = None, {}, False
-        self.counts[event.was] -= 1
+        if event.was is not None:
+            self.counts[event.was] -= 1
+            if trial.stopped_by != "rule":
+                self.memory.add(trial.number, trial.params)
+        trial.config = deepcopy(trial.config)  # the record's own stays as it was
+        for key, value in event.changes.items():
+            set_at(trial.config, key, value)
+        if event.epoch is not None:
+            trial.epoch = min(trial.epoch, event.epoch)
+        if self.rungs is not None:
+            self.rungs.reopen(trial.number, trial.epoch)
         if self.best is trial:
             ended = [other for other in self.trials.values() if other.status in ("completed", "stopped")]
             self.best = max((other for other in ended if other.epoch > 0), key=_rank, default=None)
-        if trial.stopped_by != "rule":
-            self.memory.add(trial.number, trial.params)
 
     def _end_if_due(self, trial: SweepTrial, why_diverged: str | None = None) -> bool:
         """Ends a trial that has diverged, has trained to the end, or was cut."""
@@ -345,9 +355,9 @@ class SweepState:
         return trial.status is not None
 
     def _suggest(self) -> tuple[Params, str] | None:
-        for name, params in self._warm_starts:
+        for origin, params in self._first:
             if not self.memory.has_seen(params):
-                return params, f"warm start: {name}"
+                return params, origin
         suggestion = self.memory.suggest(
             len(self.trials) + len(self.refused),
             at_random=self._refused_in_a_row >= REFUSALS_BEFORE_RANDOM,

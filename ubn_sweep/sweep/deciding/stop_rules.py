@@ -82,7 +82,7 @@ class StopRules:
         score = self._objective.score(event.metrics)
         self._scores[event.trial] = score
         target = self._rules.target
-        if target is None or self._reached is not None or not math.isfinite(score):
+        if target is None or self._reached is not None or event.diverged or not math.isfinite(score):
             return
         if score >= self._objective.score({self._objective.metric: target}):
             value = event.metrics[self._objective.metric]

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from ubn_sweep.sweep.deciding.rungs import rungs_of
-from ubn_sweep.sweep.deciding.warm_starts import warm_starts
+from ubn_sweep.sweep.deciding.warm_starts import first_points
 from ubn_sweep.sweep.spec.parameters import (
     ChoiceParameter,
     ConstantParameter,
@@ -33,8 +33,8 @@ def rung_epochs(spec: SweepSpec) -> list[int]:
 
 
 def first_trials(spec: SweepSpec) -> list[tuple[str, dict[str, Any]]]:
-    """The warm starts, by name."""
-    return list(warm_starts(Space(spec))) if spec.search.warm_starts else []
+    """What comes before the sampler's own, by origin."""
+    return first_points(Space(spec), spec.search)
 
 
 def stop_rules(spec: SweepSpec) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ubn_sweep.invocation import as_typed
 from ubn_sweep.records.environment import describe_environment
 from ubn_sweep.records.events import AttemptStarted, SweepEnded, SweepInterrupted
 from ubn_sweep.records.folder import SweepFolder
@@ -52,6 +53,11 @@ class SweepResult:
     word: str = "interrupted"
     """How it is called when it was not finished: `interrupted`, `stopped`, `paused`."""
 
+    @property
+    def typed(self) -> str:
+        """What a command takes for the sweep, from the current folder."""
+        return SweepFolder(home=self.folder.parent, name=self.sweep).typed
+
 
 Watch = Callable[[SweepState, SweepFolder], AbstractContextManager[Any]]
 
@@ -77,7 +83,7 @@ def run_attempt(
     started = AttemptStarted(time_s=time.time(), attempt=attempt, environment=describe_environment())
     state.note(started)
     dispatch = Dispatch(state, folder, attempt=attempt, tell=surroundings.tell)
-    go_on = f"the sweep ended early; go on with it by `ubn-sweep resume {folder.name}`"
+    go_on = as_typed(f"the sweep ended early; go on with it by `ubn-sweep resume {folder.typed}`")
     word = "interrupted"
     with interruptible() as interruption, last_words(go_on):
         try:

@@ -23,6 +23,8 @@ CHANGEABLE = (
     "base.dataset.root",
 )
 """How many trials, when one or all are stopped, what it takes, where records and data lie; the rest was compared."""
+GROWING = "base.training.epochs"
+"""The full budget may become larger: trials go on to it."""
 MOVABLE = ("dataset.root",)
 """Keys of the trial config that a change is handed on by, to trials that had begun."""
 
@@ -35,11 +37,17 @@ def changed_spec(spec: SweepSpec, assignments: Sequence[str]) -> tuple[SweepSpec
     """
     new = respecified(spec, assignments)
     changes = _differences(spec, new)
-    refused = [key for key in changes if not is_below(key, *CHANGEABLE)]
+    if GROWING in changes and new.base.training.epochs < spec.base.training.epochs:
+        raise UserError(
+            f"--set: training.epochs can only grow, from {spec.base.training.epochs} on, but got "
+            f"{new.base.training.epochs}: trials that went further are there; start a new sweep"
+        )
+    refused = [key for key in changes if not is_below(key, *CHANGEABLE, GROWING)]
     if refused:
         raise UserError(
             f"--set: `{refused[0].removeprefix('base.')}` would make new trials incomparable with those there are; "
-            f"a sweep can change {', '.join(key.removeprefix('base.') for key in CHANGEABLE)}: start a new sweep, "
+            f"a sweep can change {', '.join(key.removeprefix('base.') for key in (*CHANGEABLE, GROWING))}: start a new "
+            "sweep, "
             "which may --learn-from this one"
         )
     return new, changes
@@ -51,7 +59,8 @@ def check_same(recorded: SweepSpec, given: SweepSpec) -> None:
     Raises:
         UserError: they differ.
     """
-    given = replace(given, name=recorded.name, task_folder=recorded.task_folder)
+    search = replace(given.search, sampler_folder=recorded.search.sampler_folder)
+    given = replace(given, name=recorded.name, task_folder=recorded.task_folder, search=search)
     other = [key for key in _differences(recorded, given) if not is_below(key, *CHANGEABLE)]
     if other:
         raise UserError(

@@ -13,6 +13,7 @@ from ubn_sweep.sweep.deciding.state import SweepState, SweepTrial
 from ubn_sweep.sweep.running.best_checkpoints import BestCheckpoints
 from ubn_sweep.sweep.running.control import TrialOrders
 from ubn_sweep.sweep.running.job import Job
+from ubn_sweep.training.checkpoint_folder import CheckpointFolder
 from ubn_sweep.training.trial import Report
 
 Tell = Callable[[str], None]
@@ -24,8 +25,8 @@ class Dispatch:
     """Hands out the state's next trial as a job, and tells the state what came of it.
 
     One thread calls it: the controller's. A process that the sweep has given up may still report: what is not of a
-    trial's present attempt is passed over. A trial that is over needs no checkpoints, but for the best ones where
-    the spec asks for them: the final training begins anew.
+    trial's present attempt is passed over. A trial that is over needs no checkpoints, but where the spec asks for
+    them: the final training begins anew.
 
     Args:
         attempt: how often the sweep was started, from 1.
@@ -93,6 +94,7 @@ class Dispatch:
             report.metrics,
             report.checkpoint,
             diverged=report.reason if report.ended == "diverged" else None,
+            correct=report.correct,
         ):
             self._over(number)
         elif report.ended is not None:
@@ -169,7 +171,7 @@ class Dispatch:
             task_folder=spec.task_folder,
             checkpoints=str(self.folder.checkpoint(trial.number)),
             checkpoint_every_epochs=spec.resources.checkpoint_every_epochs,
-            keep_final=spec.resources.keep_best > 0,
+            keep_final=spec.resources.keep_best > 0 or spec.resources.keep_checkpoints,
             log=str(self.folder.log(trial.number)),
             threads=spec.resources.cpus_per_trial,
             gpus=spec.resources.gpus_per_trial,
@@ -199,7 +201,10 @@ class Dispatch:
     def _forget(self, number: int) -> None:
         self._running.pop(number, None)
         self._heard_s.pop(number, None)
-        shutil.rmtree(self.folder.checkpoint(number), ignore_errors=True)
+        if self.state.spec.resources.keep_checkpoints:
+            CheckpointFolder(self.folder.checkpoint(number)).keep_newest()
+        else:
+            shutil.rmtree(self.folder.checkpoint(number), ignore_errors=True)
 
 
 def _but(report: Report) -> str:

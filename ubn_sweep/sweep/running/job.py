@@ -11,6 +11,7 @@ from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.training.finding import find_task
+from ubn_sweep.training.memory import is_out_of_memory
 from ubn_sweep.training.trial import Report, Send, Trial
 
 REASON_LENGTH = 2000
@@ -71,8 +72,7 @@ def run_job(job: Job, send: Send) -> None:
 def failure(error: Exception, config: dict[str, Any]) -> Report:
     """What is told of a task that raised: the error in the first line, then the end of its traceback."""
     last = traceback.format_exc()[-REASON_LENGTH:]
-    # PyTorch's own class goes by this name; without PyTorch nothing else does.
-    if not isinstance(error, MemoryError) and type(error).__name__ != "OutOfMemoryError":
+    if not is_out_of_memory(error):
         return Report(ended="failed", reason=f"{type(error).__name__}: {error}\n{last}")
     batch_size = config.get("training", {}).get("batch_size")
     advice = "" if batch_size is None else f" with training.batch_size {batch_size}"

@@ -22,7 +22,7 @@ from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.running.attempt import Surroundings, SweepResult, result_of, run_attempt
 from ubn_sweep.sweep.running.changes import changed_spec, hand_on
 from ubn_sweep.sweep.running.copies import written_passwords
-from ubn_sweep.sweep.running.going_on import going_on
+from ubn_sweep.sweep.running.going_on import going_on, in_words, restore_checkpoint
 from ubn_sweep.sweep.running.lock import sweep_lock
 from ubn_sweep.sweep.spec.loading import spec_from_plain
 from ubn_sweep.sweep.spec.spec import SweepSpec, check_name
@@ -53,7 +53,7 @@ def start_sweep(
     spec = dataclasses.replace(spec, name=folder.name)
     with sweep_lock(folder):
         _write_spec(folder, spec)
-        with Journal(folder.path) as journal:
+        with Journal(folder.path, go_on=_go_on(folder)) as journal:
             if written_passwords(spec):
                 journal.keep_private()
             journal.append(
@@ -88,14 +88,15 @@ def resume_sweep(
         UserError: another process runs it, its data has gone, the journal cannot be read, or a change is refused.
     """
     surroundings.executor.check()
-    with sweep_lock(folder), Journal(folder.path) as journal:
+    with sweep_lock(folder), Journal(folder.path, go_on=_go_on(folder)) as journal:
         spec, changes = changed_spec(recorded_spec(spec_events(folder)), assignments)
         state = SweepState(spec, record=journal.append)
         attempts = Attempts()
         state.replay(attempts.passing(stream(folder.path)))
-        again = [] if state.end_by_rule() else going_on(state)
-        if retry_failed and state.ended_by is None:
-            surroundings.tell(f"{state.retry_failed()} failed trials are tried again")
+        changed = {*attempts.changed, *changes}
+        again = going_on(state, folder, changed=changed, retry_failed=retry_failed)
+        if (again or not state.finished) and state.end_by_rule():
+            again = []
         if again or not state.finished:
             check_runnable(spec)
             for line in changed_environment(attempts.environment, describe_environment()):
@@ -106,8 +107,11 @@ def resume_sweep(
                 journal.keep_private()
             state.note(SpecChanged(time_s=time.time(), spec=plain, changes=changes))
             _write_spec(folder, spec)
-        for event in again:
-            state.take_up(event)
+        for line in in_words(again):
+            surroundings.tell(line)
+        for one in again:
+            restore_checkpoint(folder, state.trials[one.event.trial])
+            state.take_up(one.event)
         hand_on(state)
         if state.finished and attempts.ended:
             return result_of(state, folder)
@@ -171,7 +175,7 @@ def new_folder(home: Path, name: str, *, may_count_up: bool, may_be_empty: bool 
     elif (home / name).exists() and not (may_be_empty and not has_begun(SweepFolder(home=home, name=name))):
         raise UserError(
             f"--name: there is a sweep `{name}` in {home} already: choose another name, "
-            f"or go on with it by `ubn-sweep resume {name}`"
+            f"or go on with it by `ubn-sweep resume {SweepFolder(home=home, name=name).typed}`"
         )
     folder = SweepFolder(home=home, name=free)
     try:
@@ -182,3 +186,7 @@ def new_folder(home: Path, name: str, *, may_count_up: bool, may_be_empty: bool 
             f"{folder.path}: cannot be written ({error.strerror}): start from a folder that you may write to"
         ) from error
     return folder
+
+
+def _go_on(folder: SweepFolder) -> str:
+    return f"`ubn-sweep resume {folder.typed}`"

@@ -13,7 +13,9 @@ from ubn_sweep.overrides import assigned, parse_assignment
 from ubn_sweep.source import Layer, Place, Source, file_source
 from ubn_sweep.sweep.spec.check import check_space
 from ubn_sweep.sweep.spec.extends import load_layers, origins
-from ubn_sweep.sweep.spec.spec import ObjectiveConfig, SweepSpec
+from ubn_sweep.sweep.spec.own_sampler import own_sampler
+from ubn_sweep.sweep.spec.points import read_points
+from ubn_sweep.sweep.spec.spec import ObjectiveConfig, SearchConfig, SweepSpec, is_own
 from ubn_sweep.training.finding import find_task, lies_in, spec_in_todays_words
 from ubn_sweep.training.task import Task
 
@@ -34,6 +36,8 @@ def load_spec_with_origins(path: Path, assignments: Sequence[str] = ()) -> tuple
         content, source = _with_assignments(content, source, assignments, path.parent)
     spec = _parsed(content, source, folder=path.absolute().parent)
     check_space(spec, source)
+    points = read_points(spec, source, path.absolute().parent)
+    spec = replace(spec, search=replace(spec.search, points=points))
     return spec, origins(content, source)
 
 
@@ -77,6 +81,7 @@ def _parsed(content: Any, source: Source, *, folder: Path | None) -> SweepSpec:
     spec = schema.parse(SweepSpec, content, source=source)
     if spec.task_folder is None and folder is not None and lies_in(spec.task, folder):
         spec = replace(spec, task_folder=str(folder))
+    spec = replace(spec, search=_found_sampler(spec.search, source, folder))
     try:
         task = spec.find_task()
     except UserError as error:
@@ -85,6 +90,20 @@ def _parsed(content: Any, source: Source, *, folder: Path | None) -> SweepSpec:
     objective = _objective(spec.objective, task, source)
     _check_grace(spec, base.training.epochs, source)
     return replace(spec, task=task.name, base=base, objective=objective)
+
+
+def _found_sampler(search: SearchConfig, source: Source, folder: Path | None) -> SearchConfig:
+    """A sampler from elsewhere is made once, to see whether that can be done."""
+    if not is_own(search.sampler):
+        return search
+    if search.sampler_folder is None and folder is not None and lies_in(search.sampler, folder):
+        search = replace(search, sampler_folder=str(folder))
+    try:
+        own_sampler(search)
+    except UserError as error:
+        message = str(error).removeprefix("search.sampler: ")
+        raise UserError(f"{source.at(('search', 'sampler'))}: {message}") from error
+    return search
 
 
 def _objective(objective: ObjectiveConfig, task: Task, source: Source) -> ObjectiveConfig:

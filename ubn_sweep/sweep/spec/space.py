@@ -50,6 +50,14 @@ class Space:
     def keys(self) -> list[str]:
         return list(self._parameters)
 
+    @property
+    def listed(self) -> frozenset[str]:
+        """The parameters whose values the user has listed, one by one or by a step."""
+        return frozenset(
+            key for key, item in self._parameters.items() if getattr(item, "step", None) is not None
+            or not isinstance(item, FloatParameter | IntParameter)
+        )  # fmt: skip
+
     def is_active(self, key: str, params: Params) -> bool:
         """Whether all conditions of a parameter hold, given those decided before it."""
         for parent, allowed in self._parameters[key].when.items():
@@ -129,7 +137,18 @@ class Space:
         for key in self._parameters:
             if self.is_active(key, params) != (key in params):
                 return False
-        return all(key in self._parameters and self._contains(key, value) for key, value in params.items())
+        return all(key in self._parameters and self.contains(key, value) for key, value in params.items())
+
+    def contains(self, key: str, value: Scalar) -> bool:
+        """Whether a value is one of a parameter's."""
+        parameter = self._parameters[key]
+        if isinstance(parameter, ConstantParameter):
+            return same(value, parameter.value)
+        if isinstance(parameter, ChoiceParameter | OrderedParameter):
+            return any(same(value, item) for item in parameter.values)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return bool(self.distribution(key)._contains(value))
 
     def nearest(self, key: str, wanted: Scalar) -> Scalar:
         """The value of a parameter that is nearest to one wanted; its middle or first one where that says nothing."""
@@ -179,16 +198,6 @@ class Space:
         if isinstance(parameter, FloatParameter | IntParameter):
             return key, place_in_range(parameter, value)
         return key, isinstance(value, bool), value  # true and 1 are two values, and hash alike
-
-    def _contains(self, key: str, value: Scalar) -> bool:
-        parameter = self._parameters[key]
-        if isinstance(parameter, ConstantParameter):
-            return same(value, parameter.value)
-        if isinstance(parameter, ChoiceParameter | OrderedParameter):
-            return any(same(value, item) for item in parameter.values)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return False
-        return bool(self.distribution(key)._contains(value))
 
 
 def decision_order(spec: SweepSpec) -> list[str]:

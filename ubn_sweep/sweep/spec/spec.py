@@ -13,7 +13,10 @@ from ubn_sweep.sweep.spec.parameters import Parameter
 from ubn_sweep.training.finding import DEFAULT_TASK, find_task
 from ubn_sweep.training.task import Task
 
-SAMPLER_NAMES = ("auto", "gp", "random", "tpe")
+SAMPLER_NAMES = ("auto", "gp", "grid", "qmc", "random", "tpe")
+SAMPLER_OPTIONS = {"grid": ("steps",), "qmc": ("sequence",)}
+"""What `search.sampler_options` may hold for those of SAMPLER_NAMES that take any."""
+SEQUENCES = ("sobol", "halton")
 LOWEST = {
     "cpus_per_trial": 1,
     "checkpoint_every_epochs": 1,
@@ -46,9 +49,16 @@ class SearchConfig:
 
     trials: int = 32
     sampler: str = "auto"
+    """One of SAMPLER_NAMES, or any of Optuna's or of one's own as `module:Class`: optuna.samplers:NSGAIISampler."""
+    sampler_options: dict[str, Any] = field(default_factory=dict)
+    """grid: `steps`, into how many values a range is cut. qmc: `sequence`, sobol or halton. `module:Class`: its own."""
+    sampler_folder: str | None = None
+    """Where that module lies, if not in the current folder or installed: filled in with the spec's own folder."""
     seed: int = 0
+    points: Any = ()
+    """Points of one's own, which come first: a list of mappings, or a YAML or CSV file's name, read with the spec."""
     warm_starts: bool = True
-    """The paper's defaults and plain BatchNorm come first, as far as the space holds them."""
+    """The paper's defaults and plain BatchNorm come before the sampler's, as far as the space holds them."""
     trial_seeds: Literal["different", "same"] = "different"
     """different: each trial has a training seed of its own, so that none wins by a seed that all share."""
     learn_from: tuple[str, ...] = ()
@@ -57,13 +67,30 @@ class SearchConfig:
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise ValueError(f"`trials >= 1` must hold, but got {self.trials}: say how many to run")
+        if self.seed < 0:
+            raise ValueError(f"`seed >= 0` must hold, but got {self.seed}: take any natural number")
+        if not is_own(self.sampler):
+            self._check_ours()
+
+    def _check_ours(self) -> None:
         if self.sampler not in SAMPLER_NAMES:
             near = schema.did_you_mean(self.sampler, list(SAMPLER_NAMES))
             raise ValueError(
-                f"unknown sampler `{self.sampler}`{near}; known: {', '.join(sorted(SAMPLER_NAMES))}"
+                f"unknown sampler `{self.sampler}`{near}; known: {', '.join(SAMPLER_NAMES)}, or `module:Class`"
             )
-        if self.seed < 0:
-            raise ValueError(f"`seed >= 0` must hold, but got {self.seed}: take any natural number")
+        known = SAMPLER_OPTIONS.get(self.sampler, ())
+        unknown = [name for name in self.sampler_options if name not in known]
+        if unknown:
+            has = " and ".join(known) or "none"
+            raise ValueError(f"sampler `{self.sampler}` has no option `{unknown[0]}`: it has {has}")
+        steps = self.sampler_options.get("steps", 2)
+        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 2:
+            raise ValueError(
+                f"`steps` must be a whole number from 2 on, but got {steps!r}: say 5, for instance"
+            )
+        sequence = self.sampler_options.get("sequence", SEQUENCES[0])
+        if sequence not in SEQUENCES:
+            raise ValueError(f"`sequence` must be {' or '.join(SEQUENCES)}, but got {sequence!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +134,8 @@ class ResourcesConfig:
     """A trial that reports nothing for so long hangs, and its process is ended; null waits for ever."""
     keep_best: int = 0
     """Of how many of the best trials the final checkpoint is kept, in the sweep's folder `best`."""
+    keep_checkpoints: bool = False
+    """Whether every trial's last checkpoint is kept, for a larger budget or a kinder early stopping to go on from."""
 
     def __post_init__(self) -> None:
         for name, lowest in LOWEST.items():
@@ -202,6 +231,11 @@ class SweepSpec:
             UserError: it is not there, or states too little.
         """
         return find_task(self.task, self.task_folder)
+
+
+def is_own(sampler: str) -> bool:
+    """Whether a sampler is named as `module:Class`."""
+    return ":" in sampler
 
 
 def check_name(name: str) -> None:

@@ -35,6 +35,8 @@ class Repeat:
         self.seed = seed
         self.device = device
         self.diverged = False
+        self.correct: Tensor | None = None
+        """Which images of the last evaluation were right, (images,) of bool, in their order; None where it diverged."""
         with global_seed(derive_seed(seed, "weights"), device):
             model = build_model(config.model, dataset.num_classes, dataset.image_size_px, dataset.in_channels)
             if config.model.weights is not None:
@@ -72,18 +74,21 @@ class Repeat:
         self.model.eval()
         top5 = self.dataset.num_classes >= TOP5_CLASSES
         totals = torch.zeros(3 if top5 else 2, device=self.device, dtype=torch.float64)
+        correct = []
         with torch.inference_mode():
             for pixels, labels in images.in_order(self.config.training.eval_batch_size):
                 logits = self._forward(pixels)
-                sums = [F.cross_entropy(logits, labels, reduction="sum"), _correct(logits, labels)]
+                correct.append(logits.argmax(1) == labels)
+                sums = [F.cross_entropy(logits, labels, reduction="sum"), correct[-1].sum()]
                 if top5:
                     sums.append((logits.topk(5).indices == labels[:, None]).sum())
                 totals += torch.stack([value.double() for value in sums])
         names = (f"{prefix}_loss", f"{prefix}_top1", f"{prefix}_top5")
         metrics = dict(zip(names, (totals / len(images)).tolist(), strict=False))
         if math.isfinite(metrics[f"{prefix}_loss"]):
+            self.correct = torch.cat(correct)
             return metrics
-        self.diverged = True
+        self.diverged, self.correct = True, None
         return self.unknown(prefix)
 
     def unknown(self, prefix: str) -> dict[str, float]:

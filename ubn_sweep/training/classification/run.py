@@ -56,6 +56,15 @@ class TrainingRun(Run):
         return any(repeat.diverged for repeat in self._repeats)
 
     @property
+    def correct(self) -> Any:
+        """Of the last evaluation, (repeats, images) of bool on the processor; None before, and where one diverged."""
+        rows = [repeat.correct for repeat in self._repeats]
+        known = [row for row in rows if row is not None]
+        if len(known) < len(rows):
+            return None
+        return torch.stack(known).cpu().numpy()
+
+    @property
     def train_examples(self) -> int:
         return len(self._dataset.train)
 

@@ -1,17 +1,21 @@
 """The samplers that a sweep can name: each is an Optuna sampler whose suggestions do not depend on its past.
 
 The suggestion for trial n is a function of (seed, n, the study's trials), so a sweep that is restarted goes
-on as if nothing had happened.
+on as if nothing had happened. A sampler from elsewhere, `module:Class`, need not be so: its calls are repeated.
 """
 
 import enum
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
 from ubn_sweep.sweep.deciding.samplers.auto import AutoSampler
+from ubn_sweep.sweep.deciding.samplers.grid import GridSampler
+from ubn_sweep.sweep.deciding.samplers.qmc import QmcSampler
 from ubn_sweep.sweep.deciding.samplers.seeded import PerTrialSampler, StoppedAsCompleteSampler
+from ubn_sweep.sweep.deciding.samplers.setting import Setting
 
 
 class Lesson(enum.Enum):
@@ -23,30 +27,42 @@ class Lesson(enum.Enum):
     """As a stopped trial that reported nothing: TPE ranks it behind all others."""
 
 
-def _auto(seed: int, rung_levels: tuple[int, ...], max_epochs: int) -> BaseSampler:
-    return AutoSampler(seed=seed, rung_levels=rung_levels, max_epochs=max_epochs)
+def _auto(setting: Setting) -> BaseSampler:
+    return AutoSampler(seed=setting.seed, rung_levels=setting.rung_levels, max_epochs=setting.max_epochs)
 
 
-def _random(seed: int, rung_levels: tuple[int, ...], max_epochs: int) -> BaseSampler:
-    return PerTrialSampler(RandomSampler, seed=seed)
-
-
-def _tpe(seed: int, rung_levels: tuple[int, ...], max_epochs: int) -> BaseSampler:
-    return PerTrialSampler(TPESampler, seed=seed)
-
-
-def _gp(seed: int, rung_levels: tuple[int, ...], max_epochs: int) -> BaseSampler:
+def _gp(setting: Setting) -> BaseSampler:
     quiet = functools.partial(GPSampler, warn_independent_sampling=False)
-    return StoppedAsCompleteSampler(PerTrialSampler(quiet, seed=seed))
+    return StoppedAsCompleteSampler(PerTrialSampler(quiet, seed=setting.seed))
 
 
-_FACTORIES: dict[str, Callable[[int, tuple[int, ...], int], BaseSampler]] = {
+def _grid(setting: Setting) -> BaseSampler:
+    return GridSampler(seed=setting.seed, listed=setting.listed, **setting.options)
+
+
+def _qmc(setting: Setting) -> BaseSampler:
+    return QmcSampler(seed=setting.seed, names=setting.names, **setting.options)
+
+
+def _random(setting: Setting) -> BaseSampler:
+    return PerTrialSampler(RandomSampler, seed=setting.seed)
+
+
+def _tpe(setting: Setting) -> BaseSampler:
+    return PerTrialSampler(TPESampler, seed=setting.seed)
+
+
+_FACTORIES: dict[str, Callable[[Setting], BaseSampler]] = {
     "auto": _auto,
     "gp": _gp,
+    "grid": _grid,
+    "qmc": _qmc,
     "random": _random,
     "tpe": _tpe,
 }
 _LESSONS = {"tpe": Lesson.WORST}
+LISTS = frozenset({"grid"})
+"""They go through a list of points: no random one takes the place of theirs, and earlier sweeps teach them nothing."""
 
 
 def lesson_of(name: str) -> Lesson:
@@ -54,11 +70,25 @@ def lesson_of(name: str) -> Lesson:
     return _LESSONS.get(name, Lesson.READ)
 
 
-def make_sampler(name: str, *, seed: int, rung_levels: Sequence[int], max_epochs: int) -> BaseSampler:
-    """The sampler of that name.
-
-    `rung_levels` are the epochs before the last where trials are compared, `max_epochs` is the last one.
-    """
+def make_sampler(
+    name: str,
+    *,
+    seed: int,
+    rung_levels: Sequence[int],
+    max_epochs: int,
+    options: Mapping[str, Any] | None = None,
+    names: Sequence[str] = (),
+    listed: Collection[str] = (),
+) -> BaseSampler:
+    """The sampler of that name; the arguments are those of Setting."""
     if name not in _FACTORIES:
         raise ValueError(f"`sampler` must be one of {', '.join(_FACTORIES)}, but got {name!r}.")
-    return _FACTORIES[name](seed, tuple(rung_levels), max_epochs)
+    setting = Setting(
+        seed=seed,
+        rung_levels=tuple(rung_levels),
+        max_epochs=max_epochs,
+        options={} if options is None else options,
+        names=tuple(names),
+        listed=frozenset(listed),
+    )
+    return _FACTORIES[name](setting)

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from ubn_sweep.sweep.deciding.samplers.acquisition import best_candidate, log_expected_improvement
-from ubn_sweep.sweep.deciding.samplers.coding import Activity, Coding, keys_of
+from ubn_sweep.sweep.deciding.samplers.coding import Activity, Coding, at_position, keys_of
 from ubn_sweep.sweep.deciding.samplers.process import Posterior, Rows, fit_kernel
 from ubn_sweep.sweep.deciding.samplers.records import Point, considered, kept, points_of, standardised
 
@@ -71,7 +71,7 @@ class AutoSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         position = self._position(trial.number, param_name, attempt=0)
-        return _at_position(param_distribution, position)
+        return at_position(param_distribution, position)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -199,15 +199,3 @@ def _believing(known: Posterior, x: Floats, target: float) -> Posterior:
         y=known.mean(x, target),
     )
     return Posterior(known.kernel, known.rows.and_rows(believed))
-
-
-def _at_position(distribution: BaseDistribution, position: float) -> Any:
-    """The value at a place in [0, 1) of one parameter's range."""
-    space = Coding({"": distribution})
-    if not space.names:
-        return distribution.to_external_repr(_only_value(distribution))
-    return space.params(space.at(np.array([[position]]))[0])[""]
-
-
-def _only_value(distribution: BaseDistribution) -> float:
-    return 0.0 if isinstance(distribution, CategoricalDistribution) else float(distribution.low)

@@ -178,3 +178,15 @@ class Activity:
                 value = np.nan_to_num(np.round(out[:, parent], 9), nan=-1.0)
                 out[np.isin(value, off), j] = np.nan
         return out
+
+
+def at_position(distribution: BaseDistribution, position: float) -> Any:
+    """The value at a place in [0, 1) of one parameter's range."""
+    space = Coding({"": distribution})
+    if not space.names:
+        return distribution.to_external_repr(_only_value(distribution))
+    return space.params(space.at(np.array([[position]]))[0])[""]
+
+
+def _only_value(distribution: BaseDistribution) -> float:
+    return 0.0 if isinstance(distribution, CategoricalDistribution) else float(distribution.low)
