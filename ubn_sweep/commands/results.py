@@ -9,7 +9,7 @@ from ubn_sweep.commands.final_copies import deliver_final, final_of
 from ubn_sweep.commands.live import print_json, say
 from ubn_sweep.errors import UserError
 from ubn_sweep.masking import masked
-from ubn_sweep.records.folder import FinalFolder, SweepFolder, existing_sweeps, find_sweep
+from ubn_sweep.records.folder import FinalFolder, SweepFolder, find_sweep
 from ubn_sweep.sweep.running.copies import deliver_all, run_ids, written_uri
 from ubn_sweep.sweep.running.copies import tracking_uri as uri_of
 
@@ -70,12 +70,20 @@ def sync_sweep(
 def open_ui(sweep: str | None, *, port: int, home: Path | None) -> None:
     """Serves MLflow's UI on localhost until it is interrupted."""
     from ubn_sweep.tracking.mlflow.ui import serve_ui
+    from ubn_sweep.tracking.mlflow.view import SweepPage
 
     place = home_folder(home)
     if sweep is not None:
         folder = find_sweep(sweep, place)
-        serve_ui(uri_of(spec_of(folder), folder), port=port, sweep=folder.name)
+        spec = spec_of(folder)
+        page = SweepPage(
+            sweep=folder.name,
+            objective=spec.objective.metric,
+            maximized=spec.objective.mode == "max",
+            keys=tuple(spec.space),
+        )
+        serve_ui(uri_of(spec, folder), port=port, page=page, experiment=spec.tracking.experiment)
         return
-    if not existing_sweeps(place):
+    if not (place / "mlflow.db").exists():  # final trainings keep their runs there too
         raise UserError(f"there is no sweep in {place} yet: start one with `ubn-sweep run SPEC`")
     serve_ui(SweepFolder(home=place, name="").default_tracking_uri, port=port)

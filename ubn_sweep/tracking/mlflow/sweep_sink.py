@@ -13,6 +13,7 @@ from ubn_sweep.records.progress import Progress
 from ubn_sweep.records.trials import TrialRecord, Trials
 from ubn_sweep.tracking.delivery.follower import describe
 from ubn_sweep.tracking.mlflow import entries
+from ubn_sweep.tracking.mlflow.answer import answer_of
 from ubn_sweep.tracking.mlflow.client import DEFAULT_EXPERIMENT
 from ubn_sweep.tracking.mlflow.entries import milliseconds
 from ubn_sweep.tracking.mlflow.runs import PARENT, OfSweep, Runs
@@ -56,8 +57,18 @@ class SweepSink:
         return self._store.last_refusal
 
     def attach(self, paths: Iterable[Path]) -> int:
-        """Puts those files and folders that exist onto the sweep's run; how many. Raises when it cannot."""
-        return self._store.attach(self._runs.get(PARENT) if self._runs is not None else None, paths)
+        """Puts those files and folders that exist onto the sweep's run, and the report's answer into its description.
+
+        Returns how many. Raises when it cannot.
+        """
+        parent = self._runs.get(PARENT) if self._runs is not None else None
+        if parent is None:
+            return 0
+        attached = self._store.attach(parent, paths)
+        answer = answer_of(self._folder)
+        if answer is not None:
+            self._store.write(parent, Batch(tags={"mlflow.note.content": answer}))
+        return attached
 
     def resume(self, events: Iterable[Event]) -> bool:
         self._store.connected()
