@@ -40,7 +40,12 @@ class Watcher:
         no_more = state.ending is not None or state.ended_by is not None
         total = len(state.trials) if no_more else max(state.spec.search.trials, len(state.trials))
         new = ended - self._ended_before
-        running = tuple(trial for trial in list(state.trials.values()) if trial.status is None)
+        waiting = set(state.waiting)
+        running = tuple(
+            trial
+            for trial in list(state.trials.values())
+            if trial.status is None and trial.number not in waiting
+        )
         return Outlook(
             elapsed_s=elapsed_s,
             ended=ended,
