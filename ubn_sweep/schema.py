@@ -98,7 +98,7 @@ def _sections(kind: Any) -> Iterator[Any]:
 def to_plain(value: Any) -> dict[str, Any]:
     """A dataclass of the schema as plain mappings, lists and scalars, ready for YAML or JSON.
 
-    A field with OMIT_EMPTY in its metadata is left out where it is empty: so older records stay what they were.
+    A field with OMIT_EMPTY in its metadata is left out where it is empty or null: so older records stay what they were.
     """
     plain: dict[str, Any] = _plain(value)
     return plain
@@ -131,7 +131,7 @@ def _plain(value: Any) -> Any:
         return {
             field.name: _plain(getattr(value, field.name))
             for field in dataclasses.fields(value)
-            if not (OMIT_EMPTY in field.metadata and len(getattr(value, field.name)) == 0)
+            if not (OMIT_EMPTY in field.metadata and not getattr(value, field.name))
         }
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}

@@ -14,6 +14,7 @@ from ubn_sweep.training.condensation import CondensationMeter
 from ubn_sweep.training.data.images import Batch, Images, Splits, batch_ends
 from ubn_sweep.training.device import repeatable
 from ubn_sweep.training.models.build import apply_norm, build_model
+from ubn_sweep.training.models.weights import load_weights
 from ubn_sweep.training.optimization import build_optimizer, learning_rate
 from ubn_sweep.training.seeds import derive_seed, global_seed
 
@@ -38,6 +39,8 @@ class Repeat:
         """Which images of the last evaluation were right, (images,) of bool, in their order; None where it diverged."""
         with global_seed(derive_seed(seed, "weights"), device):
             model = build_model(config.model, dataset.num_classes, dataset.image_size_px, dataset.in_channels)
+            if config.model.weights is not None:
+                load_weights(model, config.model.weights)
             self.model = apply_norm(model, config.norm).to(device)
         if config.training.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)

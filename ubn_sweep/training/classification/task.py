@@ -9,6 +9,7 @@ from ubn_sweep.records.metrics import SHARE, Metric
 from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.data.registry import find_dataset
 from ubn_sweep.training.data.splits import split_sizes
+from ubn_sweep.training.models.check import check_model
 from ubn_sweep.training.norms import NORM_CHOICES, NORM_EFFECTS, NORM_STARTS
 from ubn_sweep.training.run import Run
 from ubn_sweep.training.task import Task
@@ -44,7 +45,10 @@ class ImageClassification(Task):
     }
     effects = NORM_EFFECTS
     warm_starts = NORM_STARTS
-    columns = ("norm", "training.batch_size")
+    columns = (
+        "norm", "optimizer", "model", "training", "seed", "repeats", "dataset.name", "dataset.validation_fraction",
+        "dataset.train_examples", "dataset.split_seed", "dataset.augmentation", "dataset.image_size_px",
+    )  # fmt: skip
     choices = NORM_CHOICES
 
     def start(self, config: Any, *, threads: int | None = None, hold_out: bool = True) -> Run:
@@ -60,8 +64,9 @@ class ImageClassification(Task):
         return load_network(config, folder)
 
     def check(self, config: Any) -> None:
-        """Whether the images are there."""
+        """Whether the images, a model of one's own and its weights are there."""
         find_dataset(config.dataset).check()
+        check_model(config.model)
 
     def subject(self, config: Any) -> str:
         return f"{config.model.name} on {config.dataset.name}"

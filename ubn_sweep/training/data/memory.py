@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
+from ubn_sweep.errors import UserError
 from ubn_sweep.training.data.augmentation import prepare_augmentation
 from ubn_sweep.training.data.config import DatasetConfig
 from ubn_sweep.training.data.dataset import Part
@@ -56,6 +57,27 @@ class MemoryImages:
             yield self.normalize(pixels), labels
 
 
+def _with_channels(pixels: Tensor, channels: int, config: DatasetConfig) -> Tensor:
+    """Test images as the network was trained to see them: grey ones as three equal channels, colours as their luma.
+
+    Raises:
+        UserError: they have other channels than these.
+    """
+    if pixels.shape[1] == channels:
+        return pixels
+    if (pixels.shape[1], channels) == (1, 3):
+        return pixels.expand(-1, 3, -1, -1).contiguous()
+    if (pixels.shape[1], channels) == (3, 1):
+        red, green, blue = pixels.int().unbind(1)
+        # As Pillow makes grey of colours (ITU-R 601-2), bit for bit.
+        luma = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
+        return luma.to(torch.uint8)[:, None]
+    raise UserError(
+        f"dataset.name: the test images of `{config.name}` must have the {channels} channels of the training images, "
+        f"but have {pixels.shape[1]}: convert them"
+    )
+
+
 def split_in_memory(
     config: DatasetConfig, decoded: Callable[[Part], Decoded], *, hold_out: bool, device: torch.device
 ) -> Splits:
@@ -79,7 +101,7 @@ def split_in_memory(
     def load_test() -> MemoryImages:
         test = decoded("test")
         check_labels(test.labels.numpy(), whole.num_classes, where=str(config.root))
-        return place(test.pixels, test.labels)
+        return place(_with_channels(test.pixels, pixels.shape[1], config), test.labels)
 
     if hold_out:
         validation = place(validation_pixels, validation_labels)

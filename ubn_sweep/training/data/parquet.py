@@ -8,7 +8,12 @@ from ubn_sweep.errors import UserError
 from ubn_sweep.training.data.dataset import Fingerprint, Part, Sizes, fingerprint_of
 from ubn_sweep.training.data.in_memory import Choose, InMemoryDataset
 from ubn_sweep.training.data.labelled import LabelledImages
-from ubn_sweep.training.data.parquet_layout import count_rows, layout_of, shards_of
+from ubn_sweep.training.data.parquet_layout import (
+    check_test_labels,
+    count_rows,
+    layout_of,
+    shards_of,
+)
 
 
 class Parquet(InMemoryDataset):
@@ -16,10 +21,12 @@ class Parquet(InMemoryDataset):
     where there is none. The columns are found by their types and by Hugging Face's metadata."""
 
     def check(self) -> None:
-        """Whether both parts are there, each shard with a column of images and one of labels."""
+        """Whether both parts are there, each shard with a column of images and one of labels, the test images'
+        labels among them."""
         root = self.root()
         for shard in (*shards_of(root, "train"), *shards_of(root, "test")):
             layout_of(shard)
+        check_test_labels(shards_of(root, "test"))
         super().check()
 
     def sizes(self) -> Sizes | None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -65,6 +67,36 @@ def layout_of(path: Path) -> ParquetLayout:
         )
     names = features.get(label, {}).get("names")
     return ParquetLayout(image=image, label=label, class_names=None if names is None else tuple(names))
+
+
+def labels_of(shard: Path, layout: ParquetLayout) -> npt.NDArray[np.int64]:
+    """The label of every row.
+
+    Raises:
+        UserError: a row has none.
+    """
+    column = pq.read_table(shard, columns=[layout.label])[layout.label]
+    if column.null_count:
+        raise UserError(
+            f"dataset.root: `{shard}` must have a label in every row, but {column.null_count} have none: "
+            "remove those rows"
+        )
+    return np.asarray(column.to_numpy(), dtype=np.int64)
+
+
+def check_test_labels(shards: Sequence[Path]) -> None:
+    """Whether the test images have labels: those of some published sets are secret, and -1 in their place.
+
+    Raises:
+        UserError: they have not.
+    """
+    for shard in shards:
+        hidden = int((labels_of(shard, layout_of(shard)) < 0).sum())
+        if hidden:
+            raise UserError(
+                f"dataset.root: `{shard}` must have a label in every row, but {hidden} are unlabelled (below 0): "
+                "move these files away, and validation-*.parquet is the test set"
+            )
 
 
 def count_rows(shards: Sequence[Path]) -> int:

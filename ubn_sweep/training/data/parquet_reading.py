@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ubn_sweep.errors import UserError
-from ubn_sweep.training.data.decoding import is_grey, open_image, to_square
+from ubn_sweep.training.data.decoding import open_image, to_square
 from ubn_sweep.training.data.labelled import LabelledImages, check_labels
-from ubn_sweep.training.data.parquet_layout import ParquetLayout, layout_of
+from ubn_sweep.training.data.parquet_layout import ParquetLayout, labels_of, layout_of
 
 Choose = Callable[[np.ndarray], np.ndarray]
 """All labels -> the rows to take, ascending."""
@@ -27,30 +27,18 @@ def read_parquet(shards: Sequence[Path], choose: Choose, *, image_size_px: int |
         UserError: columns are absent, labels are out of range, or images are damaged or of several sizes.
     """
     layouts = [layout_of(shard) for shard in shards]
-    labels = np.concatenate([_labels(shard, layout) for shard, layout in zip(shards, layouts, strict=True)])
+    labels = np.concatenate([labels_of(shard, layout) for shard, layout in zip(shards, layouts, strict=True)])
     names = layouts[0].class_names
     num_classes = len(names) if names is not None else int(labels.max(initial=0)) + 1
     check_labels(labels, num_classes, where=str(shards[0].parent))
     rows = choose(labels)
-    images: list[np.ndarray] = []
     read = functools.partial(_array, image_size_px=image_size_px)
-    for row, encoded in _encoded(shards, layouts, rows):
-        if not images:  # the first image decides on the channels of all
-            read = functools.partial(read, grey=_decode(encoded, row, shards[0].parent, is_grey))
-        images.append(_decode(encoded, row, shards[0].parent, read))
+    images = [
+        _decode(encoded, row, shards[0].parent, read) for row, encoded in _encoded(shards, layouts, rows)
+    ]
     _check_sizes(images, shards[0].parent)
-    pixels = np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))
+    pixels = np.ascontiguousarray(np.stack(_of_one_kind(images)).transpose(0, 3, 1, 2))
     return LabelledImages(pixels=pixels, labels=labels[rows], num_classes=num_classes)
-
-
-def _labels(shard: Path, layout: ParquetLayout) -> np.ndarray:
-    column = pq.read_table(shard, columns=[layout.label])[layout.label]
-    if column.null_count:
-        raise UserError(
-            f"dataset.root: `{shard}` must have a label in every row, but {column.null_count} have none: "
-            "remove those rows"
-        )
-    return np.asarray(column.to_numpy(), dtype=np.int64)
 
 
 def _encoded(
@@ -84,12 +72,19 @@ def _decode(encoded: bytes | None, row: int, root: Path, read: Callable[[io.Byte
         ) from error
 
 
-def _array(file: io.BytesIO, *, grey: bool, image_size_px: int | None) -> np.ndarray:
-    image = open_image(file, grey=grey)
+def _array(file: io.BytesIO, *, image_size_px: int | None) -> np.ndarray:
+    """(H, W, 1) or (H, W, 3), as the image is."""
+    image = open_image(file, grey=None)
     if image_size_px is not None:
         image = to_square(image, image_size_px)
     array = np.asarray(image)
-    return array[:, :, None] if grey else array
+    return array[:, :, None] if array.ndim == 2 else array
+
+
+def _of_one_kind(images: list[np.ndarray]) -> list[np.ndarray]:
+    """Grey where all are; else a grey image among those in colours has three equal channels."""
+    channels = max(image.shape[2] for image in images)
+    return [np.broadcast_to(image, (*image.shape[:2], channels)) for image in images]
 
 
 def _check_sizes(images: list[np.ndarray], root: Path) -> None:

@@ -21,14 +21,15 @@ from ubn_sweep.errors import UserError
 from ubn_sweep.training.data.augmentation import padding_px
 from ubn_sweep.training.data.config import DatasetConfig
 from ubn_sweep.training.data.dataset import Fingerprint, Part, fingerprint_of
-from ubn_sweep.training.data.decoding import is_grey, open_image
+from ubn_sweep.training.data.decoding import all_grey, open_image
 from ubn_sweep.training.data.folder_layout import class_names, is_image, test_folder, train_folder
 from ubn_sweep.training.data.images import Batch, Splits, batch_ends
 from ubn_sweep.training.data.normalization import Normalization
 from ubn_sweep.training.data.splits import balanced_subset, split_training_set
 from ubn_sweep.training.seeds import derive_seed, generator_for, global_seed
 
-IMAGES_FOR_NORMALIZATION = 512
+IMAGES_LOOKED_AT = 512
+"""Evenly spaced over the training set: a whole pass would take an epoch's time."""
 EVALUATION_ENLARGEMENT = 256 / 224
 """resized_crop_flip shows objects larger than they are; evaluation makes up for it by a central crop."""
 CPU = torch.device("cpu")
@@ -129,7 +130,7 @@ def split_image_folder(
     classes = tuple(class_names(train_folder(root)))
     threads = torch.get_num_threads() if threads is None else threads
     paths, labels = _subset(train_folder(root), classes, dataset, "train")
-    grey = is_grey(str(paths[0]))
+    grey = _is_grey_set(tuple(paths))
     held_out = np.zeros(0, dtype=np.int64)
     rest = np.arange(len(paths))
     if hold_out:
@@ -217,8 +218,16 @@ def _list_images(
 
 
 @functools.lru_cache(maxsize=4)
+def _is_grey_set(paths: tuple[Path, ...]) -> bool:
+    """Whether none of the images looked at has colours: then all are decoded grey, else all in colours."""
+    return all_grey(str(path) for path in _some(paths))
+
+
+@functools.lru_cache(maxsize=4)
 def _normalization(paths: tuple[Path, ...], size: int, grey: bool) -> Normalization:
-    """Of up to 512 images, evenly spaced over the training split: a whole pass would take an epoch's time."""
-    step = -(-len(paths) // IMAGES_FOR_NORMALIZATION)
-    images = ImageFiles(paths[::step], v2.Compose(_to_square(size, size)), grey=grey, seed=None)
+    images = ImageFiles(_some(paths), v2.Compose(_to_square(size, size)), grey=grey, seed=None)
     return Normalization.of(torch.stack([images[i] for i in range(len(images))]))
+
+
+def _some(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    return paths[:: -(-len(paths) // IMAGES_LOOKED_AT)]

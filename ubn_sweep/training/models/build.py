@@ -10,9 +10,11 @@ from ubn_sweep.errors import UserError
 from ubn_sweep.nn import convert_batchnorm
 from ubn_sweep.training.config import NormConfig
 from ubn_sweep.training.models.config import ModelConfig
+from ubn_sweep.training.models.names import SMALL_RESNETS, is_own
+from ubn_sweep.training.models.own import GIVEN, find_function
 from ubn_sweep.training.models.small_resnets import SmallResNet
+from ubn_sweep.training.models.torchvision_models import build_torchvision
 
-SMALL_RESNET_BLOCKS = {"resnet8": 1, "resnet20": 3}
 LARGEST_SMALL_IMAGE_PX = 64
 
 
@@ -20,14 +22,28 @@ def build_model(model: ModelConfig, num_classes: int, image_size_px: int, in_cha
     """The network with BatchNorm2d throughout, initialised from the global generator.
 
     Shapes of the network: x (N, in_channels, H, W) -> logits (N, num_classes).
+
+    Raises:
+        UserError: torchvision or the user's function refuses `model.options`, or makes no network.
     """
+    if is_own(model.name):
+        return _own(model, num_classes, image_size_px, in_channels)
     cifar_stem = model.stem == "cifar" or (model.stem == "auto" and image_size_px <= LARGEST_SMALL_IMAGE_PX)
-    blocks = SMALL_RESNET_BLOCKS.get(model.name)
+    blocks = SMALL_RESNETS.get(model.name)
     if blocks is None:
-        return _torchvision_resnet(model.name, num_classes, in_channels, cifar_stem=cifar_stem)
+        return build_torchvision(model, num_classes, image_size_px, in_channels, cifar_stem=cifar_stem)
     return SmallResNet(
         blocks, model.width, num_classes=num_classes, in_channels=in_channels, cifar_stem=cifar_stem
     )
+
+
+def _own(model: ModelConfig, num_classes: int, image_size_px: int, in_channels: int) -> nn.Module:
+    function = find_function(model)
+    given = dict(zip(GIVEN, (num_classes, in_channels, image_size_px), strict=True))
+    made = function(**given, **model.options)
+    if not isinstance(made, nn.Module):
+        raise UserError(f"model.name: `{model.name}` must return a torch.nn.Module, but returned {made!r}")
+    return made
 
 
 def apply_norm(model: nn.Module, norm: NormConfig) -> nn.Module:
@@ -64,17 +80,3 @@ def _options(norm: NormConfig) -> dict[str, Any]:
         if getattr(norm, name) is not None:
             options[name] = getattr(norm, name)
     return options
-
-
-def _torchvision_resnet(name: str, num_classes: int, in_channels: int, *, cifar_stem: bool) -> nn.Module:
-    from torchvision import models
-
-    model: nn.Module = getattr(models, name)(weights=None, num_classes=num_classes)
-    if not cifar_stem and in_channels == 3:
-        return model
-    kind = {"kernel_size": 3, "padding": 1} if cifar_stem else {"kernel_size": 7, "stride": 2, "padding": 3}
-    model.conv1 = nn.Conv2d(in_channels, 64, bias=False, **kind)  # type: ignore[arg-type]
-    nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
-    if cifar_stem:
-        model.maxpool = nn.Identity()
-    return model

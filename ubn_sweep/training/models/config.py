@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
 
+from ubn_sweep.schema import OMIT_EMPTY, checked_by
 from ubn_sweep.training.config import require
-
-ModelName = Literal[
-    "resnet8",
-    "resnet20",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet152",
-    "resnext50_32x4d",
-    "wide_resnet50_2",
-]
+from ubn_sweep.training.models.names import SMALL_RESNETS, check_name
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """A residual network: resnet8 and resnet20 are He et al.'s CIFAR networks, the others torchvision's."""
+    """resnet8 and resnet20 are He et al.'s CIFAR networks; others are torchvision's, or a user's own."""
 
-    name: ModelName = "resnet8"
+    name: Annotated[str, checked_by(check_name)] = "resnet8"
+    """A built-in name, that of one of torchvision's classifiers, or `module:function` (docs/models.md)."""
     width: int = 16
     """Channels of the first stage of resnet8 and resnet20; the others have their own."""
     stem: Literal["auto", "cifar", "imagenet"] = "auto"
-    """cifar: a 3x3 convolution and no pooling, for small images; auto decides by the image size (64 px)."""
+    """Of residual networks. cifar: a 3x3 convolution and no pooling, for small images; auto decides by the image size
+    (64 px)."""
+    options: dict[str, Any] = field(default_factory=dict, metadata={OMIT_EMPTY: True})
+    """Keys of the model's own: arguments of the user's function, or of torchvision's."""
+    weights: str | None = field(default=None, metadata={OMIT_EMPTY: True})
+    """File of pretrained weights of this network with BatchNorm2d; a classifier for other classes starts anew."""
 
     def __post_init__(self) -> None:
         require(self.width >= 1, "width >= 1", self.width, "16 is usual")
+        if self.name in SMALL_RESNETS and self.options:
+            key = next(iter(self.options))
+            raise ValueError(f"options: `{self.name}` has none, but got `{key}`: remove it")
