@@ -20,6 +20,7 @@ GROUND = {
     "texts",
     "overrides",
     "masking",
+    "mounts",
     "privacy",
     "invocation",
     "version",

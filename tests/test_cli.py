@@ -153,3 +153,11 @@ def test_bad_configs_for_the_final_training(content, expected, tmp_path):
 def test_help_and_version(tmp_path):
     assert "landscape" in run_cli(["--help"], cwd=tmp_path).stdout
     assert run_cli(["--version"], cwd=tmp_path).returncode == 0
+
+
+def test_failures_are_json_where_json_was_asked_for(tmp_path):
+    done = call_cli(["validate", "absent.yaml", "--json"], cwd=tmp_path)
+    assert done.returncode == 2
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["exit_code"] == 2
+    assert done.stderr.strip() == f"error: {told['error']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -85,12 +86,13 @@ def validate(spec_path: Path, assignments: tuple[str, ...], as_json: bool) -> No
 @click.option(
     "--epoch-seconds", "epoch_s", type=float, help="What an epoch takes.  [default: as in the curves]"
 )
+@click.option("--measure", is_flag=True, help="Train the first trial for two epochs, to know what one takes.")
 @set_option
 @home_option
 @as_json
 def preview(spec_path: Path, **options: Any) -> None:
     """Say what a sweep will cost, before it starts."""
-    from ubn_sweep.commands.checking import preview_sweep
+    from ubn_sweep.commands.preview import preview_sweep
 
     preview_sweep(spec_path, **options)
 
@@ -216,6 +218,12 @@ def export(sweep: str, top: int, out: Path, home: Path | None, as_json: bool) ->
 @cli.command()
 @click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
+@click.option(
+    "--confirm",
+    "to_confirm",
+    is_flag=True,
+    help="Train once more as the sweep did, with a new seed, and say whether its promise was kept.",
+)
 @click.option("--tracking-uri", help="MLflow's store.  [default: the sweep's]")
 @click.option(
     "--task", "task_name", metavar="MODULE:CLASS", help="What is trained.  [default: what was swept]"
@@ -276,6 +284,8 @@ def main() -> None:
 def _fail(message: str, code: int) -> None:
     line = as_typed(masked(" ".join(message.split("\n"))))
     print(f"error: {line}", file=sys.stderr)
+    if "--json" in sys.argv[1:]:
+        print(json.dumps({"error": line, "exit_code": code}))
     sys.exit(code)
 
 

@@ -1,6 +1,7 @@
 """Exported configs: the best, each once, ready for training."""
 
 import dataclasses
+import statistics
 
 import pytest
 import yaml
@@ -9,7 +10,7 @@ from tests.support.journals import SPACE, sweep_events, write_sweep
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.export import export_configs
-from ubn_sweep.records.events import TrialCreated
+from ubn_sweep.records.events import EpochReported, TrialCreated
 from ubn_sweep.training.classification.config import ClassificationConfig
 
 
@@ -51,6 +52,9 @@ def test_stopped_ones_only_where_finished_ones_are_too_few(tmp_path):
     assert statuses == sorted(statuses)  # completed before stopped
     assert set(statuses) == {"completed", "stopped"}
     assert "Not finished (stopped)" in paths[-1].read_text()
+    assert "nothing is promised of it" in paths[-1].read_text()
+    promises = [read(path).provenance.promised for path in paths]
+    assert [promised is None for promised in promises] == [status == "stopped" for status in statuses]
 
 
 def test_one_config_is_exported_once(tmp_path):
@@ -59,6 +63,37 @@ def test_one_config_is_exported_once(tmp_path):
         write_sweep(tmp_path, sweep_events(10, space=space, stops=())), top=5, out=tmp_path / "out"
     )
     assert sorted(read(path).norm.centering for path in paths) == [False, True]
+
+
+def test_a_promise_is_the_mean_over_the_seeds_not_the_luckiest(tmp_path):
+    """Trials that differ in nothing but their seed are one config; how far they spread is told with it."""
+    space = {"norm.centering": SPACE["norm.centering"]}
+    events = sweep_events(10, space=space, stops=())
+    paths = export_configs(write_sweep(tmp_path, events), top=2, out=tmp_path / "out")
+    created = {e.trial: e.params["norm.centering"] for e in events if isinstance(e, TrialCreated)}
+    scores = {e.trial: e.metrics["val_top1"] for e in events if isinstance(e, EpochReported) and e.epoch == 9}
+    for path in paths:
+        config = read(path)
+        mine = [scores[number] for number, value in created.items() if value == config.norm.centering]
+        origin = config.provenance
+        assert origin.promised == pytest.approx(statistics.fmean(mine))
+        assert origin.spread == pytest.approx(statistics.stdev(mine))
+        assert (origin.seeds, origin.candidates) == (len(mine), 2)
+        assert f"the mean of {len(mine)} seeds" in path.read_text()
+
+
+def test_the_same_sweep_gives_the_same_bytes(tmp_path):
+    folder = write_sweep(tmp_path, sweep_events(12))
+    first = [path.read_bytes() for path in export_configs(folder, top=3, out=tmp_path / "out")]
+    assert [path.read_bytes() for path in export_configs(folder, top=3, out=tmp_path / "out")] == first
+    assert not any(
+        b"exported_at" in content for content in first
+    )  # the one time that used to be written down
+
+
+def test_that_the_best_was_picked_is_told(tmp_path):
+    paths = export_configs(write_sweep(tmp_path, sweep_events(20)), top=1, out=tmp_path / "out")
+    assert 0 < read(paths[0]).provenance.optimism < 0.05
 
 
 def test_top_is_positive(tmp_path):

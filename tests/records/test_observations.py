@@ -3,11 +3,15 @@ import json
 import math
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from tests.support import journals
 from tests.tracking.builders import SPEC, SWEEP_ID, created, started, sweep_events, trial_events
 from ubn_sweep.errors import UserError
+from ubn_sweep.landscape.read import read_sweep
+from ubn_sweep.records.events import TrialEnded
 from ubn_sweep.records.metrics import Metric
 from ubn_sweep.records.observations import observations, origin_of, write_observations
 from ubn_sweep.records.task import TaskRecord
@@ -74,7 +78,46 @@ def test_columns_have_one_type_each():
         "metrics.similarity/stem": pa.float64(),
     }
     assert {name: schema.field(name).type for name in expected} == expected
-    assert not [name for name in schema.names if name.startswith("config.optimizer")]
+
+
+def test_what_all_trials_share_has_columns_too():
+    """A table says by itself what was trained on what, and with which learning rate."""
+    events = journals.sweep_events(1)
+    (config,) = [event.config for event in events if hasattr(event, "config")]
+    row = observations(events).to_pylist()[0]
+    assert row["config.optimizer.lr"] == config["optimizer"]["lr"]
+    assert row["config.model.name"] == config["model"]["name"]
+    assert row["config.dataset.name"] == config["dataset"]["name"]
+    assert row["config.seed"] == config["seed"]
+    assert not [name for name in row if name.endswith("root")]  # a folder of this machine
+
+
+def test_why_a_trial_ended_is_told():
+    table = observations(sweep_events(4))
+    reasons = {row["trial"]: row["reason"] for row in table.to_pylist()}
+    told = {event.trial: event.reason or None for event in sweep_events(4) if isinstance(event, TrialEnded)}
+    assert reasons == told
+    assert any(reasons.values())
+    assert {row["trial"]: row["stopped_by"] for row in table.to_pylist()} == {
+        0: None,
+        1: "rungs",
+        2: None,
+        3: None,
+    }
+
+
+def test_joined_tables_keep_their_sweeps():
+    """Both have a trial 0; joined, no two rows are of the same sweep, trial and epoch."""
+    first = sweep_events(4)
+    second = [dataclasses.replace(started(), name="other", sweep_id="b" * 32), *first[1:]]
+    both = pa.concat_tables([observations(first), observations(second)])
+    keys = [(row["sweep_id"], row["trial"], row["epoch"]) for row in both.to_pylist()]
+    assert len(set(keys)) == len(keys) == 2 * observations(first).num_rows
+    assert set(both["sweep"].to_pylist()) == {"small", "other"}
+    with pytest.raises(UserError, match=r"of one sweep, but the table holds 2.*`small`"):
+        read_sweep(both)
+    mine = both.filter(pc.equal(both["sweep_id"], SWEEP_ID))
+    assert len(read_sweep(mine).trials) == 4
 
 
 def test_inactive_is_null_and_no_scaling_is_none():

@@ -208,3 +208,19 @@ def damage_its_checkpoint(trial: Trial) -> None:
 def print_its_devices(trial: Trial) -> None:
     print(f"devices: {os.environ.get('CUDA_VISIBLE_DEVICES')!r}", flush=True)
     train(trial)
+
+
+def be_taken_over(trial: Trial) -> None:
+    """In epoch 3 another machine says that the sweep is its own."""
+
+    def before_epoch(epoch: int) -> None:
+        if epoch == 3:
+            sign_of_another(Path(os.environ["TEST_DRIVER_FILE"]))
+            time.sleep(1.5)
+
+    train_to(trial, before_epoch)
+
+
+def sign_of_another(path: Path) -> None:
+    """What a process of another machine writes."""
+    path.write_text(json.dumps({"machine": "another", "pid": 1}))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ubn_sweep.sweep.running.ray.capacity import slots_of
+from ubn_sweep.sweep.deciding.slots import slots_of
 from ubn_sweep.sweep.spec.spec import ResourcesConfig
 
 NODES = [{"CPU": 8.0, "GPU": 2.0, "memory": 1e9}, {"CPU": 3.0}]

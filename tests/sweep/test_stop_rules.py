@@ -8,6 +8,7 @@ from tests.tracking.reading import parent_run
 from ubn_sweep.commands.steering import sweep_status
 from ubn_sweep.commands.sweeping import run_sweep
 from ubn_sweep.errors import UserError
+from ubn_sweep.invocation import as_typed
 from ubn_sweep.landscape.analysis import analyse
 from ubn_sweep.landscape.words import summary
 from ubn_sweep.records.events import (
@@ -229,7 +230,8 @@ def test_the_terminal_and_mlflow_name_the_rule(write_spec, folder, capsys):
         gpus=None,
     )
     line = "ended by a rule: 3 epochs are trained (stop_when.epochs)"
-    assert f"{line}; `ubn-sweep resume small --set stop_when...` goes on" in capsys.readouterr().err
+    how = as_typed(f"`ubn-sweep resume {folder.typed} --set stop_when...` goes on")
+    assert f"{line}; {how}" in capsys.readouterr().err
     sweep_status("small", home=folder.home, as_json=False)
     assert line in capsys.readouterr().err
     sweep_id = read_journal(folder.path)[0].sweep_id

@@ -1,9 +1,7 @@
-"""`validate` and `preview`: what a spec means and costs, before anything starts."""
+"""`validate`: what a spec means, before anything starts."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,16 +10,12 @@ from typing import Any
 from rich.table import Table
 
 from ubn_sweep import schema
-from ubn_sweep.commands.common import home_folder
 from ubn_sweep.commands.live import console, print_json, say
 from ubn_sweep.dotted import value_at
 from ubn_sweep.masking import masked, masked_values
-from ubn_sweep.records.folder import find_sweep
-from ubn_sweep.records.journal import read_journal
-from ubn_sweep.sweep.explaining import preview
 from ubn_sweep.sweep.explaining.describe import describe_space, first_trials, rung_epochs, show, stop_rules
 from ubn_sweep.sweep.running import launch
-from ubn_sweep.sweep.spec.loading import load_spec, load_spec_with_origins
+from ubn_sweep.sweep.spec.loading import load_spec_with_origins
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
 MOST_SHOWN = 10
@@ -85,59 +79,3 @@ def _written(values: dict[str, Any], key: str) -> str:
         unset = [name for name, value in parameter.items() if value is None or value is False or value == {}]
         return schema.on_one_line({name: parameter[name] for name in parameter if name not in unset})
     return schema.on_one_line(value_at(values, "task" if key == "trainable" else key))
-
-
-def preview_sweep(
-    spec_path: Path,
-    assignments: Sequence[str],
-    *,
-    curves_of: tuple[str, ...],
-    workers: int | None,
-    epoch_s: float | None,
-    home: Path | None,
-    as_json: bool,
-) -> None:
-    """Says what a sweep will cost."""
-    spec = load_spec(spec_path, assignments)
-    curves = [
-        curve
-        for name in curves_of
-        for curve in preview.curves_of(read_journal(find_sweep(name, home_folder(home)).path), spec.objective)
-    ]
-    at_once = (
-        workers
-        or spec.resources.max_concurrent
-        or max((os.cpu_count() or 1) // spec.resources.cpus_per_trial, 1)
-    )
-    cost = preview.expected_cost(spec, workers=at_once, curves=curves, epoch_s=epoch_s)
-    if as_json:
-        print_json(dataclasses.asdict(cost))
-        return
-    say(
-        (spec.name, "bold"),
-        f": {cost.trials} trials, {cost.workers} at once (90% of the replays in brackets)",
-    )
-    basis = (
-        f"{cost.curves} curves of earlier sweeps"
-        if cost.basis == "curves"
-        else "the model in docs/spec.md: no curves given"
-    )
-    say(
-        f"epochs      {_spread(cost.epochs, '.0f')}, {cost.epochs.mean / cost.epochs_without_stopping:.0%} "
-        f"of the {cost.epochs_without_stopping} without early stopping"
-    )
-    say(f"completed   {_spread(cost.completed, '.0f')} of the trials")
-    for name, hours in (
-        ("trial hours", cost.trial_hours),
-        ("GPU hours", cost.gpu_hours),
-        ("wall hours", cost.wall_hours),
-    ):
-        if hours is not None:
-            say(f"{name:<11} {_spread(hours, '.2f')}")
-    say(f"rests on {basis}")
-    if cost.trial_hours is None:
-        say("hours are not known: give --epoch-seconds, or an earlier sweep by --curves-of")
-
-
-def _spread(spread: preview.Spread, form: str) -> str:
-    return f"{spread.mean:{form}} ({spread.low:{form}} to {spread.high:{form}})"

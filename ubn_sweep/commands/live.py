@@ -69,6 +69,7 @@ def _show_live(
 def _show_lines(
     watcher: Watcher, spec: SweepSpec, folder: SweepFolder, notice: Notice, over: threading.Event
 ) -> None:
+    console.print(f"{spec.name}: {watcher.look().total} trials, in {folder.path}")
     shown_s, ended = -LINE_EVERY_S, -1
     while not over.wait(REFRESH_S):
         outlook = watcher.look()

@@ -19,7 +19,13 @@ from ubn_sweep.records.journal import stream
 from ubn_sweep.sweep.explaining.describe import show
 from ubn_sweep.sweep.running import launch
 from ubn_sweep.sweep.running.changes import check_same
-from ubn_sweep.sweep.running.copies import Following, check_tracking, written_passwords, written_uri
+from ubn_sweep.sweep.running.copies import (
+    Following,
+    check_tracking,
+    stores_on_a_network,
+    written_passwords,
+    written_uri,
+)
 from ubn_sweep.sweep.running.in_process import InProcessExecutor
 from ubn_sweep.sweep.running.launch import Surroundings, SweepResult
 from ubn_sweep.sweep.running.ray.executor import RayExecutor
@@ -53,6 +59,7 @@ def run_sweep(
             "write ${NAME}, and it comes from the environment"
         )
     following, place = Following(), home_folder(home)
+    _warn_of_network(spec, SweepFolder(home=place, name=spec.name))
     surroundings = _surroundings(following, **running)
     name = spec.name if name is None and or_resume else name
     folder = SweepFolder(home=place, name=name) if or_resume and name is not None else None
@@ -77,6 +84,7 @@ def resume_sweep(
 ) -> None:
     """Goes on with a sweep and maps it."""
     folder = find_sweep(sweep, home_folder(home))
+    _warn_of_network(spec_of(folder), folder)
     following = Following()
     result = launch.resume_sweep(
         folder,
@@ -85,6 +93,12 @@ def resume_sweep(
         surroundings=_surroundings(following, **running),
     )
     _finish(result, following, as_json=as_json)
+
+
+def _warn_of_network(spec: SweepSpec, folder: SweepFolder) -> None:
+    line = stores_on_a_network(spec, folder)
+    if line is not None:
+        warn(line)
 
 
 def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,15 @@ from ubn_sweep.commands.common import home_folder
 from ubn_sweep.commands.final_copies import following, sink_of, store_of
 from ubn_sweep.commands.live import duration, print_json, say, warn
 from ubn_sweep.errors import DivergedError, InterruptedSweepError
-from ubn_sweep.export.final import FinalResult, prepare_folder, train_for_good
-from ubn_sweep.export.verdict import Verdict, verdict
+from ubn_sweep.export.confirmation import confirm
+from ubn_sweep.export.final import FinalResult, prepare_folder, train_for_good, write_result
+from ubn_sweep.export.judging import check_promise, judge
+from ubn_sweep.export.verdict import Verdict
+from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.records.environment import describe_environment
+from ubn_sweep.records.events import FinalConfirmed
 from ubn_sweep.records.final_training import FinalRecorder, recording
 from ubn_sweep.records.folder import FinalFolder
-from ubn_sweep.records.metrics import Metric
 from ubn_sweep.schema import to_plain
 from ubn_sweep.training.loading import load_config
 from ubn_sweep.training.provenance import Provenance
@@ -50,10 +55,20 @@ class EpochLines:
             self._told = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What there is to tell when all is trained."""
+
+    result: FinalResult
+    confirmed: FinalConfirmed | None
+    verdict: Verdict | None
+
+
 def train_final(
     config_path: Path,
     *,
     out: Path | None,
+    to_confirm: bool,
     tracking_uri: str | None,
     assignments: Sequence[str],
     task_name: str | None,
@@ -63,6 +78,8 @@ def train_final(
     """Trains, tests once, records, and compares with the promise."""
     task, config = load_config(config_path, assignments, task=task_name)
     task.check(config)
+    if to_confirm:
+        check_promise(config)
     origin = config.provenance.tracking_uri if config.provenance is not None else None
     place = home_folder(home)
     uri = store_of(origin, tracking_uri, place)
@@ -79,13 +96,13 @@ def train_final(
             environment=describe_environment(),
         )
         with following(folder, sink) as followers:
-            result = _train(task, config, folder, recorder, notice=followers.notice)
+            outcome = _train(task, config, folder, recorder, to_confirm=to_confirm, notice=followers.notice)
     for store, why in followers.undelivered.items():
         warn(
             f"{store} has not taken the run ({why}); none of it is lost: "
             f"`ubn-sweep sync {folder.path}` delivers it"
         )
-    _tell(task, config, result, sink.run_id, took_s=time.monotonic() - begun_s, as_json=as_json)
+    _tell(task, config, outcome, sink.run_id, took_s=time.monotonic() - begun_s, as_json=as_json)
 
 
 def _train(
@@ -94,14 +111,30 @@ def _train(
     folder: FinalFolder,
     recorder: FinalRecorder,
     *,
+    to_confirm: bool,
     notice: Callable[[], str | None],
-) -> FinalResult:
-    """The training itself. However it ends, the record says so, unless the process is killed."""
-    lines = EpochLines(task, config.training.epochs, notice)
+) -> Outcome:
+    """The trainings themselves. However they end, the record says so, unless the process is killed."""
+    epochs = config.training.epochs
     try:
+        lines = EpochLines(task, epochs, notice)
         result = train_for_good(
             task, config, folder=folder, recorders=(recorder, lines), started=_tell_start, tell=warn
         )
+        _record_test(task, config, result, recorder)
+        if to_confirm:
+            say("once more under the sweep's own protocol, with a new seed:")
+            lines = EpochLines(task, epochs, notice)
+            confirm(
+                task,
+                config,
+                folder=folder,
+                recorder=recorder,
+                recorders=(lines,),
+                started=_tell_start,
+                tell=warn,
+            )
+        outcome = _judge(task, config, folder, recorder, result)
     except KeyboardInterrupt as error:
         recorder.end("interrupted")
         raise InterruptedSweepError(
@@ -113,6 +146,11 @@ def _train(
     except BaseException:
         recorder.end("failed")
         raise
+    recorder.end("completed")
+    return outcome
+
+
+def _record_test(task: Task, config: Any, result: FinalResult, recorder: FinalRecorder) -> None:
     origin: Provenance | None = config.provenance
     promised = origin.promised if origin is not None else None
     difference = None
@@ -124,8 +162,26 @@ def _train(
         promised={origin.metric: promised} if origin is not None and promised is not None else None,
         test_minus_promised=difference,
     )
-    recorder.end("completed")
-    return result
+
+
+def _judge(
+    task: Task, config: Any, folder: FinalFolder, recorder: FinalRecorder, result: FinalResult
+) -> Outcome:
+    """The verdict, recorded and beside the result; with the confirmation of an earlier attempt, where there was one."""
+    confirmed = recorder.record.confirmed
+    found = judge(task, config, result, confirmed)
+    if found is not None:
+        content = with_nulls(dataclasses.asdict(found))
+        write_result(
+            folder,
+            task,
+            config,
+            test=result.test,
+            verdict=content,
+            confirmation=None if confirmed is None else dataclasses.asdict(confirmed),
+        )
+        recorder.judged(content)
+    return Outcome(result=result, confirmed=confirmed, verdict=found)
 
 
 def _tell_start(run: Run) -> None:
@@ -134,41 +190,29 @@ def _tell_start(run: Run) -> None:
 
 
 def _tell(
-    task: Task, config: Any, result: FinalResult, run_id: str | None, *, took_s: float, as_json: bool
+    task: Task, config: Any, outcome: Outcome, run_id: str | None, *, took_s: float, as_json: bool
 ) -> None:
     origin: Provenance | None = config.provenance
     metric = task.promise if origin is None else task.metric(origin.metric)
-    value = result.test[metric.on_test]
-    promised = origin.promised if origin is not None else None
+    value, checkpoint = outcome.result.test[metric.on_test], outcome.result.checkpoint
     if as_json:
+        found, confirmed = outcome.verdict, outcome.confirmed
         print_json(
             {
                 "task": task.name,
                 "metric": metric.on_test,
                 "test": value,
-                "promised": promised,
-                "checkpoint": str(result.checkpoint),
+                "promised": origin.promised if origin is not None else None,
+                "verdict": None if found is None else with_nulls(dataclasses.asdict(found)),
+                "confirmation": None if confirmed is None else with_nulls(dataclasses.asdict(confirmed)),
+                "checkpoint": str(checkpoint),
                 "run_id": run_id,
             }
         )
         return
     say(f"\n{metric.on_test} ", (metric.text(value), "bold"), f" after {duration(took_s)}")
-    if origin is not None and promised is not None:
-        say(_verdict(metric, origin, promised, value, result).sentence)
-    say(f"checkpoint {result.checkpoint}")
+    if outcome.verdict is not None:
+        say(outcome.verdict.sentence)
+    say(f"checkpoint {checkpoint}")
     if run_id is not None:
         say(f"MLflow run {run_id}; look at it with ", ("ubn-sweep ui", "bold"))
-
-
-def _verdict(
-    metric: Metric, origin: Provenance, promised: float, value: float, result: FinalResult
-) -> Verdict:
-    return verdict(
-        metric,
-        test=value,
-        promised=promised,
-        validation_examples=origin.validation_examples,
-        test_examples=result.test_examples,
-        candidates=origin.candidates,
-        repeats_std=origin.spread,
-    )

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
+import statistics
 import tempfile
-from collections.abc import Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
-from ubn_sweep.landscape.read import SweepView, TrialView, read_sweep
-from ubn_sweep.landscape.views.ranking import ranked
+from ubn_sweep.landscape.read import SweepView, TrialView, read_correctness, read_sweep
+from ubn_sweep.landscape.views.ranking import ranked, ranking
+from ubn_sweep.records.correctness import Bits
 from ubn_sweep.records.events import SweepStarted, TrialCreated
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import read_journal
+from ubn_sweep.records.metrics import Metric
 from ubn_sweep.records.observations import observations
 from ubn_sweep.records.trials import Trials
 from ubn_sweep.training.finding import DEFAULT_TASK, find_task, spec_in_todays_words
@@ -34,8 +37,9 @@ def export_configs(
 ) -> list[Path]:
     """Writes the `top` best configs, best first: finished trials, and stopped ones only where those are too few.
 
-    `run_ids` names the trials' MLflow runs. Two trials that differ only in their seed are one config. All files are
-    written, or none.
+    `run_ids` names the trials' MLflow runs. Trials that differ only in their seed are one config, whose promise is
+    their mean; of a config without a trial at the full budget nothing is promised. All files are written, or none,
+    and the same sweep gives the same bytes.
 
     Raises:
         UserError: top < 1, no trial has finished, or `out` cannot be written.
@@ -44,26 +48,32 @@ def export_configs(
         raise UserError(f"--top: `top >= 1` must hold, but got {top}: say how many configs to write")
     events = read_journal(folder.path)
     trials = Trials(events)
-    sweep = read_sweep(observations(events))
+    table = observations(events)
+    sweep = read_sweep(table)
     if not sweep.finished:
         raise UserError(
             f"{folder.name}: no trial has finished at the full budget of {sweep.max_epochs} epochs yet, so there is "
             f"nothing to export: let it go on with `ubn-sweep resume {folder.typed}`"
         )
     started, created = trials.started, {trial.number: trial.created for trial in trials}
-    chosen = _distinct(ranked(sweep), created)[:top]
+    candidates = _candidates(sweep, created)
+    choice = _Choice(
+        candidates=sum(candidate.is_finished for candidate in candidates),
+        optimism=_optimism(sweep, read_correctness(table)),
+    )
     spec = spec_in_todays_words(started.spec)
     task = find_task(spec.get("task", DEFAULT_TASK), spec.get("task_folder"))
     files = {}
-    for place, trial in enumerate(chosen, start=1):
-        run_id = (run_ids or {}).get(trial.number)
+    for place, candidate in enumerate(candidates[:top], start=1):
+        trial = candidate.trial
         origin = _provenance(
             sweep,
-            trial,
+            candidate,
+            choice,
             started,
             task_folder=spec.get("task_folder"),
             tracking_uri=tracking_uri,
-            run_id=run_id,
+            run_id=(run_ids or {}).get(trial.number),
         )
         config = _config(task, created[trial.number], folder)
         name = f"{sweep.name}-{place}-trial-{trial.number:04d}.yaml"
@@ -71,13 +81,53 @@ def export_configs(
     return _write(out, files)
 
 
-def _distinct(trials: list[TrialView], created: dict[int, TrialCreated]) -> list[TrialView]:
-    """The first trial of each config: seeds and their number aside, they are the same training."""
-    first: dict[str, TrialView] = {}
-    for trial in trials:
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    """A config, with all trials that trained it: seeds aside, they are the same training."""
+
+    trials: tuple[TrialView, ...]
+    is_finished: bool
+    """Whether they came to the full budget."""
+
+    @property
+    def trial(self) -> TrialView:
+        """The first one made: which of them had the luckiest seed decides nothing."""
+        return min(self.trials, key=lambda trial: trial.number)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Choice:
+    """From how many configs those that are exported were picked, and how much that flatters the best."""
+
+    candidates: int
+    optimism: float | None
+
+
+def _candidates(sweep: SweepView, created: Mapping[int, TrialCreated]) -> list[_Candidate]:
+    """Best first: by the mean over their seeds of what finished, and behind them what did not, as it is ranked."""
+    groups: dict[str, list[TrialView]] = {}
+    for trial in ranked(sweep):
         config = {key: value for key, value in created[trial.number].config.items() if key != "seed"}
-        first.setdefault(json.dumps(config, sort_keys=True), trial)
-    return list(first.values())
+        groups.setdefault(json.dumps(config, sort_keys=True), []).append(trial)
+    finished = {trial.number for trial in sweep.finished}
+    found = []
+    for group in groups.values():
+        done = tuple(trial for trial in group if trial.number in finished)
+        found.append(_Candidate(trials=done or tuple(group[:1]), is_finished=bool(done)))
+    # A stable sort: those that have not finished stay behind, in their order.
+    return sorted(
+        found,
+        key=lambda item: -sweep.metric.better(_mean(item.trials)) if item.is_finished else math.inf,
+    )
+
+
+def _mean(trials: Sequence[TrialView]) -> float:
+    return statistics.fmean(trial.last_score for trial in trials)
+
+
+def _optimism(sweep: SweepView, correct: Mapping[int, Bits]) -> float | None:
+    """Of the promised metric; where another one was the objective, the best was not picked for it."""
+    return ranking(sweep, correct).optimism if sweep.metric == sweep.task.metrics[0] else None
 
 
 def _config(task: Task, created: TrialCreated, folder: SweepFolder) -> Any:
@@ -86,7 +136,8 @@ def _config(task: Task, created: TrialCreated, folder: SweepFolder) -> Any:
 
 def _provenance(
     sweep: SweepView,
-    trial: TrialView,
+    candidate: _Candidate,
+    choice: _Choice,
     started: SweepStarted,
     *,
     task_folder: str | None,
@@ -94,13 +145,8 @@ def _provenance(
     run_id: str | None,
 ) -> Provenance:
     revision: Any = started.environment.get("git_revision")
-    epoch, metric = max(trial.curve), sweep.task.metrics[0]
-    promised = trial.curve[epoch] if sweep.metric == metric else trial.metrics.get(metric.name)
-    if promised is None:
-        raise UserError(
-            f"{trial.label} reported no {metric.name} at epoch {epoch}, so there is nothing to promise: "
-            "let the task report it"
-        )
+    trial, metric = candidate.trial, sweep.task.metrics[0]
+    values = [_promised(sweep, trial) for trial in candidate.trials] if candidate.is_finished else []
     return Provenance(
         task=sweep.task.name,
         task_folder=task_folder,
@@ -108,31 +154,55 @@ def _provenance(
         sweep_id=sweep.sweep_id,
         trial=trial.number,
         status=trial.status,
-        epoch=epoch,
+        epoch=trial.scored_epoch,
         metric=metric.name,
-        promised=promised,
-        spread=trial.metrics.get(metric.spread),
+        promised=statistics.fmean(values) if values else None,
+        spread=_spread(candidate, values, metric) if values else None,
+        seeds=max(len(values), 1) * sweep.repeats,
         validation_examples=sweep.validation_examples,
-        candidates=len(sweep.finished),
+        candidates=choice.candidates,
+        optimism=choice.optimism,
         run_id=run_id,
         tracking_uri=tracking_uri,
         git_revision=str(revision) if revision is not None else None,
-        exported_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
+def _promised(sweep: SweepView, trial: TrialView) -> float:
+    metric = sweep.task.metrics[0]
+    value = trial.last_score if sweep.metric == metric else trial.metrics.get(metric.name)
+    if value is None:
+        raise UserError(
+            f"{trial.label} reported no {metric.name} at epoch {trial.scored_epoch}, so there is nothing to promise: "
+            "let the task report it"
+        )
+    return value
+
+
+def _spread(candidate: _Candidate, values: Sequence[float], metric: Metric) -> float | None:
+    """Over the seeds: of the repeats within trials, or of trials that differ in nothing else."""
+    within = [trial.metrics[metric.spread] for trial in candidate.trials if metric.spread in trial.metrics]
+    if within:
+        return math.sqrt(statistics.fmean(spread**2 for spread in within))
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
 def _text(config: Any, origin: Provenance, place: int, path: Path, sweep: SweepView) -> str:
-    finished, metric, promised = len(sweep.finished), sweep.task.metrics[0], origin.promised
-    assert promised is not None
-    rank = f"Number {place} of {finished} trials that finished"
-    if origin.status != "completed":
-        rank = f"Not finished ({origin.status}), exported because only {finished} trials finished"
-    header = [
-        f"{rank}: trial {origin.trial} of the sweep {origin.sweep},",
-        f"{metric.label} {metric.text(promised)} after epoch {origin.epoch} of {sweep.max_epochs}.",
-        "Train it for good, on train + validation, and test it once:",
-        f"  ubn-sweep train {path}",
-    ]
+    metric = sweep.task.metrics[0]
+    if origin.promised is not None:
+        seeds = "" if origin.seeds == 1 else f", the mean of {origin.seeds} seeds"
+        header = [
+            f"Number {place} of {origin.candidates} configs that were trained to the end: trial {origin.trial} of the "
+            f"sweep {origin.sweep},",
+            f"{metric.label} {metric.text(origin.promised)} after epoch {origin.epoch} of {sweep.max_epochs}{seeds}.",
+        ]
+    else:
+        header = [
+            f"Not finished ({origin.status}), exported because only {origin.candidates} configs finished: trial "
+            f"{origin.trial} of the sweep {origin.sweep}.",
+            f"It ended after epoch {origin.epoch} of {sweep.max_epochs}: nothing is promised of it.",
+        ]
+    header += ["Train it for good, on train + validation, and test it once:", f"  ubn-sweep train {path}"]
     return "".join(f"# {line}\n" for line in header) + schema.dump_yaml(schema.to_plain(config))
 
 

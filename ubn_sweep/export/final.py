@@ -58,15 +58,49 @@ def train_for_good(
             loaded, it cannot be written, or the training diverged.
     """
     run = task.start(config, threads=threads, hold_out=False)
-    checkpoints = CheckpointFolder(folder.checkpoint)
+    begun: list[int] = []
+
+    def begin(run: Run) -> None:
+        begun.append(run.epoch)
+        started(run)
+
+    _, checkpoint = trained(run, config, folder.checkpoint, recorders=recorders, started=begin, tell=tell)
+    test = as_numbers(run.evaluate_test())
+    write_result(folder, task, config, test=test)
+    return FinalResult(
+        test=test,
+        checkpoint=checkpoint,
+        epochs=run.epoch,
+        test_examples=run.test_examples,
+        resumed_from=begun[0],
+    )
+
+
+def trained(
+    run: Run,
+    config: Any,
+    folder: Path,
+    *,
+    recorders: tuple[Recorder, ...],
+    started: Callable[[Run], None],
+    tell: Callable[[str], None],
+) -> tuple[dict[str, float], Path]:
+    """Trains a run to its last epoch, from the newest checkpoint in a folder on. Returns the last epoch's metrics,
+    none where it was trained before, and the checkpoint.
+
+    Raises:
+        DivergedError: the training diverged.
+    """
+    checkpoints = CheckpointFolder(folder)
     newest = _load(checkpoints, run, tell)
-    resumed_from = run.epoch
     started(run)
+    metrics: dict[str, float] = {}
     while run.epoch < config.training.epochs:
         metrics = as_numbers(run.train_epoch())
         if run.diverged:
             raise DivergedError(
-                f"{folder.path}: the training diverged in epoch {run.epoch}: lower optimizer.lr, or take another config"
+                f"{folder.parent}: the training diverged in epoch {run.epoch}: lower optimizer.lr, or take another "
+                "config"
             )
         # Told first: a kill before the checkpoint trains the epoch again, which the record passes over; the other
         # way round it would never be told.
@@ -74,16 +108,15 @@ def train_for_good(
             recorder.epoch(run.epoch, metrics)
         newest = checkpoints.save(run.epoch, run.save)
     checkpoints.keep_newest()
-    test = as_numbers(run.evaluate_test())
-    content = {"task": task.name, "config": schema.to_plain(config), "test": with_nulls(test)}
-    write_text(folder.result, json.dumps(content, indent=1) + "\n")
-    return FinalResult(
-        test=test,
-        checkpoint=newest if newest is not None else folder.checkpoint,
-        epochs=run.epoch,
-        test_examples=run.test_examples,
-        resumed_from=resumed_from,
-    )
+    return metrics, newest if newest is not None else folder
+
+
+def write_result(
+    folder: FinalFolder, task: Task, config: Any, *, test: dict[str, float], **more: Any
+) -> None:
+    """`result.json`: what was trained, what the test said, and whatever else is known by then."""
+    content = {"task": task.name, "config": schema.to_plain(config), "test": test, **more}
+    write_text(folder.result, json.dumps(with_nulls(content), indent=1) + "\n")
 
 
 def _load(checkpoints: CheckpointFolder, run: Run, tell: Callable[[str], None]) -> Path | None:

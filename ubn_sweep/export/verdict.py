@@ -1,14 +1,32 @@
-"""Did the final training keep what the sweep had promised?"""
+"""Did the config keep what the sweep had promised?
+
+Only the same experiment can say so: the sweep's own protocol with a new seed. The final training is another one, since
+it learns from the validation examples too.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from ubn_sweep.landscape.views.numbers import binomial_error, expected_maximum
-from ubn_sweep.records.metrics import Metric
+from scipy import stats
 
-Z_95 = 1.96
+from ubn_sweep.landscape.views.numbers import CONFIDENCE, binomial_error
+from ubn_sweep.records.metrics import Metric
+from ubn_sweep.training.provenance import Provenance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A training that was tested, to be held against the promise."""
+
+    test: float
+    examples: int | None
+    """How many it was tested on."""
+    seeds: int = 1
+    """Over how many the test is a mean."""
+    same_protocol: bool = False
+    """Whether it learned from what the sweep's trials learned from, and from nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,79 +37,104 @@ class Verdict:
     promised: float
     difference: float
     """Test less promise."""
-    standard_error: float | None
-    """Of the difference by chance alone; None where a number of images is not known."""
+    same_protocol: bool
+    """Whether it compares one experiment with itself; else nothing is claimed."""
+    margin: float | None
+    """What chance explains in 95 of 100 cases: the images, and the seeds where their spread is known. None where it is
+    not known."""
+    seeds_known: bool
+    """Whether the seeds' spread is part of it."""
     optimism: float | None
-    """The most that picking the best of the candidates adds to the promise; None where their number is unknown."""
+    """By how much the promise is too good on average, since the config was picked."""
     kept: bool | None
-    """Whether the test is no lower than chance and optimism explain; None where no error is known."""
+    """Whether the test is no lower than chance and optimism explain. None where that cannot be said: of two different
+    experiments, without a known margin, and of a drop that another seed might explain."""
     sentence: str
+    gain_from_data: float | None = None
+    """Test of the final training less that of the sweep's protocol, on the same examples; None without the latter."""
 
 
-def verdict(
-    metric: Metric,
-    *,
-    test: float,
-    promised: float,
-    validation_examples: int | None,
-    test_examples: int | None,
-    candidates: int | None = None,
-    repeats_std: float | None = None,
-) -> Verdict:
-    """Compares the two values of a metric; of shares alone an error is known.
+def verdict(metric: Metric, *, judged: Judged, origin: Provenance) -> Verdict:
+    """Compares the two values of a metric; `origin` must promise one.
 
-    The standard error of the difference is sqrt(p (1 - p) / n_val + q (1 - q) / n_test), with the spread over the
-    repeats, if there were any, added in squares: the final training has one seed. The promise is that of the best
-    of k candidates, and the best looks better than it is: were all equally good, by se_val * E[max of k standard
-    normals] on average, which is the most that can be expected; with clear differences between them it is less.
+    The margin is Student's quantile times sqrt(p (1 - p) / n_val + q (1 - q) / n_test + s^2 (1 / seeds + 1 / seeds')),
+    with the spread s over the seeds of the sweep's trial, and as many degrees of freedom as s has by Welch's formula.
     """
-    difference = test - promised
-    gain = metric.better(difference)
-    error, optimism = None, None
-    if metric.is_share and validation_examples is not None and test_examples is not None:
-        of_promise = binomial_error(promised, validation_examples)
-        error = math.hypot(of_promise, binomial_error(test, test_examples), repeats_std or 0.0)
-        optimism = of_promise * expected_maximum(candidates) if candidates is not None else None
+    assert origin.promised is not None
+    promised, test = origin.promised, judged.test
+    margin, seeds_known = _margin(metric, judged, origin)
     kept = None
-    if error is not None:
-        kept = gain >= -(Z_95 * error + (optimism or 0.0))
-    return Verdict(
+    if judged.same_protocol and margin is not None:
+        is_low = metric.better(test - promised) < -(margin + (origin.optimism or 0.0))
+        kept = True if not is_low else (False if seeds_known else None)
+    found = Verdict(
         test=test,
         promised=promised,
-        difference=difference,
-        standard_error=error,
-        optimism=optimism,
+        difference=test - promised,
+        same_protocol=judged.same_protocol,
+        margin=margin,
+        seeds_known=seeds_known,
+        optimism=origin.optimism,
         kept=kept,
-        sentence=_sentence(metric, difference, promised, error, optimism, candidates, kept),
+        sentence="",
     )
+    return Verdict(**{**vars(found), "sentence": _sentence(metric, found)})
 
 
-def _sentence(
-    metric: Metric,
-    difference: float,
-    promised: float,
-    error: float | None,
-    optimism: float | None,
-    candidates: int | None,
-    kept: bool | None,
-) -> str:
-    side = "above" if difference >= 0 else "below"
-    size = metric.difference(abs(difference), digits=1)
-    begin = f"The test is {size} {side} the {metric.text(promised, digits=1)} that the sweep promised"
-    if error is None:
+def _margin(metric: Metric, judged: Judged, origin: Provenance) -> tuple[float | None, bool]:
+    assert origin.promised is not None
+    if not metric.is_share or judged.examples is None or origin.validation_examples is None:
+        return None, False
+    images = (
+        binomial_error(origin.promised, origin.validation_examples) ** 2
+        + binomial_error(judged.test, judged.examples) ** 2
+    )
+    seeds_known = origin.spread is not None and origin.seeds > 1
+    seeds, freedom = 0.0, math.inf
+    if origin.spread is not None and seeds_known:
+        seeds = origin.spread**2 * (1 / origin.seeds + 1 / judged.seeds)
+        freedom = (origin.seeds - 1) * ((images + seeds) / seeds) ** 2 if seeds > 0 else math.inf
+    quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom))
+    return quantile * math.sqrt(images + seeds), seeds_known
+
+
+def _sentence(metric: Metric, found: Verdict) -> str:
+    size = metric.difference(abs(found.difference), digits=1)
+    side = "above" if found.difference >= 0 else "below"
+    begin = f"The test is {size} {side} the {metric.text(found.promised, digits=1)} that the sweep promised"
+    if not found.same_protocol:
+        return (
+            f"{begin}. These are two experiments: the final training learned from the validation examples too. "
+            "Whether the promise was kept is not known; `--confirm` trains once more under the sweep's own protocol, "
+            "with a new seed, and compares that."
+        )
+    begin = f"Under the sweep's own protocol, with a new seed: {begin[0].lower()}{begin[1:]}"
+    if found.margin is None:
         why = "since the number of examples is not" if metric.is_share else "since the metric's error is not"
         return f"{begin}; how much of that is chance is not known, {why}."
-    chance = f"chance explains ±{100 * Z_95 * error:.1f}"
-    if optimism is not None:
-        chance += (
-            f", and the best of {candidates} trials promises up to {100 * optimism:.1f} too much on average"
+    return f"{begin} ({_chance(metric, found)}). {_outcome(metric, found)}"
+
+
+def _chance(metric: Metric, found: Verdict) -> str:
+    assert found.margin is not None
+    of = "the examples and the seeds explain" if found.seeds_known else "the examples alone explain"
+    text = f"{of} ±{metric.difference(found.margin, digits=1)}"
+    if found.optimism:
+        text += (
+            f", and the best of several promises about {metric.difference(found.optimism, digits=1)} too much"
         )
-    elif metric.better(difference) < 0:
-        chance += ", and the best of several trials always promises somewhat too much"
-    if metric.better(difference) > Z_95 * error:
-        outcome = "it did better than promised"
-    elif not kept:
-        outcome = "the promise was not kept"
-    else:
-        outcome = "the promise was kept"
-    return f"{begin} ({chance}): {outcome}."
+    return text
+
+
+def _outcome(metric: Metric, found: Verdict) -> str:
+    assert found.margin is not None
+    if found.kept is False:
+        return "The promise was not kept."
+    if found.kept is None:
+        return "That is lower than they explain; whether another seed does is not known, since the sweep trained one."
+    if metric.better(found.difference) > found.margin:
+        return "It did better than promised."
+    unseen = metric.difference(found.margin + (found.optimism or 0.0), digits=1)
+    return (
+        f"The promise was kept, as far as this can tell: a drop of less than {unseen} would not have shown."
+    )

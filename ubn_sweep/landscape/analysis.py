@@ -9,6 +9,7 @@ import pyarrow as pa
 from ubn_sweep.landscape.read import SweepView, read_correctness, read_sweep
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.course import CourseView, course_view
+from ubn_sweep.landscape.views.failures import FailuresView, failures_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
 from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
@@ -24,6 +25,7 @@ class Landscape:
     condensation: CondensationView
     ranking: Ranking
     course: CourseView
+    failures: FailuresView
 
 
 def analyse(table: pa.Table) -> Landscape:
@@ -36,4 +38,5 @@ def analyse(table: pa.Table) -> Landscape:
         condensation=condensation_view(sweep),
         ranking=ranking(sweep, read_correctness(table)),
         course=course_view(sweep),
+        failures=failures_view(sweep),
     )

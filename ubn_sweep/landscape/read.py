@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ubn_sweep import schema
+from ubn_sweep.errors import UserError
 from ubn_sweep.landscape.measures import MEASURES
 from ubn_sweep.records.correctness import Bits, unpacked
 from ubn_sweep.records.metrics import Metric
@@ -37,6 +38,10 @@ class TrialView:
     """What was trained, as far as the table shows it: `norm.threshold`, ...; without the keys that have no effect."""
     curve: dict[int, float]
     """Epoch -> objective; finite values alone."""
+    reason: str = ""
+    """Why it ended so, where that was told."""
+    stopped_by: str = ""
+    """Of a stopped one: `rungs`, `user` or `rule`."""
     repeat_std: float | None = None
     """Standard deviation of the last score over the repeats."""
     metrics: dict[str, float] = field(default_factory=dict)
@@ -109,8 +114,13 @@ class SweepView:
 
 
 def read_sweep(table: pa.Table) -> SweepView:
-    """The view of a table made by `ubn_sweep.records.observations`."""
+    """The view of a table made by `ubn_sweep.records.observations`.
+
+    Raises:
+        UserError: it holds the trials of several sweeps, whose spaces and metrics it does not know.
+    """
     origin = origin_of(table)
+    _check_one_sweep(table, origin)
     base = origin.spec.get("base", {})
     task = _task(origin)
     metric = task.metric(origin.objective)
@@ -134,6 +144,17 @@ def read_sweep(table: pa.Table) -> SweepView:
         trials=trials,
         ended_by=origin.ended_by,
     )
+
+
+def _check_one_sweep(table: pa.Table, origin: SweepOrigin) -> None:
+    if "sweep_id" not in table.column_names:  # of version 0.1
+        return
+    others = set(pc.unique(table["sweep_id"]).to_pylist()) - {origin.sweep_id}
+    if others:
+        raise UserError(
+            f"a landscape is of one sweep, but the table holds {len(others) + 1}, of which it describes "
+            f"`{origin.sweep}`: take the rows with `sweep_id` {origin.sweep_id}"
+        )
 
 
 def read_correctness(table: pa.Table) -> dict[int, Bits]:
@@ -174,6 +195,8 @@ def _trial(rows: list[dict[str, Any]], metric: Metric) -> TrialView:
         status=last["status"],
         last_epoch=last["last_epoch"],
         origin=last["origin"],
+        reason=last.get("reason") or "",
+        stopped_by=(last.get("stopped_by") or "rungs") if last["status"] == "stopped" else "",
         params=_named(last, "params."),
         config=_named(last, "params.") | _named(last, "config."),
         curve={epoch: score for epoch, score in scores.items() if _finite(score)},

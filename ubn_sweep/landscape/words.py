@@ -6,16 +6,20 @@ from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.course import CourseView
 from ubn_sweep.landscape.views.curve_fit import CurveFit
+from ubn_sweep.landscape.views.failures import FailuresView
 from ubn_sweep.landscape.views.importance import ImportanceView
 from ubn_sweep.landscape.views.numbers import MIN_GROUP, Difference
 from ubn_sweep.landscape.views.ranking import RankedTrial, Ranking
 from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
+
+MOST_REASONS = 3
 
 
 def summary(landscape: Landscape) -> tuple[str, ...]:
     """What to take home: the counts, the best, the threshold, what mattered."""
     sentences = [
         counts(landscape.sweep, landscape.course),
+        failures(landscape.sweep, landscape.failures),
         best(landscape.sweep, landscape.ranking),
         threshold(landscape.sweep, landscape.threshold),
         importance(landscape.importance),
@@ -36,6 +40,53 @@ def counts(sweep: SweepView, course: CourseView) -> str:
             f"{course.epochs_unstopped} without early stopping."
         )
     return f"{begin} Ended by a rule: {sweep.ended_by}." if sweep.ended_by else begin
+
+
+def failures(sweep: SweepView, view: FailuresView) -> str:
+    """Why trials came to nothing, and what to do where none came to anything."""
+    sentences = []
+    failed = [group for group in view.groups if group.status == "failed"]
+    if failed:
+        whys = [
+            f"{group.reason or 'no reason is recorded'} ({plural(len(group.trials), 'trial')})"
+            for group in failed
+        ]
+        more = f"; and {len(failed) - MOST_REASONS} more reasons" if len(failed) > MOST_REASONS else ""
+        first = min(group.trials[0] for group in failed)
+        sentences.append(
+            f"{_share(view, 'failed', sweep)} failed: {'; '.join(whys[:MOST_REASONS])}{more}. "
+            f"`ubn-sweep logs {sweep.name} {first}` shows what the first of them printed; when that is mended, "
+            f"`ubn-sweep resume {sweep.name} --retry-failed` tries them again."
+        )
+    if view.count("diverged") > 0 and 2 * view.count("diverged") >= len(sweep.trials):
+        sentences.append(
+            f"{_share(view, 'diverged', sweep)} diverged: their losses or weights became no numbers. Lower the "
+            f"learning rate{_learning_rates(sweep)}, or narrow the range of what drives it up."
+        )
+    return " ".join(sentences)
+
+
+def _share(view: FailuresView, status: str, sweep: SweepView) -> str:
+    count = view.count(status)
+    return (
+        f"All {count} trials"
+        if count == len(sweep.trials) > 1
+        else f"{count} of {plural(len(sweep.trials), 'trial')}"
+    )
+
+
+def _learning_rates(sweep: SweepView) -> str:
+    """` (optimizer.lr is 0.1 here)`, where the trials' configs show one."""
+    found: dict[str, set[float]] = {}
+    for trial in sweep.trials:
+        for key, value in trial.config.items():
+            if key.endswith(".lr"):
+                found.setdefault(key, set()).add(value)
+    texts = [
+        f"{key} is {min(values):.3g}{f' to {max(values):.3g}' if len(values) > 1 else ''} here"
+        for key, values in found.items()
+    ]
+    return f" ({', '.join(texts)})" if texts else ""
 
 
 def best(sweep: SweepView, ranking: Ranking) -> str:

@@ -14,8 +14,10 @@ from ubn_sweep.masking import has_password
 from ubn_sweep.records.events import (
     AttemptStarted,
     Event,
+    FinalConfirmed,
     FinalEnded,
     FinalEpoch,
+    FinalJudged,
     FinalStarted,
     FinalStatus,
     FinalTested,
@@ -34,6 +36,8 @@ class FinalTraining:
         """How often its process had started, by the last one told of."""
         self.epochs: dict[int, FinalEpoch] = {}
         self.tested: FinalTested | None = None
+        self.confirmed: FinalConfirmed | None = None
+        self.judged: FinalJudged | None = None
         self.ended: FinalEnded | None = None
         """How the last attempt ended; None while it runs."""
         for event in events:
@@ -49,6 +53,10 @@ class FinalTraining:
             self.epochs[event.epoch] = event
         elif isinstance(event, FinalTested):
             self.tested = event
+        elif isinstance(event, FinalConfirmed):
+            self.confirmed = event
+        elif isinstance(event, FinalJudged):
+            self.judged = event
         elif isinstance(event, FinalEnded):
             self.ended = event
 
@@ -116,6 +124,20 @@ class FinalRecorder:
                     test_minus_promised=test_minus_promised,
                 )
             )
+
+    def confirmed(self, metrics: Mapping[str, Any], *, seed: int, test_examples: int | None) -> None:
+        """What the training under the sweep's protocol came to."""
+        self._add(
+            FinalConfirmed(
+                time_s=time.time(), seed=seed, metrics=_floats(metrics), test_examples=test_examples
+            )
+        )
+
+    def judged(self, verdict: Mapping[str, Any]) -> None:
+        """The verdict, where it is not the one that stands there."""
+        before = self.record.judged
+        if before is None or before.verdict != dict(verdict):
+            self._add(FinalJudged(time_s=time.time(), verdict=dict(verdict)))
 
     def end(self, status: FinalStatus) -> None:
         """How the attempt ended."""

@@ -143,6 +143,11 @@ class FinalFolder(JournalFolder):
         return self.path / "checkpoint"
 
     @property
+    def confirmation(self) -> Path:
+        """The checkpoint of a second training, under the sweep's own protocol."""
+        return self.path / "confirmation"
+
+    @property
     def result(self) -> Path:
         return self.path / "result.json"
 

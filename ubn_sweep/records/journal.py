@@ -43,7 +43,7 @@ class Journal:
             _cut_torn_line(self.path)
         self._file: IO[bytes] = self.path.open("ab", buffering=0)
         self._end = self.path.stat().st_size
-        self._failure: OSError | None = None
+        self._refusal: UserError | None = None
         self._unsynced = threading.Event()
         self._closing = threading.Event()
         self._syncer = threading.Thread(target=self._sync_by_timer, name="journal", daemon=True)
@@ -66,8 +66,8 @@ class Journal:
         except OSError as error:
             with contextlib.suppress(OSError):
                 self._file.truncate(self._end)
-            self._failure = error
-            raise self._refusal(error) from error
+            self._refusal = self._cannot(error)
+            raise self._refusal from error
         self._end += len(line)
         self._unsynced.set()
 
@@ -96,8 +96,12 @@ class Journal:
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._failure = error
-            raise self._refusal(error) from error
+            self._refusal = self._cannot(error)
+            raise self._refusal from error
+
+    def refuse(self, error: UserError) -> None:
+        """Nothing is appended from here on, by no fault of the disk's: whoever tries is told this."""
+        self._refusal = error
 
     def keep_private(self) -> None:
         """Lets nobody but its owner read it: for records that hold a password."""
@@ -105,8 +109,8 @@ class Journal:
 
     def check(self) -> None:
         """Raises the UserError again that a record, or the timer's sync, met; whatever others made of it."""
-        if self._failure is not None:
-            raise self._refusal(self._failure)
+        if self._refusal is not None:
+            raise self._refusal
 
     def __enter__(self) -> Journal:
         return self
@@ -130,7 +134,7 @@ class Journal:
             ):  # the next record tells: some disks say only now that they are full
                 self.sync()
 
-    def _refusal(self, error: OSError) -> UserError:
+    def _cannot(self, error: OSError) -> UserError:
         return UserError(
             f"{self.path}: the record cannot be written ({error.strerror}), and nothing goes on without it: "
             f"free space, then {self._go_on}"

@@ -1,9 +1,13 @@
 """All that a sweep observed, as one table: a row for each trial and epoch.
 
-Columns, in this order:
+Tables of several sweeps can be joined (`pyarrow.concat_tables`, or in pandas): `sweep_id` and `trial` name a trial in
+all of them. Columns, in this order:
 
+    sweep, sweep_id string   the sweep's name, and what tells it from others of that name
     trial, epoch    int32    a trial without any epoch has one row, with epoch 0 and null metrics
     status          string   of the trial: completed, stopped, failed or diverged; running before its end
+    reason          string   why it ended so: an error with its traceback, for example; null where none was given
+    stopped_by      string   of a stopped one: rungs (early stopping), user or rule; null for others
     last_epoch      int32    of the trial; 0 where it reported none
     origin          string   `point 1`, `warm start: paper`, or the sampler's name
     time_s          float64  when the row was recorded, in seconds since 1970
@@ -43,8 +47,7 @@ from ubn_sweep.records.task import TaskRecord
 from ubn_sweep.records.trials import TrialRecord, Trials
 from ubn_sweep.texts import as_recorded
 
-CONFIG_SECTION = "norm"
-CONFIG_KEYS = ("training.batch_size",)
+CONFIG_KEYS = ("norm", "optimizer", "model", "training", "dataset.name", "seed", "repeats")
 TEXT_KEYS = ("norm.name", "norm.scaling", "norm.affine")
 """What journals of version 0.1, which do not record their task, show of a trial's config, and which of it is words."""
 METADATA_KEY = b"ubn_sweep"
@@ -90,7 +93,11 @@ def observations(events: Iterable[Event]) -> pa.Table:
     started, trials = gathered.started, list(gathered)
     of_task = _of_task(started)
     rows = [(index, row) for index, trial in enumerate(trials) for row in _rows(trial)]
-    columns = _fixed_columns(trials, rows)
+    columns = {
+        "sweep": pa.array([started.name] * len(rows), pa.string()),
+        "sweep_id": pa.array([started.sweep_id] * len(rows), pa.string()),
+        **_fixed_columns(trials, rows),
+    }
     of_trial = pa.array([index for index, _ in rows], pa.int64())
     for name, column in _parameter_columns(trials, of_task).items():
         columns[name] = column.take(of_trial)
@@ -131,7 +138,7 @@ def origin_of(table: pa.Table) -> SweepOrigin:
 
 def _of_task(started: SweepStarted) -> _Columns:
     if not started.task:
-        return _Columns(shown=(CONFIG_SECTION, *CONFIG_KEYS), text_keys=TEXT_KEYS)
+        return _Columns(shown=CONFIG_KEYS, text_keys=TEXT_KEYS)
     task = TaskRecord.from_plain(started.task)
     return _Columns(shown=task.columns, text_keys=task.text_keys)
 
@@ -150,10 +157,20 @@ def _fixed_columns(trials: list[TrialRecord], rows: list[tuple[int, EpochReporte
         "trial": pa.array([row.trial for _, row in rows], pa.int32()),
         "epoch": pa.array([row.epoch for _, row in rows], pa.int32()),
         "status": pa.array([statuses[index] for index, _ in rows], pa.string()),
+        "reason": pa.array([_reason(trials[index]) for index, _ in rows], pa.string()),
+        "stopped_by": pa.array([_stopped_by(trials[index]) for index, _ in rows], pa.string()),
         "last_epoch": pa.array([lasts[index] for index, _ in rows], pa.int32()),
         "origin": pa.array([trials[index].created.origin for index, _ in rows], pa.string()),
         "time_s": pa.array([row.time_s for _, row in rows], pa.float64()),
     }
+
+
+def _reason(trial: TrialRecord) -> str | None:
+    return trial.ended.reason if trial.ended is not None and trial.ended.reason else None
+
+
+def _stopped_by(trial: TrialRecord) -> str | None:
+    return trial.ended.stopped_by if trial.ended is not None and trial.status == "stopped" else None
 
 
 def _parameter_columns(trials: list[TrialRecord], of_task: _Columns) -> dict[str, pa.Array]:

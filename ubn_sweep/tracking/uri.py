@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.masking import masked
@@ -37,6 +38,17 @@ def check_apart(tracking_uri: str, study_storage: str) -> None:
             f"`tracking.uri` and `tracking.study_storage` must differ, but both are `{masked(tracking_uri)}`: "
             "create a second database for one of them"
         )
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of an SQLite address; None of others, and of a database in memory."""
+    scheme, separator, rest = uri.partition("://")
+    path = rest.split("?", 1)[0].removeprefix("/")
+    return (
+        Path(path)
+        if separator and scheme.split("+")[0] == "sqlite" and path not in ("", ":memory:")
+        else None
+    )
 
 
 def with_driver(uri: str) -> str:

@@ -24,24 +24,29 @@ class Provenance:
     metric: str
     """What is promised: `val_top1` for example."""
     promised: float | None
-    """Its value at that epoch; null once a key was changed: the promise was made for another config."""
+    """Its value at that epoch, a mean over the seeds. Null where the trial was not trained to the full budget, and once
+    a key was changed: the promise was made for another config."""
     spread: float | None = None
-    """Standard deviation over the repeats; null for a single one."""
+    """Standard deviation over the seeds; null for a single one."""
+    seeds: int = 1
+    """How many the config was trained with."""
     validation_examples: int | None = None
     candidates: int | None = None
-    """How many finished trials it was chosen from: the best of many looks better than it is."""
+    """How many configs with a finished trial it was chosen from."""
+    optimism: float | None = None
+    """By how much the best of them looks too good on average, since it was picked; null where that is not known."""
     changed: tuple[str, ...] = ()
     """What `--set` changed since, as KEY=VALUE."""
     run_id: str | None = None
     tracking_uri: str | None = None
     git_revision: str | None = None
-    exported_at: str | None = None
 
 
 def upgraded(provenance: Mapping[str, Any], *, task: str) -> dict[str, Any]:
     """The provenance that version 0.1 wrote, in today's words; today's as it is. `task` is what 0.1 trained."""
-    if "promised_val_top1" not in provenance:
-        return dict(provenance)
+    content = {key: value for key, value in provenance.items() if key != "exported_at"}
+    if "promised_val_top1" not in content:
+        return content
     renamed = {"promised_val_top1": "promised", "val_top1_spread": "spread"}
-    content = {renamed.get(key, key): value for key, value in provenance.items()}
+    content = {renamed.get(key, key): value for key, value in content.items()}
     return {"task": task, "metric": "val_top1", **content}

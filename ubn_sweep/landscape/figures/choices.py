@@ -77,17 +77,20 @@ def _mean(axes: Axes, place: int, found: GroupMean | None) -> None:
 
 
 def _finding(sweep: SweepView, view: ChoicesView) -> str:
-    """The choices whose early intervals do not overlap."""
-    clear = []
+    """The choices whose early intervals do not overlap, of those with two intervals or more."""
+    clear, comparable = [], 0
     for choice in view.choices:
         means = [group.early_mean or group.finished_mean for group in choice.groups]
         known = [
             mean for mean in means if mean is not None and mean.low is not None and mean.high is not None
         ]
+        comparable += len(known) > 1
         if len(known) > 1 and max(m.low or 0.0 for m in known) > min(m.high or 0.0 for m in known):
             clear.append(choice.title)
+    if not comparable:
+        return "Too few trials for an interval of any two values: nothing can be said of the choices."
     if not clear:
-        return "No choice stands out: the intervals of its values overlap."
+        return "No choice stands out: the intervals of their values overlap."
     return f"Intervals that do not overlap: {', '.join(clear)}."
 
 

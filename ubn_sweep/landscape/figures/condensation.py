@@ -18,38 +18,49 @@ from ubn_sweep.landscape.figures.style import (
 )
 from ubn_sweep.landscape.measures import MEASURES, measure_named
 from ubn_sweep.landscape.read import SweepView
-from ubn_sweep.landscape.views.condensation import RESAMPLES, CondensationView
+from ubn_sweep.landscape.views.condensation import (
+    SHUFFLES,
+    CondensationAtEpoch,
+    CondensationView,
+)
 
 
 def _draw(sweep: SweepView, view: CondensationView) -> Figure:
-    """The gate's measures of each trial, at its last epoch, against its score."""
-    figure, panels = new_figure(len(MEASURES), sharey=True, width=9.2, height=3.7)
-    for axes, measure in zip(panels, MEASURES, strict=True):
-        _scatter(axes, sweep, view, measure.name)
-        axes.set_xlabel(f"{measure.title}, mean over the layers")
-    panels[0].set_ylabel(metric_name(sweep))
-    score_axis(panels[0].yaxis, sweep)
+    """The gate's measures against the score, a row for each epoch."""
+    rows = len(view.epochs)
+    figure, panels = new_figure(
+        len(MEASURES), rows, sharey="row", sharex="col", width=9.2, height=0.5 + 2.9 * rows
+    )
+    for row, at in enumerate(view.epochs):
+        for column, measure in enumerate(MEASURES):
+            axes = panels[row * len(MEASURES) + column]
+            _scatter(axes, at, measure.name)
+            if row == rows - 1:
+                axes.set_xlabel(f"{measure.title}, mean over the layers")
+        first = panels[row * len(MEASURES)]
+        first.set_ylabel(f"{metric_name(sweep)}\nafter epoch {at.epoch}")
+        score_axis(first.yaxis, sweep)
     return figure
 
 
-def _scatter(axes: Axes, sweep: SweepView, view: CondensationView, measure: str) -> None:
-    points = [point for point in view.points if measure in point.measures]
+def _scatter(axes: Axes, at: CondensationAtEpoch, measure: str) -> None:
+    points = [point for point in at.points if measure in point.measures]
     if not points:
         note(axes, "no layer with a gate has reported")
         return
-    finished = {trial.number for trial in sweep.finished}
-    for is_finished, face, edge in ((False, "none", MUTED), (True, BLUE, PAPER)):
-        mine = [point for point in points if (point.trial in finished) == is_finished]
-        axes.scatter(
-            [point.measures[measure] for point in mine], [point.score for point in mine],
-            s=28, facecolor=face, edgecolor=edge, linewidth=0.9, zorder=3 if is_finished else 2,
-        )  # fmt: skip
+    face, edge = (BLUE, PAPER) if at.full_budget else ("none", MUTED)
+    axes.scatter(
+        [point.measures[measure] for point in points], [point.score for point in points],
+        s=28, facecolor=face, edgecolor=edge, linewidth=0.9, zorder=3,
+    )  # fmt: skip
     lines = [
-        f"epoch {item.epoch}: ρ = {item.rho:+.2f} [{item.low:+.2f}, {item.high:+.2f}], n = {item.n}"
-        for item in view.correlations
+        f"ρ = {item.rho:+.2f}, p = {item.p_value:.2g}, n = {item.n}"
+        for item in at.correlations
         if item.measure == measure
     ]
-    axes.set_title("\n".join(lines) or "too few trials for a correlation", fontsize=8.5, fontweight="normal")
+    axes.set_title(
+        lines[0] if lines else "too few trials for a correlation", fontsize=8.5, fontweight="normal"
+    )
 
 
 def _finding(sweep: SweepView, view: CondensationView) -> str:
@@ -65,11 +76,16 @@ def _finding(sweep: SweepView, view: CondensationView) -> str:
 
 
 def _how(sweep: SweepView, view: CondensationView) -> str:
+    rows = "; ".join(
+        f"{'finished trials at the full budget' if at.full_budget else 'all trials, before early stopping ended any'}, "
+        f"epoch {at.epoch}, n = {len(at.points)}"
+        for at in view.epochs
+    )
     return (
-        f"{words.plural(len(view.points), 'trial')} with a gate, at their last epochs: filled, finished; hollow, ended "
-        "earlier. ρ is Spearman's rank correlation of trials at one epoch, positive where more means better, with "
-        f"95% of {RESAMPLES:,} bootstraps. The threshold itself decides how often gates are open: no cause can be "
-        "read here."
+        f"Trials with a gate, row by row: {rows}. ρ is Spearman's rank correlation, positive where more means better; "
+        f"p is the share of {SHUFFLES:,} sweeps with shuffled scores that correlate as strongly, times the "
+        f"{words.plural(len(view.correlations), 'correlation')} looked at. The threshold itself decides how often "
+        "gates are open: no cause can be read here."
     )
 
 
@@ -77,7 +93,7 @@ CONDENSATION = ReportFigure(
     name="condensation",
     title="Condensation and score",
     numbers=lambda landscape: landscape.condensation,
-    applies=lambda view: bool(view.points),
+    applies=lambda view: bool(view.epochs),
     draw=_draw,
     finding=_finding,
     how=_how,

@@ -37,9 +37,7 @@ def _draw(sweep: SweepView, view: ImportanceView) -> Figure:
 def _how(sweep: SweepView, view: ImportanceView) -> str:
     if view.reason is not None:
         return "An honest answer takes more trials."
-    budget = (
-        "the full budget" if view.full_budget else "the last epoch that three quarters of the trials reached"
-    )
+    budget = "the full budget" if view.full_budget else "the last one before early stopping ended any trial"
     left_out = (
         f" Left out, active in too few trials or constant: {', '.join(view.left_out)}."
         if view.left_out

@@ -19,8 +19,9 @@ from ubn_sweep.landscape.figures.style import (
     note,
     score_axis,
 )
+from ubn_sweep.landscape.needs import CURVE_TRIALS
 from ubn_sweep.landscape.read import SweepView
-from ubn_sweep.landscape.views.curve_fit import MIN_POINTS, CurveFit
+from ubn_sweep.landscape.views.curve_fit import CurveFit
 from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
 
 
@@ -137,7 +138,7 @@ def _how(sweep: SweepView, view: ThresholdView) -> str:
 def _of_curve(curve: ThresholdCurve, what: str) -> str:
     n = f"n = {len(curve.points)} with the gate, {len(curve.gate_off)} without"
     if not isinstance(curve.fit, CurveFit):
-        return f"{what}: {n}; a curve takes {MIN_POINTS}."
+        return f"{what}: {n}; a curve takes {CURVE_TRIALS}."
     flat = f"{curve.fit.flat_probability:.0%}" if curve.fit.flat_probability >= 0.01 else "less than 1%"
     return f"{what}: {n}; probability that the threshold has no influence: {flat}."
 

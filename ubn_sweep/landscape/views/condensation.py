@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -13,18 +14,17 @@ from ubn_sweep.landscape.views.epochs import common_epoch, reached
 from ubn_sweep.landscape.views.ranking import ranked
 
 MIN_TRIALS = 8
-RESAMPLES = 1000
+SHUFFLES = 2000
+SIGNIFICANCE = 0.05
 TOP_TRIALS = 8
 NAMES = tuple(measure.name for measure in MEASURES)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CondensationPoint:
-    """One trial at its last epoch."""
+    """One trial at one epoch."""
 
     trial: int
-    status: str
-    epoch: int
     score: float
     measures: dict[str, float]
     """By name: those that it reported there."""
@@ -38,13 +38,23 @@ class Correlation:
     epoch: int
     n: int
     rho: float
-    low: float
-    high: float
-    """The middle 95% of a bootstrap over the trials."""
+    p_value: float
+    """Of shuffled scores that correlate as strongly, times the number of correlations that were looked at."""
 
     @property
     def is_shown(self) -> bool:
-        return self.low > 0 or self.high < 0
+        return self.p_value <= SIGNIFICANCE
+
+
+@dataclass(frozen=True, kw_only=True)
+class CondensationAtEpoch:
+    """All trials that compare there, at that epoch and no other."""
+
+    epoch: int
+    full_budget: bool
+    points: tuple[CondensationPoint, ...]
+    correlations: tuple[Correlation, ...]
+    """Of the measures that have enough trials."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,58 +72,76 @@ class LayerMap:
 class CondensationView:
     """All of it; empty parts where no layer has a gate."""
 
-    points: tuple[CondensationPoint, ...]
-    correlations: tuple[Correlation, ...]
+    epochs: tuple[CondensationAtEpoch, ...]
+    """The finished trials at the full budget, and all at the common epoch; those that have points."""
     layers: tuple[LayerMap, ...]
+
+    @property
+    def correlations(self) -> tuple[Correlation, ...]:
+        return tuple(found for at in self.epochs for found in at.correlations)
 
 
 def condensation_view(sweep: SweepView, *, seed: int = 0) -> CondensationView:
-    """Points at the trials' last epochs; correlations at one epoch for all: the common one, and the full budget."""
-    points = [_point(trial) for trial in sweep.trials if trial.curve and set(NAMES) & set(trial.metrics)]
+    """Points and correlations at one epoch for all: the full budget, and the common one."""
     generator = np.random.default_rng(seed)
-    epochs = [epoch for epoch in (common_epoch(sweep), sweep.max_epochs) if epoch is not None]
-    found = [_correlation(sweep, measure, epoch, generator) for epoch in epochs for measure in NAMES]
+    populations: dict[int, Sequence[TrialView]] = {sweep.max_epochs: sweep.finished}
+    common = common_epoch(sweep)
+    if common is not None:
+        populations[common] = reached(sweep, common)
+    found = [_at_epoch(sweep, trials, epoch, generator) for epoch, trials in populations.items()]
+    looks = sum(len(at.correlations) for at in found)
     maps = [_layer_map(sweep, measure) for measure in NAMES]
     return CondensationView(
-        points=tuple(points),
-        correlations=tuple(item for item in found if item is not None),
+        epochs=tuple(_corrected(at, looks) for at in found if at.points),
         layers=tuple(item for item in maps if item is not None),
     )
 
 
-def _point(trial: TrialView) -> CondensationPoint:
-    return CondensationPoint(
-        trial=trial.number,
-        status=trial.status,
-        epoch=trial.scored_epoch,
-        score=trial.last_score,
-        measures=trial.metrics_at.get(trial.scored_epoch, {}),
+def _at_epoch(
+    sweep: SweepView, trials: Sequence[TrialView], epoch: int, generator: np.random.Generator
+) -> CondensationAtEpoch:
+    points = [
+        CondensationPoint(trial=trial.number, score=trial.curve[epoch], measures=trial.metrics_at[epoch])
+        for trial in trials
+        if trial.metrics_at.get(epoch)
+    ]
+    correlations = [_correlation(sweep, points, measure, epoch, generator) for measure in NAMES]
+    return CondensationAtEpoch(
+        epoch=epoch,
+        full_budget=epoch == sweep.max_epochs,
+        points=tuple(points),
+        correlations=tuple(item for item in correlations if item is not None),
+    )
+
+
+def _corrected(at: CondensationAtEpoch, looks: int) -> CondensationAtEpoch:
+    """Bonferroni: each look could have been the one to be told of."""
+    return replace(
+        at,
+        correlations=tuple(replace(item, p_value=min(1.0, looks * item.p_value)) for item in at.correlations),
     )
 
 
 def _correlation(
-    sweep: SweepView, measure: str, epoch: int, generator: np.random.Generator
+    sweep: SweepView,
+    points: Sequence[CondensationPoint],
+    measure: str,
+    epoch: int,
+    generator: np.random.Generator,
 ) -> Correlation | None:
-    pairs = [
-        (trial.metrics_at[epoch][measure], sweep.metric.better(trial.curve[epoch]))
-        for trial in (sweep.finished if epoch == sweep.max_epochs else reached(sweep, epoch))
-        if measure in trial.metrics_at.get(epoch, {})
-    ]
-    table = np.array(pairs)
-    if len(pairs) < MIN_TRIALS or np.ptp(table[:, 0]) == 0 or np.ptp(table[:, 1]) == 0:
-        return None
-    picks = generator.integers(0, len(pairs), (RESAMPLES, len(pairs)))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        resampled = [_spearman(table[pick]) for pick in picks]
-    low, high = np.nanquantile(resampled, [0.025, 0.975])
-    return Correlation(
-        measure=measure, epoch=epoch, n=len(pairs), rho=_spearman(table), low=float(low), high=float(high)
+    table = np.array(
+        [(p.measures[measure], sweep.metric.better(p.score)) for p in points if measure in p.measures]
     )
-
-
-def _spearman(pairs: np.ndarray) -> float:
-    ranks = stats.rankdata(pairs, axis=0)
-    return float(np.corrcoef(ranks[:, 0], ranks[:, 1])[0, 1])
+    if len(table) < MIN_TRIALS or np.ptp(table[:, 0]) == 0 or np.ptp(table[:, 1]) == 0:
+        return None
+    ranks = stats.rankdata(table, axis=0) - (len(table) + 1) / 2
+    ranks /= np.linalg.norm(ranks, axis=0)
+    rho = float(ranks[:, 0] @ ranks[:, 1])
+    shuffled = generator.permuted(np.tile(ranks[:, 1], (SHUFFLES, 1)), axis=1) @ ranks[:, 0]
+    as_strong = int((np.abs(shuffled) >= abs(rho) - 1e-12).sum())
+    return Correlation(
+        measure=measure, epoch=epoch, n=len(table), rho=rho, p_value=(1 + as_strong) / (1 + SHUFFLES)
+    )
 
 
 def _layer_map(sweep: SweepView, measure: str) -> LayerMap | None:

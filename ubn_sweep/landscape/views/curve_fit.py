@@ -13,9 +13,10 @@ from scipy.special import logsumexp
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
+from ubn_sweep.landscape.needs import CURVE_TRIALS
+
 Array = npt.NDArray[np.float64]
 
-MIN_POINTS = 8
 GRID_POINTS = 81
 JITTER = 1e-6
 """Added to the curves' covariance, in units of the scores' variance, so that it can be factored."""
@@ -120,8 +121,8 @@ class _Model:
 
 
 def _too_few(x: list[float], low: float, high: float) -> str | None:
-    if len(x) < MIN_POINTS:
-        return f"{len(x)} of {MIN_POINTS} trials that it takes"
+    if len(x) < CURVE_TRIALS:
+        return f"{len(x)} of {CURVE_TRIALS} trials that it takes"
     if not low < high or len(set(x)) < 4:
         return f"{len(set(x))} of 4 different values that it takes"
     return None

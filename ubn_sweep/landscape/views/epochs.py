@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from ubn_sweep.landscape.needs import CURVE_TRIALS
 from ubn_sweep.landscape.read import SweepView, TrialView
-from ubn_sweep.landscape.views.curve_fit import MIN_POINTS
 
 COMMON_SHARE = 0.75
 
 
 def common_epoch(sweep: SweepView) -> int | None:
-    """The last epoch before the full budget that three quarters of the scored trials reached; None without one.
+    """The last epoch before the full budget at which early stopping had ended no trial, and which three quarters of the
+    scored trials reached; None without one.
 
-    At that epoch nearly all trials compare as equals, while those that finished were selected by early stopping.
+    At that epoch nearly all trials compare as equals, while those that went on were selected by their scores.
     """
     scored = [trial for trial in sweep.trials if trial.curve]
-    enough = max(MIN_POINTS, COMMON_SHARE * len(scored))
-    for epoch in range(sweep.max_epochs - 1, 0, -1):
+    enough = max(CURVE_TRIALS, COMMON_SHARE * len(scored))
+    cut = (trial.last_epoch for trial in scored if trial.stopped_by == "rungs")
+    for epoch in range(min(sweep.max_epochs - 1, min(cut, default=sweep.max_epochs)), 0, -1):
         if len(reached(sweep, epoch)) >= enough:
             return epoch
     return None

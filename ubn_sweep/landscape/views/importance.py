@@ -19,12 +19,12 @@ from optuna.distributions import (
 from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial
 
+from ubn_sweep.landscape.needs import IMPORTANCE_TRIALS
 from ubn_sweep.landscape.read import SweepView, TrialView
 from ubn_sweep.landscape.views.epochs import COMMON_SHARE, common_epoch, reached
 
 Array = npt.NDArray[np.float64]
 
-MIN_TRIALS = 16
 MIN_ACTIVE = 8
 TOP_SHARE = 0.25
 SHUFFLES = 200
@@ -78,10 +78,10 @@ def importance_view(sweep: SweepView, *, seed: int = 0) -> ImportanceView:
     """
     trials, epoch = _population(sweep)
     full = epoch == sweep.max_epochs
-    if len(trials) < MIN_TRIALS:
+    if len(trials) < IMPORTANCE_TRIALS:
         return ImportanceView(
             n=len(trials), epoch=epoch, full_budget=full, parameters=(), left_out=(),
-            reason=f"{len(trials)} trials with a score at epoch {epoch} are too few; it takes {MIN_TRIALS}",
+            reason=f"{len(trials)} trials with a score at epoch {epoch} are too few; it takes {IMPORTANCE_TRIALS}",
         )  # fmt: skip
     keys, left_out = _keys(sweep, trials)
     scores = np.array([sweep.metric.better(trial.curve[epoch]) for trial in trials])
@@ -100,7 +100,7 @@ def _population(sweep: SweepView) -> tuple[list[TrialView], int]:
     finished = list(sweep.finished)
     scored = [trial for trial in sweep.trials if trial.curve]
     epoch = common_epoch(sweep)
-    if epoch is None or len(finished) >= max(MIN_TRIALS, COMMON_SHARE * len(scored)):
+    if epoch is None or len(finished) >= max(IMPORTANCE_TRIALS, COMMON_SHARE * len(scored)):
         return finished, sweep.max_epochs
     return reached(sweep, epoch), epoch
 

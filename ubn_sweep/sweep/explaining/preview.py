@@ -103,9 +103,9 @@ def expected_cost(
             seconds = [1.0] * len(drawn)
         results.append(_replay(spec, drawn, seconds, workers))
     timed = epoch_s is not None or bool(known_s)
-    epochs, completed, busy_s, wall_s = (
-        np.array(column, dtype=float) for column in zip(*results, strict=True)
-    )
+    epochs = np.array([sum(result.epochs) for result in results], dtype=float)
+    completed = np.array([result.completed for result in results], dtype=float)
+    busy_s, wall_s = (np.array(x) for x in zip(*((r.busy_s, r.wall_s) for r in results), strict=True))
     gpus = spec.resources.gpus_per_trial
     return Preview(
         trials=spec.search.trials,
@@ -119,6 +119,19 @@ def expected_cost(
         gpu_hours=_spread(busy_s / 3600 * gpus) if timed and gpus > 0 else None,
         wall_hours=_spread(wall_s / 3600) if timed else None,
     )
+
+
+def epochs_by_trial(spec: SweepSpec, *, replays: int = 40, most: int = 100, workers: int = 2) -> list[float]:
+    """The epochs that a trial is expected to take, by its number; the last of `most` stands for all after it."""
+    rng = np.random.default_rng(0)
+    trials = min(spec.search.trials, most)
+    epochs = np.zeros(trials)
+    for _ in range(replays):
+        curves = [model_curve(spec.base.training.epochs, rng) for _ in range(trials)]
+        epochs += _replay(spec, curves, [1.0] * trials, workers).epochs
+    means = (epochs / replays).tolist()
+    settled = means[trials // 2 :]
+    return [*means[: trials // 2], *[float(np.mean(settled))] * len(settled)]
 
 
 def model_curve(epochs: int, rng: np.random.Generator) -> np.ndarray:
@@ -149,28 +162,36 @@ def _draw(spec: SweepSpec, curves: Sequence[Curve], rng: np.random.Generator) ->
     return np.array(scores[:epochs])
 
 
-def _replay(
-    spec: SweepSpec, curves: Sequence[np.ndarray], seconds: Sequence[float], workers: int
-) -> tuple[int, int, float, float]:
-    """(epochs, completed trials, seconds of trials added up, seconds until the last one ends)."""
+@dataclass(frozen=True, kw_only=True)
+class _Replay:
+    epochs: list[int]
+    """By trial."""
+    completed: int
+    busy_s: float
+    """Of all trials, added up."""
+    wall_s: float
+    """Until the last one ended."""
+
+
+def _replay(spec: SweepSpec, curves: Sequence[np.ndarray], seconds: Sequence[float], workers: int) -> _Replay:
     max_epochs, rungs = spec.base.training.epochs, rungs_of(spec)
     waiting = list(range(len(curves)))[::-1]
     running: list[tuple[float, int, int]] = []  # when the next epoch ends, trial, that epoch
-    epochs = completed = 0
+    epochs, completed = [0] * len(curves), 0
     busy_s = now_s = 0.0
     while waiting or running:
         while waiting and len(running) < workers:
             trial = waiting.pop()
             heapq.heappush(running, (now_s + seconds[trial], trial, 1))
         now_s, trial, epoch = heapq.heappop(running)
-        epochs += 1
+        epochs[trial] += 1
         busy_s += seconds[trial]
         score = float(curves[trial][epoch - 1])
         if epoch >= max_epochs:
             completed += 1
         elif rungs is None or not rungs.report(trial, epoch, score):
             heapq.heappush(running, (now_s + seconds[trial], trial, epoch + 1))
-    return epochs, completed, busy_s, now_s
+    return _Replay(epochs=epochs, completed=completed, busy_s=busy_s, wall_s=now_s)
 
 
 def _spread(values: np.ndarray) -> Spread:

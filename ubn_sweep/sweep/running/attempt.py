@@ -27,6 +27,8 @@ from ubn_sweep.sweep.running.last_words import last_words
 from ubn_sweep.sweep.running.ray.executor import RayExecutor
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
+ENDING = "interrupted: ending the trials and delivering the records; it takes some seconds"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepResult:
@@ -85,7 +87,7 @@ def run_attempt(
     dispatch = Dispatch(state, folder, attempt=attempt, tell=surroundings.tell)
     go_on = as_typed(f"the sweep ended early; go on with it by `ubn-sweep resume {folder.typed}`")
     word = "interrupted"
-    with interruptible() as interruption, last_words(go_on):
+    with interruptible(lambda: surroundings.tell(ENDING)) as interruption, last_words(go_on):
         try:
             word = _train_and_follow(state, dispatch, journal, interruption, surroundings)
         except KeyboardInterrupt:

@@ -16,10 +16,9 @@ from pathlib import Path
 
 from ubn_sweep.files import write_text
 from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.sweep.running.presence import appear, touch
 
 LOOK_S = 0.5
-"""Between two looks for orders, and two signs of life."""
+"""Between two looks for orders."""
 STOP = "stop"
 TRIAL = "stop-trial-"
 
@@ -46,13 +45,12 @@ class Ear:
 
 @contextmanager
 def listening(folder: SweepFolder) -> Iterator[Ear]:
-    """Gives signs of life, and ends the block as Ctrl-C does when it is ordered.
+    """Ends the block as Ctrl-C does when it is ordered.
 
     An order of before is void: who resumes a sweep wants it to run.
     """
     ear, over = Ear(), threading.Event()
     (folder.control / STOP).unlink(missing_ok=True)
-    appear(folder.driver)
     thread = threading.Thread(target=_listen, args=(folder, ear, over), name="control", daemon=True)
     thread.start()
     try:
@@ -60,13 +58,11 @@ def listening(folder: SweepFolder) -> Iterator[Ear]:
     finally:
         over.set()
         thread.join()
-        folder.driver.unlink(missing_ok=True)
 
 
 def _listen(folder: SweepFolder, ear: Ear, over: threading.Event) -> None:
     order = folder.control / STOP
     while not over.wait(LOOK_S):
-        touch(folder.driver)
         word = _read(order)
         if word is not None and ear.word is None and ear.listens:
             ear.word = word

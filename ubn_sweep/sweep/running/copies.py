@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ubn_sweep.masking import from_environment, has_password
+from ubn_sweep.mounts import network_file_system
 from ubn_sweep.records.events import SweepStarted
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import first_event
@@ -20,7 +21,7 @@ from ubn_sweep.tracking.mlflow.runs import trial_run_ids
 from ubn_sweep.tracking.mlflow.sweep_sink import SweepSink
 from ubn_sweep.tracking.optuna.mirror import StudyMirror
 from ubn_sweep.tracking.tensorboard import TensorBoardSink
-from ubn_sweep.tracking.uri import check_apart, check_uri
+from ubn_sweep.tracking.uri import check_apart, check_uri, sqlite_path
 
 HASTE_S = 3.0
 """How long the end of a sweep that was interrupted waits for each store."""
@@ -66,6 +67,35 @@ def written_passwords(spec: SweepSpec) -> list[str]:
     """The keys of the spec that hold a password, written out."""
     stores = {"tracking.uri": spec.tracking.uri, "tracking.study_storage": spec.tracking.study_storage}
     return [key for key, address in stores.items() if has_password(address)]
+
+
+def stores_on_a_network(
+    spec: SweepSpec,
+    folder: SweepFolder,
+    kind_of: Callable[[Path], str | None] = network_file_system,
+) -> str | None:
+    """A line where SQLite files of the copies lie on a network file system; None where none does.
+
+    Args:
+        kind_of: tells the kind of network file system of a path, None of local ones.
+
+    Raises:
+        UserError: an address is to come from the environment, which lacks it.
+    """
+    stores = {
+        "tracking.uri": tracking_uri(spec, folder),
+        "tracking.study_storage": study_storage(spec, folder),
+    }
+    paths = {key: sqlite_path(address) for key, address in stores.items()}
+    kinds = {key: kind_of(path) for key, path in paths.items() if path is not None}
+    found = {key: kind for key, kind in kinds.items() if kind is not None}
+    if not found:
+        return None
+    which = ", ".join(sorted(set(found.values())))
+    return (
+        f"{' and '.join(found)}: SQLite on a network file system ({which}), whose locks are not to be relied on, "
+        "may lose or block the copies: name a server, or a file on a local disk"
+    )
 
 
 def check_tracking(spec: SweepSpec) -> None:

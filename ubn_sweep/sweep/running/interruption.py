@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -26,15 +26,21 @@ class Interruption:
 
 
 @contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """Both signals raise KeyboardInterrupt while the block runs. Signals reach the main thread only."""
+def interruptible(answer: Callable[[], None] = lambda: None) -> Iterator[Interruption]:
+    """Both signals raise KeyboardInterrupt while the block runs; `answer` is called at once, for the first of them.
+
+    Signals reach the main thread only.
+    """
     interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
-        interruption.number = number
+        is_first, interruption.number = interruption.number is None, number
+        if is_first:
+            with suppress(RuntimeError):  # the main thread was writing to the same stream itself
+                answer()
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, interrupt) for number in SIGNALS}

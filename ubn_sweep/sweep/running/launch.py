@@ -23,7 +23,7 @@ from ubn_sweep.sweep.running.attempt import Surroundings, SweepResult, result_of
 from ubn_sweep.sweep.running.changes import changed_spec, hand_on
 from ubn_sweep.sweep.running.copies import written_passwords
 from ubn_sweep.sweep.running.going_on import going_on, in_words, restore_checkpoint
-from ubn_sweep.sweep.running.lock import sweep_lock
+from ubn_sweep.sweep.running.lock import sweep_lock, taken_over
 from ubn_sweep.sweep.spec.loading import spec_from_plain
 from ubn_sweep.sweep.spec.spec import SweepSpec, check_name
 
@@ -51,9 +51,10 @@ def start_sweep(
         home, spec.name if name is None else name, may_count_up=name is None, may_be_empty=may_be_empty
     )
     spec = dataclasses.replace(spec, name=folder.name)
-    with sweep_lock(folder):
+    with sweep_lock(folder, surroundings.tell) as beat:
         _write_spec(folder, spec)
         with Journal(folder.path, go_on=_go_on(folder)) as journal:
+            beat.when_lost = lambda: journal.refuse(taken_over(folder))
             if written_passwords(spec):
                 journal.keep_private()
             journal.append(
@@ -88,7 +89,11 @@ def resume_sweep(
         UserError: another process runs it, its data has gone, the journal cannot be read, or a change is refused.
     """
     surroundings.executor.check()
-    with sweep_lock(folder), Journal(folder.path, go_on=_go_on(folder)) as journal:
+    with (
+        sweep_lock(folder, surroundings.tell) as beat,
+        Journal(folder.path, go_on=_go_on(folder)) as journal,
+    ):
+        beat.when_lost = lambda: journal.refuse(taken_over(folder))
         spec, changes = changed_spec(recorded_spec(spec_events(folder)), assignments)
         state = SweepState(spec, record=journal.append)
         attempts = Attempts()

@@ -22,6 +22,7 @@ TAG_ORIGIN = "ubn_sweep.origin"
 TAG_REASON = "ubn_sweep.reason"
 TAG_LAST_EPOCH = "ubn_sweep.last_epoch"
 TAG_ATTEMPTS = "ubn_sweep.attempts"
+TAG_VERDICT = "ubn_sweep.verdict"
 TAG_FINAL_ID = "ubn_sweep.final_id"
 
 RUN_STATUS = {
@@ -121,6 +122,11 @@ def final_tags(config: Mapping[str, Any], environment: Mapping[str, Any]) -> dic
         "ubn_sweep.seed": config.get("seed"),
     }
     return texts(tags) | environment_tags(environment)
+
+
+def verdict_text(verdict: Mapping[str, Any]) -> str:
+    """Whether a final training kept its promise, in the words of the command."""
+    return str(verdict.get("sentence", ""))[:TAG_LENGTH]
 
 
 def run_name(sweep: str, trial: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ubn_sweep.masking import masked
-from ubn_sweep.records.events import Event, FinalStarted, FinalTested
+from ubn_sweep.records.events import Event, FinalJudged, FinalStarted, FinalTested
 from ubn_sweep.records.final_training import FinalTraining
 from ubn_sweep.records.folder import FinalFolder
 from ubn_sweep.tracking.mlflow import entries
@@ -66,7 +66,8 @@ class FinalSink:
         run = self._runs_of(started).ensure(PARENT, lambda: self._create(started))
         self._store.write(run, _batch(new))
         self._started = started
-        if new.completed:
+        # A verdict may follow a training that was complete: then the files have changed.
+        if new.completed or (new.judged is not None and new.tested is None and new.attempts == 0):
             # Last, since files may live elsewhere than runs. Where that fails, all of this comes again.
             self.attach(self._folder.results)
 
@@ -92,6 +93,12 @@ def _batch(new: FinalTraining) -> Batch:
         batch.add_metrics(report.metrics, time_s=report.time_s, step=epoch)
     if new.tested is not None:
         batch.add_metrics(_result(new.tested), time_s=new.tested.time_s, step=new.tested.epoch)
+    if new.confirmed is not None:
+        of_it = {f"confirmation/{name}": value for name, value in new.confirmed.metrics.items()}
+        batch.add_metrics(of_it, time_s=new.confirmed.time_s, step=0)
+    if new.judged is not None:
+        batch.add_metrics(_verdict(new.judged), time_s=new.judged.time_s, step=0)
+        batch.tags[entries.TAG_VERDICT] = entries.verdict_text(new.judged.verdict)
     if new.attempts > 0:
         batch.tags[entries.TAG_ATTEMPTS] = str(new.attempts)
         batch.tags[entries.TAG_STATUS] = "running"
@@ -100,6 +107,11 @@ def _batch(new: FinalTraining) -> Batch:
         batch.tags[entries.TAG_STATUS] = new.ended.status
         batch.end = entries.RUN_STATUS[new.ended.status], milliseconds(new.ended.time_s)
     return batch
+
+
+def _verdict(judged: FinalJudged) -> dict[str, float]:
+    kept = judged.verdict.get("kept")
+    return {} if kept is None else {"promise_kept": float(kept)}
 
 
 def _result(tested: FinalTested) -> dict[str, float]:

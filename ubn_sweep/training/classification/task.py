@@ -46,7 +46,10 @@ class ImageClassification(Task):
     }
     effects = NORM_EFFECTS
     warm_starts = NORM_STARTS
-    columns = ("norm", "training.batch_size")
+    columns = (
+        "norm", "optimizer", "model", "training", "seed", "repeats", "dataset.name", "dataset.validation_fraction",
+        "dataset.train_examples", "dataset.split_seed", "dataset.augmentation", "dataset.image_size_px",
+    )  # fmt: skip
     choices = NORM_CHOICES
 
     def start(self, config: Any, *, threads: int | None = None, hold_out: bool = True) -> Run:
