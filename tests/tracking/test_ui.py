@@ -41,7 +41,9 @@ def test_it_shows_the_sweep_on_localhost_and_ends_when_interrupted(folder):
     try:
         said = process.stderr.readline()
         page = said.removeprefix("MLflow: ").strip()
-        assert page.startswith(f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=")
+        assert page.startswith(
+            f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey="
+        )
         wait_until(lambda: answers(port), timeout_s=60)
         tags = connect(folder.default_tracking_uri).get_experiment("1").tags
         assert tags["mlflow.experimentKind"] == "custom_model_development"

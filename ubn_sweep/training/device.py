@@ -23,6 +23,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def gpus() -> int:
+    """How many this machine has."""
+    return torch.cuda.device_count()
+
+
 @contextmanager
 def repeatable(device: torch.device) -> Iterator[None]:
     """On CUDA, convolutions otherwise choose algorithms whose sums differ from run to run."""

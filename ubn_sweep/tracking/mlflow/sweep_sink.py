@@ -95,6 +95,7 @@ class SweepSink:
         new = Trials(events)
         _add_sweep(new, parent)
         self._write(progress.started, parent, new)
+        self._write_unfinished(progress, new)
         if new.ended is not None:
             self._runs_of(progress.started).reload_if_doubtful()
         if new.start is not None:
@@ -121,6 +122,23 @@ class SweepSink:
             run = runs.get(trial.number)
             if run is not None:
                 self._store.write(run, _batch(trial))
+
+    def _write_unfinished(self, progress: Progress, new: Trials) -> None:
+        """Trials that were under way when the sweep was left run no more, and again when it goes on."""
+        left = new.interrupted
+        if left is None and (new.attempts <= 1 or new.ended is not None):
+            return
+        if left is not None:
+            end = entries.RUN_STATUS["interrupted"], milliseconds(left.time_s)
+            batch = Batch(tags={entries.TAG_STATUS: left.word}, end=end)
+        else:
+            batch = Batch(tags={entries.TAG_STATUS: "running"}, again=True)
+        assert progress.started is not None, "a journal begins with the sweep's record"
+        runs = self._runs_of(progress.started)
+        for trial in sorted(progress.unfinished):
+            run = runs.get(trial)
+            if run is not None:
+                self._store.write(run, batch)
 
     def _create_trial(self, started: SweepStarted, created: TrialCreated, parent_run: str) -> str:
         name = entries.run_name(started.name, created.trial)
