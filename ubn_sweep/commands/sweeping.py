@@ -125,7 +125,7 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
         _tell(result, spec, report, uri)
     failure = _first_failure(folder) if result.counts["failed"] else None
     if result.best is None:
-        why = failure or result.ending or "all of them diverged"
+        why = failure or result.ending or _why_none(result)
         raise NothingFoundError(f"no trial of {result.sweep} has a result; {why}")
     if failure is None:
         return
@@ -136,6 +136,13 @@ def _finish(result: SweepResult, following: Following, *, as_json: bool) -> None
             f"`ubn-sweep resume {result.typed} --retry-failed`"
         )
     warn(failure)
+
+
+def _why_none(result: SweepResult) -> str:
+    constraints = result.spec.objective.constraints
+    if result.counts["completed"] + result.counts["stopped"] > 0 and constraints:
+        return f"none keeps {' and '.join(item.text(name) for name, item in constraints.items())}"
+    return "all of them diverged"
 
 
 def _ended_early(result: SweepResult) -> InterruptedSweepError:
