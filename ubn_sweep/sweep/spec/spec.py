@@ -217,6 +217,24 @@ class StopWhenConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OnEndConfig:
+    """Who is told when the sweep's process ends: finished, failed, interrupted, stopped or paused."""
+
+    command: str | None = None
+    """For /bin/sh; what came of the sweep is JSON on its input."""
+    webhook: str | None = None
+    """An address that the same JSON is posted to; `${NAME}` comes from the environment."""
+    timeout_s: float = 10.0
+    """How long either may take."""
+
+    def __post_init__(self) -> None:
+        if self.timeout_s <= 0:
+            raise ValueError(f"`timeout_s > 0` must hold, but got {self.timeout_s}: 10 is the default")
+        if self.webhook is not None and not self.webhook.startswith(("http://", "https://", "${")):
+            raise ValueError("`webhook` must be an http:// or https:// address: give it whole")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SweepSpec:
     """The whole of a sweep."""
 
@@ -237,6 +255,7 @@ class SweepSpec:
     stop_when: StopWhenConfig = field(default_factory=StopWhenConfig)
     resources: ResourcesConfig = field(default_factory=ResourcesConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    on_end: OnEndConfig = field(default_factory=OnEndConfig)
 
     def __post_init__(self) -> None:
         check_name(self.name)
