@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
+from ubn_sweep.records.constraints import Constraint, constraints_of, unmet
 from ubn_sweep.records.events import (
     STATUSES,
     EpochReported,
@@ -39,8 +40,9 @@ class Progress:
     best: Best | None = None
     unfinished: set[int] = field(default_factory=set)
     """Trials that have begun and not ended."""
+    _constraints: dict[str, Constraint] = field(default_factory=dict)
     _running: dict[int, float] = field(default_factory=dict)
-    """Trial -> the objective of its last epoch."""
+    """Trial -> the objective of its last epoch; NaN where that epoch broke a constraint."""
     _ended: dict[int, Best] = field(default_factory=dict)
     """What trials came to that ended with a result: one of them may be taken up again."""
 
@@ -63,11 +65,12 @@ class Progress:
 
     def apply(self, event: Event) -> None:
         if isinstance(event, SweepStarted):
-            self.started = event
+            self.started, self._constraints = event, constraints_of(event.spec)
         elif isinstance(event, TrialCreated):
             self.unfinished.add(event.trial)
         elif isinstance(event, EpochReported):
-            self._running[event.trial] = event.metrics.get(self.objective, math.nan)
+            value = event.metrics.get(self.objective, math.nan)
+            self._running[event.trial] = math.nan if unmet(self._constraints, event.metrics) else value
         elif isinstance(event, TrialRetried):
             self._take_up(event)
         elif isinstance(event, TrialEnded):

@@ -117,7 +117,7 @@ def _objective(objective: ObjectiveConfig, task: Task, source: Source) -> Object
     if objective.mode not in (None, natural):
         where = source.at(("objective", "mode"))
         raise UserError(f"{where}: `{name}` has mode {natural}, but got {objective.mode}: leave `mode` out")
-    return ObjectiveConfig(metric=name, mode=natural)
+    return replace(objective, metric=name, mode=natural)
 
 
 def _check_grace(spec: SweepSpec, epochs: int, source: Source) -> None:
