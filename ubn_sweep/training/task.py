@@ -68,8 +68,9 @@ class Task:
     """Keys and sections that cannot be varied, with the reason."""
     effects: ClassVar[Mapping[str, Mapping[str, Sequence[Scalar]]]] = {}
     """Key -> the values of other keys under which alone it has an effect."""
-    warm_starts: ClassVar[Mapping[str, Values]] = {}
-    """Name -> values that a sweep begins with, as near as its space holds them."""
+    warm_starts: ClassVar[Mapping[str, Values | Sequence[Values]]] = {}
+    """Name -> values that a sweep begins with, or several forms of them, of which the first that its space holds is
+    taken; where it holds none, the trial nearest to the last of them is called `near NAME`."""
     columns: ClassVar[tuple[str, ...]] = ()
     """Keys and sections that the table of observations shows, varied or not; those that are varied it always does."""
     choices: ClassVar[tuple[str, ...]] = ()
@@ -113,6 +114,17 @@ class Task:
 
         Raises:
             UserError: it is not.
+        """
+
+    def check_gpus(self, config: Any, gpus: float) -> None:
+        """Looks whether a trial can train with the GPUs that it is given: it sees no others. Any number will do, unless
+        the task knows better.
+
+        Args:
+            gpus: `resources.gpus_per_trial`: 0, a share of one, or a whole number.
+
+        Raises:
+            UserError: it needs one and gets none, or gets more than it uses.
         """
 
     def subject(self, config: Any) -> str:
