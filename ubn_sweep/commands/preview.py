@@ -77,9 +77,9 @@ def trials_at_once(resources: ResourcesConfig) -> int:
     """What this machine holds, and `max_concurrent` allows."""
     node = {"CPU": float(len(os.sched_getaffinity(0)))}
     if resources.gpus_per_trial > 0:
-        from ubn_sweep.training.device import gpus
+        from ubn_sweep.training.device import gpu_count
 
-        node["GPU"] = float(gpus())
+        node["GPU"] = float(gpu_count())
     held = slots_of([node], resources)
     return held if resources.max_concurrent is None else min(held, resources.max_concurrent)
 

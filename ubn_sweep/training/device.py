@@ -23,9 +23,9 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def gpus() -> int:
-    """How many this machine has."""
-    return torch.cuda.device_count()
+def gpu_count() -> int:
+    """How many GPUs this process sees."""
+    return int(torch.cuda.device_count())
 
 
 @contextmanager

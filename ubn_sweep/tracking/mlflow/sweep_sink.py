@@ -181,8 +181,10 @@ def _add_sweep(new: Trials, parent: Batch) -> None:
 
 def _batch(trial: TrialRecord) -> Batch:
     batch = Batch(params=entries.params(trial.creation.config) if trial.creation is not None else {})
-    if trial.retried_s is not None and trial.ended is None:
-        batch.tags[entries.TAG_STATUS], batch.again = "running", True
+    if trial.retried_s is not None:
+        batch.tags[entries.TAG_REASON] = ""  # of the end that is none any more
+        if trial.ended is None:
+            batch.tags[entries.TAG_STATUS], batch.again = "running", True
     for epoch, report in trial.epochs.items():
         batch.add_metrics(report.metrics, time_s=report.time_s, step=epoch)
     if trial.ended is not None:

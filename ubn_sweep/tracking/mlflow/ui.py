@@ -20,6 +20,8 @@ TRAINING = "workflowType=machine_learning"
 """MLflow opens in its mode for language models otherwise, whatever kind the experiment has."""
 LEAN = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 """Without the workers of features that sweeps do not use: 2 processes in place of 15."""
+STORE = "MLFLOW_BACKEND_STORE_URI"
+"""Where MLflow's server finds its store: a command line, with the address's password, everybody may read."""
 
 
 def serve_ui(
@@ -48,16 +50,15 @@ def serve_ui(
         say(f"filter:  {page.filter}")
     say("Ctrl-C ends it")
     opt_out_of_usage_reports()
-    os.environ.update(LEAN)
+    os.environ.update({**LEAN, STORE: with_driver(tracking_uri)})
     sys.stdout.flush()
-    os.execv(sys.executable, server_command(tracking_uri, host=host, port=port))
+    os.execv(sys.executable, server_command(host=host, port=port))
 
 
-def server_command(tracking_uri: str, *, host: str, port: int) -> list[str]:
-    """MLflow's server with one worker."""
+def server_command(*, host: str, port: int) -> list[str]:
+    """MLflow's server with one worker, on the store that the environment names under `STORE`."""
     return [
         *(sys.executable, "-m", "mlflow", "server"),
-        *("--backend-store-uri", with_driver(tracking_uri)),
         *("--host", host, "--port", str(port), "--workers", "1"),
     ]
 
