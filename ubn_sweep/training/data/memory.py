@@ -12,6 +12,7 @@ from ubn_sweep.training.data.augmentation import prepare_augmentation
 from ubn_sweep.training.data.config import DatasetConfig
 from ubn_sweep.training.data.dataset import Part
 from ubn_sweep.training.data.decoded import Decoded
+from ubn_sweep.training.data.image_size import size_of
 from ubn_sweep.training.data.images import Batch, Splits, batch_ends
 from ubn_sweep.training.data.labelled import check_labels
 from ubn_sweep.training.data.normalization import Normalization
@@ -40,7 +41,7 @@ class MemoryImages:
         augment = prepare_augmentation(
             self.augmentation,
             examples,
-            self.pixels.shape[-1],
+            size_of(*self.pixels.shape[-2:]),
             generator=generator_for(seed, "augmentation", epoch),
             device=device,
         )
@@ -111,5 +112,5 @@ def split_in_memory(
         load_test=load_test,
         num_classes=whole.num_classes,
         in_channels=pixels.shape[1],
-        image_size_px=pixels.shape[-1],
+        image_size_px=size_of(*pixels.shape[-2:]),
     )
