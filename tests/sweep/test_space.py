@@ -5,6 +5,7 @@ import math
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.deciding.warm_starts import warm_starts
@@ -134,15 +135,40 @@ def test_warm_starts_are_points_of_the_space_nearest_to_what_they_stand_for(spec
     starts = dict(warm_starts(Space(spec)))
     space = Space(spec)
     assert all(space.holds(params) for params in starts.values())
-    assert starts["paper"]["norm.threshold"] == pytest.approx(0.15)
+    assert starts["near paper"]["norm.threshold"] == pytest.approx(0.15)
     assert starts["bn"]["norm.name"] == "bn"
-    assert starts["paper"]["optimizer.lr"] == 0.1  # the base's
+    assert starts["near paper"]["optimizer.lr"] == 0.1  # the base's
 
 
 def test_warm_starts_keep_to_narrow_ranges(small_spec):
     space = {"norm.threshold": {"type": "float", "low": 0.3, "high": 0.6}}
     (start,) = warm_starts(Space(small_spec(space=space)))
-    assert start == ("paper", {"norm.threshold": 0.3})
+    assert start == ("near paper", {"norm.threshold": 0.3})
+
+
+PLAIN = {"norm.gate": False, "norm.centering": False, "norm.scaling": None, "norm.affine": "pointwise"}
+
+
+@pytest.mark.parametrize("lacking", [None, *PLAIN])
+def test_what_is_called_bn_is_plain_batch_norm(small_spec, lacking):
+    """A space that lacks one of the rectifiers leaves it as the base has it: on."""
+    space = {key: {"type": "choice", "values": [value, on]} for (key, value), on in zip(
+        PLAIN.items(), [True, True, "representative", "depthwise"], strict=True
+    ) if key != lacking}  # fmt: skip
+    spec = small_spec(space=space | {"optimizer.lr": {"type": "float", "low": 0.01, "high": 0.2}})
+    starts = dict(warm_starts(Space(spec)))
+    assert ("bn" in starts) == (lacking is None) != ("near bn" in starts)
+    if lacking is None:
+        config = Space(spec).config(starts["bn"])
+        found = {f"norm.{key}": value for key, value in schema.to_plain(config)["norm"].items()}
+        assert PLAIN.items() <= found.items()
+
+
+def test_a_space_of_layers_has_batch_norm_by_its_name(small_spec):
+    """However the base sets UBN's rectifiers."""
+    spec = small_spec(space={"norm.name": {"type": "choice", "values": ["ubn", "bn"]}})
+    starts = dict(warm_starts(Space(spec)))
+    assert Space(spec).config(starts["bn"]).norm.name == "bn"
 
 
 def test_a_combination_that_the_schema_does_not_allow_is_told(spec):

@@ -7,10 +7,10 @@ from pathlib import Path
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
 from ubn_sweep.commands.final_copies import deliver_final, final_of
 from ubn_sweep.commands.live import print_json, say
+from ubn_sweep.commands.operations import export
 from ubn_sweep.errors import UserError
-from ubn_sweep.masking import masked
 from ubn_sweep.records.folder import FinalFolder, SweepFolder, existing_sweeps, find_sweep
-from ubn_sweep.sweep.running.copies import deliver_all, run_ids, written_uri
+from ubn_sweep.sweep.running.copies import deliver_all
 from ubn_sweep.sweep.running.copies import tracking_uri as uri_of
 
 
@@ -28,17 +28,7 @@ def map_landscape(sweep: str, *, home: Path | None, as_json: bool) -> None:
 
 def export_best(sweep: str, *, top: int, out: Path, home: Path | None, as_json: bool) -> None:
     """Writes the best configs."""
-    from ubn_sweep.export import export_configs
-
-    folder = find_sweep(sweep, home_folder(home))
-    spec = spec_of(folder)
-    paths = export_configs(
-        folder,
-        top=top,
-        out=out,
-        tracking_uri=masked(written_uri(spec, folder)),
-        run_ids=run_ids(folder, spec),
-    )
+    paths = export(find_sweep(sweep, home_folder(home)), top=top, out=out)
     if as_json:
         print_json({"configs": [str(path) for path in paths]})
         return

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from ubn_sweep.training.config import NormConfig
 
 Scalar = bool | int | float | str | None
+Start = Mapping[str, Scalar] | Sequence[Mapping[str, Scalar]]
 
 _ONLY_UBN: Mapping[str, Sequence[Scalar]] = {"norm.name": ["ubn"]}
 NORM_EFFECTS: dict[str, Mapping[str, Sequence[Scalar]]] = {
@@ -20,7 +21,7 @@ NORM_EFFECTS: dict[str, Mapping[str, Sequence[Scalar]]] = {
     **{f"norm.{name}": _ONLY_UBN for name in ("gate", "centering", "scaling", "affine")},
 }
 """Key -> the values of others under which alone it has an effect."""
-NORM_STARTS: dict[str, dict[str, Scalar]] = {
+NORM_STARTS: dict[str, Start] = {
     # arXiv 2311.15993, section 4: the threshold; PyTorch's and the layer's defaults elsewhere.
     "paper": {
         "norm.name": "ubn",
@@ -33,14 +34,18 @@ NORM_STARTS: dict[str, dict[str, Scalar]] = {
         "norm.affine": "depthwise",
         "norm.kernel_size": 3,
     },
-    "bn": {
-        "norm.name": "bn",
-        "norm.gate": False,
-        "norm.momentum": 0.1,
-        "norm.centering": False,
-        "norm.scaling": None,
-        "norm.affine": "pointwise",
-    },
+    # By its name, or as what UBN is with all of its parts switched off.
+    "bn": (
+        {"norm.name": "bn", "norm.momentum": 0.1},
+        {
+            "norm.name": "ubn",
+            "norm.gate": False,
+            "norm.momentum": 0.1,
+            "norm.centering": False,
+            "norm.scaling": None,
+            "norm.affine": "pointwise",
+        },
+    ),
 }
 """The paper's defaults, and plain BatchNorm to compare with."""
 NUMERIC = ("threshold", "momentum", "similarity_momentum")

@@ -68,8 +68,9 @@ class Task:
     """Keys and sections that cannot be varied, with the reason."""
     effects: ClassVar[Mapping[str, Mapping[str, Sequence[Scalar]]]] = {}
     """Key -> the values of other keys under which alone it has an effect."""
-    warm_starts: ClassVar[Mapping[str, Values]] = {}
-    """Name -> values that a sweep begins with, as near as its space holds them."""
+    warm_starts: ClassVar[Mapping[str, Values | Sequence[Values]]] = {}
+    """Name -> values that a sweep begins with, or several forms of them, of which the first that its space holds is
+    taken; where it holds none, the trial nearest to the last of them is called `near NAME`."""
     columns: ClassVar[tuple[str, ...]] = ()
     """Keys and sections that the table of observations shows, varied or not; those that are varied it always does."""
     choices: ClassVar[tuple[str, ...]] = ()

@@ -96,7 +96,7 @@ class Dispatch:
             diverged=report.reason if report.ended == "diverged" else None,
             correct=report.correct,
         ):
-            self._over(number)
+            self._halted(number)
         elif report.ended is not None:
             self.state.end(number, report.ended, report.reason)
             self._over(number)
@@ -192,6 +192,15 @@ class Dispatch:
                 f"{self._failed_in_a_row} trials failed one after another, the last of them trial {number}: "
                 f"{reason.partition(chr(10))[0]}"
             )
+
+    def _halted(self, number: int) -> None:
+        """A trial has ended, or waits at a rung: then its checkpoints stay, and it is handed out again if promoted."""
+        if number not in self.state.waiting:
+            self._over(number)
+            return
+        self._failed_in_a_row = 0
+        self._running.pop(number, None)
+        self._heard_s.pop(number, None)
 
     def _over(self, number: int) -> None:
         self._failed_in_a_row = 0

@@ -128,6 +128,11 @@ def _check_grace(spec: SweepSpec, epochs: int, source: Source) -> None:
             f"base.training.epochs` must hold, but got {stopping.grace_epochs} > {epochs}: lower the one or raise "
             "the other"
         )
+    if stopping is not None and stopping.first_rung(stopping.brackets - 1) > epochs:
+        raise UserError(
+            f"{source.at(('early_stopping', 'brackets'))}: the first rung of the last of {stopping.brackets} brackets "
+            f"would be epoch {stopping.first_rung(stopping.brackets - 1)} of {epochs}: lower `brackets`"
+        )
 
 
 def _place_in_spec(place: Place, content: dict[str, Any], folder: Path) -> Place:
