@@ -24,6 +24,8 @@ class DatasetConfig:
     """Keys of the data set's own, which its class checks."""
     validation_fraction: float = 0.2
     """Share of the (subset of the) training set that is held out, class by class."""
+    own_validation: bool = field(default=False, metadata={OMIT_EMPTY: True})
+    """Validates on the data set's own validation part; then nothing is held out of the training set."""
     train_examples: int | None = None
     """Size of a class-balanced subset of the training set, validation included; null takes all of it."""
     test_examples: int | None = None

@@ -22,7 +22,13 @@ from ubn_sweep.training.data.augmentation import paddings_px
 from ubn_sweep.training.data.config import DatasetConfig
 from ubn_sweep.training.data.dataset import Fingerprint, Part, fingerprint_of
 from ubn_sweep.training.data.decoding import all_grey, open_image
-from ubn_sweep.training.data.folder_layout import class_names, is_image, test_folder, train_folder
+from ubn_sweep.training.data.folder_layout import (
+    class_names,
+    is_image,
+    test_folder,
+    train_folder,
+    validation_folder,
+)
 from ubn_sweep.training.data.image_size import ImageSize, sides_px, size_of
 from ubn_sweep.training.data.images import Batch, Splits, batch_ends
 from ubn_sweep.training.data.normalization import Normalization
@@ -132,9 +138,13 @@ def split_image_folder(
     threads = torch.get_num_threads() if threads is None else threads
     paths, labels = _subset(train_folder(root), classes, dataset, "train")
     grey = _is_grey_set(tuple(paths))
-    held_out = np.zeros(0, dtype=np.int64)
-    rest = np.arange(len(paths))
-    if hold_out:
+    rest, held_out = np.arange(len(paths)), np.zeros(0, dtype=np.int64)
+    if dataset.own_validation:
+        more, more_labels = _subset(validation_folder(root), classes, dataset, "validation")
+        paths, labels = [*paths, *more], np.concatenate([labels, more_labels])
+        everything, border = np.arange(len(paths)), len(rest) if hold_out else len(paths)
+        rest, held_out = everything[:border], everything[border:]
+    elif hold_out:
         rest, held_out = split_training_set(labels, dataset)
     place = functools.partial(
         FolderImages,
@@ -149,7 +159,8 @@ def split_image_folder(
         return place([paths[i] for i in indices], torch.from_numpy(labels[indices]))
 
     def load_test() -> FolderImages:
-        test_paths, test_labels = _subset(test_folder(root), classes, dataset, "test")
+        folder = test_folder(root, own_validation=dataset.own_validation)
+        test_paths, test_labels = _subset(folder, classes, dataset, "test")
         return place(test_paths, torch.from_numpy(test_labels))
 
     return Splits(
@@ -214,7 +225,7 @@ def _subset(
     paths, labels = _list_images(
         folder, classes, fingerprint_of([folder, *(folder / name for name in names)])
     )
-    size = dataset.train_examples if part == "train" else dataset.test_examples
+    size = {"train": dataset.train_examples, "validation": None, "test": dataset.test_examples}[part]
     chosen = balanced_subset(labels, size, seed=dataset.split_seed, key=f"dataset.{part}_examples")
     return [paths[i] for i in chosen], labels[chosen]
 
