@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# On a terminal pip shows what it loads; elsewhere its lines would only fill a log.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(MAKE_TERMOUT),,--quiet) --constraint constraints.txt
 # Test files run beside one another, the longest first: tests/conftest.py says how many. WORKERS=0: one after another.
 WORKERS ?= auto
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder

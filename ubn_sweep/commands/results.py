@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
 from ubn_sweep.commands.final_copies import deliver_final, final_of
-from ubn_sweep.commands.live import print_json, say
+from ubn_sweep.commands.live import print_json, say, working
 from ubn_sweep.commands.operations import export
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.folder import FinalFolder, SweepFolder, find_sweep
@@ -53,7 +53,8 @@ def sync_sweep(
         )
     else:
         close_if_abandoned(folder)
-        delivered = deliver_all(folder, spec_of(folder), to=tracking_uri, from_start=from_start)
+        with working("sync") as at:
+            delivered = deliver_all(folder, spec_of(folder), to=tracking_uri, from_start=from_start, at=at)
     if as_json:
         print_json({"sweep": folder.name, "delivered": delivered})
         return
