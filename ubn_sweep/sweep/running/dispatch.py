@@ -56,6 +56,8 @@ class Dispatch:
         """The next trial, or one to be tried again; None when there is none for now."""
         if self.over:
             return None
+        for number in sorted(self.state.waiting):  # at a rung, where nobody reports of them
+            self._ends(number)
         while (trial := self._next_trial()) is not None and self._ends(trial.number):
             pass
         return None if trial is None else self._job(trial)
