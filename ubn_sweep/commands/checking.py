@@ -61,7 +61,7 @@ def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> N
         say(f"and {len(first) - MOST_SHOWN} more before the sampler's own")
     if len(set(origins.values())) > 1:
         _tell_origins(spec, origins)
-    changed = "".join(f" --set {shlex.quote(assignment)}" for assignment in assignments)
+    changed = "".join(f" --set {shlex.quote(masked(assignment))}" for assignment in assignments)
     say("\nvalid. Start it with ", (f"ubn-sweep run {shlex.quote(str(path))}{changed}", "bold"))
 
 

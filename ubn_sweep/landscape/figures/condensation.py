@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ubn_sweep.landscape import words
+from ubn_sweep.landscape import phrases
 from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.style import (
     BLUE,
@@ -84,7 +84,7 @@ def _how(sweep: SweepView, view: CondensationView) -> str:
     return (
         f"Trials with a gate, row by row: {rows}. ρ is Spearman's rank correlation, positive where more means better; "
         f"p is the share of {SHUFFLES:,} sweeps with shuffled scores that correlate as strongly, times the "
-        f"{words.plural(len(view.correlations), 'correlation')} looked at. The threshold itself decides how often "
+        f"{phrases.plural(len(view.correlations), 'correlation')} looked at. The threshold itself decides how often "
         "gates are open: no cause can be read here."
     )
 

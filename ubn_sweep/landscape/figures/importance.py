@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from ubn_sweep.landscape import words
+from ubn_sweep.landscape import phrases, words
 from ubn_sweep.landscape.figures.entry import ReportFigure, always
 from ubn_sweep.landscape.figures.style import BLUE, INK, MUTED, PAPER, new_figure, note
 from ubn_sweep.landscape.read import SweepView
@@ -47,7 +47,7 @@ def _how(sweep: SweepView, view: ImportanceView) -> str:
         f"Dots: PED-ANOVA's importance for being among the best quarter, at epoch {view.epoch} ({budget}), each among "
         f"the n trials in which the parameter was active; lines: 80% of {RESAMPLES} bootstraps, grey bars: what 95% "
         f"of {SHUFFLES} sweeps with shuffled scores stay below. Bold: beyond chance at 5%, corrected for having "
-        f"looked at {words.plural(len(view.parameters), 'parameter')}. "
+        f"looked at {phrases.plural(len(view.parameters), 'parameter')}. "
         "Shuffling takes the trials for independent, which an adaptive sampler's are not quite; and a value that only "
         f"spoils trials, without making any of the best, shows less here than in the figures by value.{left_out}"
     )

@@ -21,6 +21,7 @@ from ubn_sweep.landscape.figures.style import (
     new_figure,
     score_axis,
 )
+from ubn_sweep.landscape.phrases import plural
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.parameters import (
     NumericParameter,
@@ -28,7 +29,6 @@ from ubn_sweep.landscape.views.parameters import (
     ParametersView,
     parameters_view,
 )
-from ubn_sweep.landscape.words import plural
 
 MOST_COLUMNS = 4
 MOST_TICKS = 4

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ubn_sweep.landscape import words
+from ubn_sweep.landscape import phrases, words
 from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.style import (
     BAND,
@@ -116,7 +116,7 @@ def _how(sweep: SweepView, view: ThresholdView) -> str:
     parts = [_of_curve(view.full, f"Finished trials at the full budget of {view.full.epoch} epochs")]
     if view.stopped:
         parts.append(
-            f"Hollow marks beneath are {words.plural(len(view.stopped), 'trial')} that ended earlier, at the epoch "
+            f"Hollow marks beneath are {phrases.plural(len(view.stopped), 'trial')} that ended earlier, at the epoch "
             "where they ended: they take no part in the curve above."
         )
     if view.early is not None:
