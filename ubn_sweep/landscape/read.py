@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
+from ubn_sweep.landscape.baselines import start_name
 from ubn_sweep.landscape.measures import MEASURES
 from ubn_sweep.records.correctness import Bits, unpacked
 from ubn_sweep.records.metrics import Metric
@@ -66,8 +67,14 @@ class TrialView:
         return self.curve[self.scored_epoch]
 
     @property
+    def start(self) -> str:
+        """`paper`, `bn`, ...; empty for what a sampler drew."""
+        return start_name(self.origin, self.config)
+
+    @property
     def label(self) -> str:
-        return f"trial {self.number}"
+        """`trial 3`; `trial 0 (paper)`."""
+        return f"trial {self.number} ({self.start})" if self.start else f"trial {self.number}"
 
 
 @dataclass(frozen=True, kw_only=True)
