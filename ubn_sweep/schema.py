@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import AfterValidator, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.source import Place, Source, file_source
@@ -33,6 +33,11 @@ def require(holds: bool, rule: str, value: object, remedy: str) -> None:
 def checked_by(check: Callable[[T], T]) -> Any:
     """For `Annotated[str, checked_by(check)]`: what `check` raises as a ValueError names the field's own place."""
     return AfterValidator(check)
+
+
+def read_by(read: Callable[[Any], Any]) -> Any:
+    """For `Annotated[kind, read_by(read)]`: `read` sees what was written first, and says what is wrong with it."""
+    return BeforeValidator(read)
 
 
 def load_yaml(path: Path) -> tuple[Any, str]:

@@ -82,7 +82,7 @@ def test_the_study_knows_what_stopped(gated):
 def test_unknown_methods_list_the_known_ones():
     assert check("optuna:QMCSampler") == "optuna:QMCSampler"
     for name in ("nothing", "optuna:Nothing"):
-        with pytest.raises(ValueError, match="stock, auto, gp, random, tpe"):
+        with pytest.raises(ValueError, match="stock, auto, gp, grid, qmc, random, tpe"):
             check(name)
 
 

@@ -5,6 +5,7 @@ import textwrap
 import pytest
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.classification.task import ImageClassification
 from ubn_sweep.training.finding import DEFAULT_TASK, find_task, lies_in, spec_in_todays_words
 
@@ -35,6 +36,30 @@ WHOLE = {
 
 def write(folder, name, **changes):
     (folder / f"{name}.py").write_text(textwrap.dedent(OWN.format(**(WHOLE | changes))))
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "expected"),
+    [
+        ("cuda", 0, "base.device: is cuda, but resources.gpus_per_trial is 0"),
+        ("cpu", 0.5, "base.device: is cpu, but resources.gpus_per_trial is 0.5"),
+        ("auto", 4, "resources.gpus_per_trial: a trial trains on one GPU, but got 4"),
+        ("cuda", 2, "resources.gpus_per_trial: a trial trains on one GPU, but got 2"),
+        ("auto", 0, None),
+        ("auto", 1, None),
+        ("cuda", 0.25, None),
+        ("cpu", 0, None),
+    ],
+)
+def test_a_task_says_how_many_gpus_a_trial_can_use(device, gpus, expected):
+    task, config = ImageClassification(), ClassificationConfig(device=device)
+    if expected is None:
+        task.check_gpus(config, gpus)
+    else:
+        with pytest.raises(UserError) as caught:
+            task.check_gpus(config, gpus)
+        assert str(caught.value).startswith(expected)
+        assert "\n" not in str(caught.value)
 
 
 def test_the_default_is_image_classification():

@@ -95,6 +95,16 @@ def test_each_mistake_names_its_place(config_path, tmp_path, capsys, arguments, 
     assert not (tmp_path / "out" / CHECKPOINT_FILE).exists()
 
 
+def test_too_little_memory_is_told_with_the_batch_size(config_path, tmp_path, capsys):
+    """A network of 10**13 channels, as no machine has room for it."""
+    model = "{name: 'tests.support.own_models:plain', options: {depth: 1, channels: 10000000000000}}"
+    assert main([str(config_path), "--out", str(tmp_path / "out"), "--set", f"model={model}"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: out of memory with training.batch_size 32: ")
+    assert told.endswith(": lower it, or training.eval_batch_size\n")
+    assert told.count("\n") == 1
+
+
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(config_path, tmp_path):
     out = tmp_path / "out"
     long = command(config_path, "--out", out, "--set", "training.epochs=3000")

@@ -133,7 +133,7 @@ SOURCE = """
     [
         ("np.zeros((4, 3, 8, 8))", "np.arange(4) % 2", "but are float64 of shape (4, 3, 8, 8)"),
         ("np.zeros((4, 8, 8), np.uint8)", "np.arange(4) % 2", "but are uint8 of shape (4, 8, 8)"),
-        ("np.zeros((4, 3, 8, 6), np.uint8)", "np.arange(4) % 2", "must be uint8 of shape (N, C, S, S)"),
+        ("np.zeros((4, 8, 6), np.uint8)", "np.arange(4) % 2", "must be uint8 of shape (N, C, H, W)"),
         ("np.zeros((4, 3, 8, 8), np.uint8)", "np.arange(5) % 2", "but are int64 of shape (5,)"),
         ("np.zeros((4, 3, 8, 8), np.uint8)", "np.array([0., 1, 0, 1])", "but are float64 of shape (4,)"),
         ("np.zeros((4, 3, 8, 8), np.uint8)", "np.arange(4)", "must lie from 0 to 1, but one is 3"),

@@ -11,12 +11,12 @@ from rich.table import Table
 
 from ubn_sweep.commands.common import home_folder, spec_of
 from ubn_sweep.commands.live import console, duration, print_json, say
+from ubn_sweep.commands.operations import facts_of
 from ubn_sweep.errors import UserError
 from ubn_sweep.masking import masked
 from ubn_sweep.records.events import SweepStarted
 from ubn_sweep.records.folder import SweepFolder, existing_sweeps, find_sweep
-from ubn_sweep.records.journal import first_event, stream
-from ubn_sweep.records.standing import Standing
+from ubn_sweep.records.journal import first_event
 from ubn_sweep.sweep.running.control import order_stop, order_trial_stop
 from ubn_sweep.sweep.running.copies import written_uri
 from ubn_sweep.sweep.running.presence import is_alive
@@ -29,7 +29,7 @@ def list_sweeps(home: Path | None, *, as_json: bool) -> None:
     """The sweeps of a home, oldest first."""
     place = home_folder(home)
     folders = [SweepFolder(home=place, name=name) for name in existing_sweeps(place)]
-    found = [_facts(folder) for folder in folders if isinstance(first_event(folder.path), SweepStarted)]
+    found = [facts_of(folder) for folder in folders if isinstance(first_event(folder.path), SweepStarted)]
     if as_json:
         print_json({"home": str(place), "sweeps": found})
         return
@@ -50,7 +50,7 @@ def list_sweeps(home: Path | None, *, as_json: bool) -> None:
 def sweep_status(sweep: str, *, home: Path | None, as_json: bool) -> None:
     """How one sweep stands, and where its things are."""
     folder = find_sweep(sweep, home_folder(home))
-    facts = _facts(folder)
+    facts = facts_of(folder)
     uri = masked(written_uri(spec_of(folder), folder))
     if as_json:
         report = str(folder.report) if folder.report.exists() else None
@@ -79,7 +79,7 @@ def stop_sweep(sweep: str, *, trial: int | None, word: str, home: Path | None) -
         UserError: there is nothing to stop, the folder cannot be written, or the process does not obey.
     """
     folder = find_sweep(sweep, home_folder(home))
-    facts = _facts(folder)
+    facts = facts_of(folder)
     if facts["state"] != "running" and trial is None:
         raise UserError(f"{folder.name}: is not running, but {facts['state']}: there is nothing to stop")
     try:
@@ -111,29 +111,3 @@ def _stop_trial(folder: SweepFolder, trial: int, facts: dict[str, Any]) -> None:
     order_trial_stop(folder, trial)
     when = "with its next report" if facts["state"] == "running" else "when the sweep is resumed"
     say(f"trial {trial} of {folder.name} ends {when}, unless it has ended by itself")
-
-
-def _facts(folder: SweepFolder) -> dict[str, Any]:
-    standing = Standing.of(stream(folder.path))
-    progress = standing.progress
-    if progress.started is None:
-        raise UserError(f"{folder.path}: holds no sweep: name one of `ubn-sweep list`")
-    state = standing.state(alive=is_alive(folder.driver))
-    best = progress.best
-    return {
-        "sweep": folder.name,
-        "state": state,
-        "ended": progress.ended,
-        "total": standing.total,
-        "created": standing.created,
-        "trials": {**progress.counts, "open": standing.created - progress.ended},
-        "best": None
-        if best is None
-        else {"trial": best.trial, "metric": progress.objective, "score": standing.best_value},
-        "best_text": standing.best_text,
-        "ended_by": standing.rule,
-        "epochs": standing.epochs,
-        "attempts": standing.attempts,
-        "left_s": standing.left_s if state == "running" else None,
-        "last_s": standing.last_s,
-    }

@@ -46,7 +46,18 @@ def counts(sweep: SweepView, course: CourseView) -> str:
 
 
 def best(sweep: SweepView, ranking: Ranking) -> str:
-    """The best trial, its error, and how many cannot be told from it."""
+    """The best trial, its error, and how many cannot be told from it; which trials constraints leave out."""
+    left_out = len(sweep.finished) - len(sweep.candidates)
+    if left_out == 0:
+        return _best(sweep, ranking)
+    kept = " and ".join(sweep.constraints)
+    trials = plural(left_out, "finished trial")
+    if not sweep.candidates:
+        return f"None of {trials} keeps {kept}, so none is the best."
+    return f"{_best(sweep, ranking)} Left out: {trials} without {kept}."
+
+
+def _best(sweep: SweepView, ranking: Ranking) -> str:
     if not ranking.trials:
         return "No trial has a score yet." if sweep.trials else ""
     first = ranking.trials[0]

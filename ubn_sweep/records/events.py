@@ -113,6 +113,16 @@ class EpochReported:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrialPromoted:
+    """A trial that had waited at a rung goes on."""
+
+    time_s: float
+    trial: int
+    epoch: int
+    """The last one reported."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialFault:
     """Something went wrong with a trial; whether that ends it is told by another record."""
 
@@ -261,6 +271,7 @@ SweepEvent = (
     | TrialCreated
     | PointRefused
     | EpochReported
+    | TrialPromoted
     | TrialFault
     | TrialRetried
     | TrialEnded
@@ -280,6 +291,7 @@ _NAMES: dict[str, type] = {
     "trial": TrialCreated,
     "refused": PointRefused,
     "epoch": EpochReported,
+    "promoted": TrialPromoted,
     "fault": TrialFault,
     "retry": TrialRetried,
     "end": TrialEnded,

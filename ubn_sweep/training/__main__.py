@@ -11,15 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.training import CHECKPOINT_FILE
 from ubn_sweep.training.loading import load_config
+from ubn_sweep.training.memory import is_out_of_memory, out_of_memory_in_words
 from ubn_sweep.training.run import Run
 from ubn_sweep.training.task import Task
 
 BAD_INPUT = 2
 INTERRUPTED = 128 + signal.SIGINT
+OUT_OF_MEMORY = 1
 
 
 def main(arguments_given: Sequence[str] | None = None) -> int:
@@ -38,6 +41,12 @@ def main(arguments_given: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _tell("interrupted; the same command with --resume goes on")
         return INTERRUPTED
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        words = out_of_memory_in_words(error, schema.to_plain(config))
+        _tell(f"error: {words}: lower it, or training.eval_batch_size")
+        return OUT_OF_MEMORY
     if arguments.json:
         print(json.dumps(result))
     return 0

@@ -23,6 +23,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def gpu_count() -> int:
+    """How many GPUs this process sees."""
+    return int(torch.cuda.device_count())
+
+
 @contextmanager
 def repeatable(device: torch.device) -> Iterator[None]:
     """On CUDA, convolutions otherwise choose algorithms whose sums differ from run to run."""

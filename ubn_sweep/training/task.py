@@ -116,6 +116,17 @@ class Task:
             UserError: it is not.
         """
 
+    def check_gpus(self, config: Any, gpus: float) -> None:
+        """Looks whether a trial can train with the GPUs that it is given: it sees no others. Any number will do, unless
+        the task knows better.
+
+        Args:
+            gpus: `resources.gpus_per_trial`: 0, a share of one, or a whole number.
+
+        Raises:
+            UserError: it needs one and gets none, or gets more than it uses.
+        """
+
     def subject(self, config: Any) -> str:
         """What is trained on what, for headlines: `resnet8 on digits`."""
         return type(self).__name__

@@ -57,7 +57,7 @@ def leaders_view(sweep: SweepView) -> LeadersView:
     The second takes all trials at one epoch, so that a sampler that likes edges does not make one: a value's rank and
     the score's are correlated, by Spearman's test with Bonferroni's correction for the parameters looked at.
     """
-    count = len(sweep.finished)
+    count = len(sweep.candidates)
     if count < MIN_FINISHED:
         return LeadersView(trials=(), edges=(), with_gate=0, never_closed=0)
     leaders = ranked(sweep)[: max(MIN_LEADERS, math.ceil(TOP_SHARE * count))]

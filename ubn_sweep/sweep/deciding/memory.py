@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import OPTUNA_STATES
-from ubn_sweep.sweep.deciding.samplers import LISTS, Lesson, lesson_of, make_sampler
+from ubn_sweep.sweep.deciding.samplers import LISTS, READ_RUNNING, Lesson, lesson_of, make_sampler
 from ubn_sweep.sweep.deciding.samplers.grid import NothingLeftError
 from ubn_sweep.sweep.spec.own_sampler import own_sampler
 from ubn_sweep.sweep.spec.space import Params, Space
@@ -72,6 +72,8 @@ class SearchMemory:
         self._ids: dict[int, int] = {}
         self._last: dict[int, tuple[int, float]] = {}
         """Epoch and score of a running trial's last report; no number where it diverges."""
+        self._resting: set[int] = set()
+        """Trials that wait at a rung, and are told as stopped."""
         self._seen: set[Hashable] = set()
         self._every_point = space.every_point(LARGEST_LISTED)
 
@@ -93,8 +95,23 @@ class SearchMemory:
         ):  # TPE ranks what ended early by how far it came, divergence included
             self._storage.set_trial_intermediate_value(self._ids[number], epoch, score)
 
+    def rest(self, number: int) -> None:
+        """A trial waits at a rung: for a sampler that learns from ended trials alone, it is a stopped one till then."""
+        if self._name not in READ_RUNNING:
+            self.end(number, "stopped")
+            self._resting.add(number)
+
+    def go_on(self, number: int, params: Params) -> None:
+        """A trial that had waited trains on: to such a sampler another one of the same params, as no ended one can."""
+        if number in self._resting:
+            self._resting.discard(number)
+            self.add(number, params)
+
     def end(self, number: int, status: str) -> None:
         """A trial is over; one without a finite score has failed, whatever else it was."""
+        if number in self._resting:
+            self._resting.discard(number)
+            return
         epoch, score = self._last.pop(number, (1, math.nan))
         state, has_result = self._told(status, has_score=math.isfinite(score))
         if has_result and self._lesson is Lesson.WORST:

@@ -6,8 +6,7 @@ Ray Tune's AsyncHyperBandScheduler with one bracket. Pure Python: no Ray, no tor
 
 import bisect
 import math
-
-from ubn_sweep.sweep.spec.spec import SweepSpec
+from collections.abc import Collection
 
 
 class Rungs:
@@ -21,22 +20,13 @@ class Rungs:
     better. A trial that was told to stop is told so again whenever it reports again.
     """
 
+    promotes = False
+
     def __init__(self, *, grace_epochs: int, reduction_factor: float, max_epochs: int):
-        if not 1 <= grace_epochs <= max_epochs:
-            raise ValueError(
-                f"`1 <= grace_epochs <= max_epochs` must hold, but got grace_epochs={grace_epochs} and "
-                f"max_epochs={max_epochs}: lower the one or raise the other."
-            )
-        if not (math.isfinite(reduction_factor) and reduction_factor > 1):
-            raise ValueError(
-                f"`reduction_factor` must be finite and > 1, but got {reduction_factor}: usual are 3 or 4."
-            )
+        levels = rung_levels(grace_epochs, reduction_factor, max_epochs)
         self.grace_epochs = grace_epochs
         self.reduction_factor = reduction_factor
         self.max_epochs = max_epochs
-        # Ray's own expression, rounding included, so that both place the last rung alike.
-        n_levels = int(math.log(max_epochs / grace_epochs) / math.log(reduction_factor) + 1)
-        levels = (math.ceil(grace_epochs * reduction_factor**k) for k in range(n_levels))
         self._values: dict[int, dict[int, float]] = {level: {} for level in levels}
         self._sorted: dict[int, list[float]] = {level: [] for level in self._values}
         self._stopped: set[int] = set()
@@ -85,6 +75,10 @@ class Rungs:
             self._stopped.add(trial)
         return trial in self._stopped
 
+    def promotable(self, waiting: Collection[int]) -> int | None:
+        """None: here no trial waits."""
+        return None
+
     def lets_go_on(self, trial: int) -> bool:
         """Whether a trial passes the highest rung that has it, by all values that are recorded there by now."""
         for level in reversed(self._values):
@@ -130,13 +124,21 @@ class Rungs:
         }
 
 
-def rungs_of(spec: SweepSpec) -> Rungs | None:
-    """The rungs that a spec asks for, still empty; None where it stops no trial early."""
-    stopping = spec.early_stopping
-    if stopping is None:
-        return None
-    return Rungs(
-        grace_epochs=stopping.grace_epochs,
-        reduction_factor=stopping.reduction_factor,
-        max_epochs=spec.base.training.epochs,
-    )
+def rung_levels(grace_epochs: int, reduction_factor: float, max_epochs: int) -> tuple[int, ...]:
+    """The epochs `grace_epochs * reduction_factor ** k` up to `max_epochs`.
+
+    Raises:
+        ValueError: there is none, or the factor is none.
+    """
+    if not 1 <= grace_epochs <= max_epochs:
+        raise ValueError(
+            f"`1 <= grace_epochs <= max_epochs` must hold, but got grace_epochs={grace_epochs} and "
+            f"max_epochs={max_epochs}: lower the one or raise the other."
+        )
+    if not (math.isfinite(reduction_factor) and reduction_factor > 1):
+        raise ValueError(
+            f"`reduction_factor` must be finite and > 1, but got {reduction_factor}: usual are 3 or 4."
+        )
+    # Ray's own expression, rounding included, so that both place the last rung alike.
+    n_levels = int(math.log(max_epochs / grace_epochs) / math.log(reduction_factor) + 1)
+    return tuple(math.ceil(grace_epochs * reduction_factor**k) for k in range(n_levels))

@@ -27,10 +27,11 @@ from ubn_sweep.records.events import (
     TrialCreated,
     TrialEnded,
     TrialFault,
+    TrialPromoted,
     TrialRetried,
 )
+from ubn_sweep.sweep.deciding.brackets import early_stopping_of
 from ubn_sweep.sweep.deciding.memory import SearchMemory
-from ubn_sweep.sweep.deciding.rungs import rungs_of
 from ubn_sweep.sweep.deciding.stop_rules import StopRules
 from ubn_sweep.sweep.deciding.warm_starts import first_points
 from ubn_sweep.sweep.spec.space import Params, Space
@@ -60,6 +61,8 @@ class SweepTrial:
     metrics: dict[str, float] = field(default_factory=dict)
     correct: dict[str, Any] = field(default_factory=dict)
     """Which validation examples were right after the last epoch, packed; of running trials alone."""
+    feasible: bool = True
+    """Whether its last epoch met the constraints."""
     status: Status | None = None
     """null while it runs or waits."""
     diverged: bool = False
@@ -85,12 +88,14 @@ class SweepState:
         self.spec = spec
         self.space = Space(spec)
         self.max_epochs = spec.base.training.epochs
-        self.rungs = rungs_of(spec)
+        self.rungs = early_stopping_of(spec)
         levels = self.rungs.levels if self.rungs is not None else (self.max_epochs,)
         self.memory = SearchMemory(self.space, spec.search, rung_levels=levels, max_epochs=self.max_epochs)
         self.trials: dict[int, SweepTrial] = {}
         self.counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
         self.best: SweepTrial | None = None
+        self.waiting: set[int] = set()
+        """Trials that have reached a rung, and wait there to be promoted."""
         self.refused: list[PointRefused] = []
         """Points that the trial's config did not allow, in order."""
         self._refused_in_a_row = 0
@@ -116,12 +121,17 @@ class SweepState:
         for trial in list(self.trials.values()):
             if trial.status is None:
                 self._end_if_due(trial)
-        self._unfinished = [trial.number for trial in self.trials.values() if trial.status is None]
+        self._unfinished = [
+            trial.number
+            for trial in self.trials.values()
+            if trial.status is None and trial.number not in self.waiting
+        ]
+        self._end_waiting_if_due()
 
     # ---------------------------------------------------------------- from the running sweep
 
     def next_trial(self) -> SweepTrial | None:
-        """An unfinished trial of before, else a new one; None when all have been handed out.
+        """An unfinished trial of before, one that is promoted, else a new one; None when there is none for now.
 
         A point that the trial's config does not allow, which the check of the spec has missed, is recorded, and
         another one drawn.
@@ -130,6 +140,11 @@ class SweepState:
             return None
         if self._unfinished:
             return self.trials[self._unfinished.pop(0)]
+        promoted = self._promotable()
+        if promoted is not None:
+            epoch = self.trials[promoted].epoch
+            self._do(TrialPromoted(time_s=self._now_s(), trial=promoted, epoch=epoch))
+            return self.trials[promoted]
         number = len(self.trials)
         while self.remaining and (suggestion := self._suggest()) is not None:
             params, origin = suggestion
@@ -143,6 +158,7 @@ class SweepState:
                 TrialCreated(time_s=self._now_s(), trial=number, params=params, config=config, origin=origin)
             )
             return self.trials[number]
+        self._end_waiting_if_due()
         return None
 
     def report(
@@ -155,9 +171,10 @@ class SweepState:
         diverged: str | None = None,
         correct: dict[str, Any] | None = None,
     ) -> bool:
-        """Takes an epoch's metrics; True means that the trial is over. An epoch known already changes nothing.
+        """Takes an epoch's metrics; True means that the trial is over, or waits at a rung.
 
-        `diverged` is why the trial itself says that it did, whatever its objective.
+        An epoch known already changes nothing. `diverged` is why the trial itself says that it did, whatever its
+        objective.
         """
         trial = self.trials[number]
         if trial.status is not None:
@@ -174,23 +191,14 @@ class SweepState:
                 )
             )
             trial.correct = {} if correct is None else correct
-        return self._end_if_due(trial, diverged)
+        stops = self._end_if_due(trial, diverged) or number in self.waiting
+        self._end_waiting_if_due()
+        return stops
 
     def end(self, number: int, status: Status, reason: str = "", stopped_by: StoppedBy = "rungs") -> None:
         """A trial is over for a reason of its own: it failed, diverged, or its worker was lost."""
-        trial = self.trials[number]
-        if trial.status is None:
-            self._do(
-                TrialEnded(
-                    time_s=self._now_s(),
-                    trial=number,
-                    status=status,
-                    epoch=trial.epoch,
-                    reason=reason,
-                    stopped_by=stopped_by,
-                    correct=trial.correct,
-                )
-            )
+        self._end(number, status, reason, stopped_by)
+        self._end_waiting_if_due()
 
     def fault(self, number: int, kind: FaultKind, reason: str) -> int:
         """Something went wrong with a trial; how often this kind did since the trial last got ahead."""
@@ -204,7 +212,7 @@ class SweepState:
     def take_up(self, event: TrialRetried) -> None:
         """A trial that had ended waits to go on, like those that a kill left unfinished."""
         self._do(event)
-        if event.trial not in self._unfinished:
+        if event.trial not in self._unfinished and event.trial not in self.waiting:
             self._unfinished.append(event.trial)
 
     def end_by_rule(self) -> bool:
@@ -212,7 +220,7 @@ class SweepState:
         if self.ended_by is None and (rule := self.rules.met(self._now_s())) is not None:
             self.ended_by = rule
             for trial in self.trials.values():
-                self.end(trial.number, "stopped", f"the sweep ended: {rule}", "rule")
+                self._end(trial.number, "stopped", f"the sweep ended: {rule}", "rule")
             self._unfinished.clear()
         return self.ended_by is not None
 
@@ -275,6 +283,8 @@ class SweepState:
             self._reported(event)
         elif isinstance(event, TrialEnded):
             self._ended(event)
+        elif isinstance(event, TrialPromoted):
+            self._leave_rung(self.trials[event.trial])
         elif isinstance(event, TrialFault):
             self._faulted(event)
         elif isinstance(event, SweepStarted | SpecChanged):
@@ -297,24 +307,34 @@ class SweepState:
 
     def _reported(self, event: EpochReported) -> None:
         trial = self.trials[event.trial]
+        self._leave_rung(trial)  # it trains, so it does not wait: early stopping was of another kind then
         trial.epoch, trial.metrics = event.epoch, event.metrics
         trial.score = self.spec.objective.score(event.metrics)
         self._epochs_done += 1
-        self.memory.report(trial.number, event.epoch, trial.score)
+        trial.feasible = self.spec.objective.meets(event.metrics)
+        # To the sampler, what breaks a constraint is like what diverges: a region to be asked for less.
+        self.memory.report(trial.number, event.epoch, trial.score if trial.feasible else math.nan)
         trial.diverged = event.diverged or not math.isfinite(trial.score)
-        if trial.diverged:
+        if trial.diverged or self.rungs is None or event.epoch >= self.max_epochs:
             return
-        if self.rungs is not None and event.epoch < self.max_epochs:
-            trial.cut = self.rungs.report(trial.number, event.epoch, trial.score)
+        value = trial.score if trial.feasible else below_all(trial.score)
+        held = self.rungs.report(trial.number, event.epoch, value)
+        trial.cut = held and not self.rungs.promotes
+        if held and self.rungs.promotes:
+            self.waiting.add(trial.number)
+            self.memory.rest(trial.number)
 
     def _ended(self, event: TrialEnded) -> None:
         trial = self.trials[event.trial]
         trial.status, trial.stopped_by = event.status, event.stopped_by
         trial.correct = {}
         self.counts[event.status] += 1
-        if event.stopped_by != "rule":  # which says nothing of the trial: the sampler sees one that runs
+        if (
+            event.stopped_by != "rule"
+        ):  # which says nothing of the trial: the sampler sees one that runs, or waits
             self.memory.end(event.trial, event.status)
-        if event.status in ("completed", "stopped") and trial.epoch > 0:
+            self.waiting.discard(event.trial)
+        if _has_result(trial):
             self.best = trial if self.best is None else max(self.best, trial, key=_rank)
 
     def _faulted(self, event: TrialFault) -> None:
@@ -334,24 +354,55 @@ class SweepState:
         trial.config = deepcopy(trial.config)  # the record's own stays as it was
         for key, value in event.changes.items():
             set_at(trial.config, key, value)
-        if event.epoch is not None:
-            trial.epoch = min(trial.epoch, event.epoch)
+        if event.epoch is not None and event.epoch < trial.epoch:
+            trial.epoch = event.epoch
+            self._leave_rung(trial)
         if self.rungs is not None:
             self.rungs.reopen(trial.number, trial.epoch)
         if self.best is trial:
-            ended = [other for other in self.trials.values() if other.status in ("completed", "stopped")]
-            self.best = max((other for other in ended if other.epoch > 0), key=_rank, default=None)
+            self.best = max(filter(_has_result, self.trials.values()), key=_rank, default=None)
+
+    def _end(self, number: int, status: Status, reason: str = "", stopped_by: StoppedBy = "rungs") -> None:
+        trial = self.trials[number]
+        if trial.status is None:
+            self._do(
+                TrialEnded(
+                    time_s=self._now_s(),
+                    trial=number,
+                    status=status,
+                    epoch=trial.epoch,
+                    reason=reason,
+                    stopped_by=stopped_by,
+                    correct=trial.correct,
+                )
+            )
+
+    def _leave_rung(self, trial: SweepTrial) -> None:
+        if trial.number in self.waiting:
+            self.waiting.discard(trial.number)
+            self.memory.go_on(trial.number, trial.params)
+
+    def _promotable(self) -> int | None:
+        return None if self.rungs is None or not self.waiting else self.rungs.promotable(self.waiting)
+
+    def _end_waiting_if_due(self) -> None:
+        """Ends the trials that wait at rungs, where nothing is left that could still promote one of them."""
+        unended = len(self.trials) - sum(self.counts.values())
+        if self.remaining or not 0 < unended == len(self.waiting) or self._promotable() is not None:
+            return
+        for number in sorted(self.waiting):
+            self._end(number, "stopped", f"early stopping at epoch {self.trials[number].epoch}")
 
     def _end_if_due(self, trial: SweepTrial, why_diverged: str | None = None) -> bool:
         """Ends a trial that has diverged, has trained to the end, or was cut."""
         if trial.diverged:
             metric_is = "is still finite" if math.isfinite(trial.score) else "is not finite"
             reason = f"{self.spec.objective.metric} {metric_is}" if why_diverged is None else why_diverged
-            self.end(trial.number, "diverged", reason)
+            self._end(trial.number, "diverged", reason)
         elif trial.epoch >= self.max_epochs:
-            self.end(trial.number, "completed")
+            self._end(trial.number, "completed")
         elif trial.cut:
-            self.end(trial.number, "stopped", f"early stopping at epoch {trial.epoch}")
+            self._end(trial.number, "stopped", f"early stopping at epoch {trial.epoch}")
         return trial.status is not None
 
     def _suggest(self) -> tuple[Params, str] | None:
@@ -370,6 +421,15 @@ class SweepState:
         if self.spec.search.trial_seeds == "same":
             return base
         return (base + number * self.space.task.seeds_per_trial(self.spec.base)) % SEED_LIMIT
+
+
+def below_all(score: float) -> float:
+    """A number below all scores, the higher the better the score: for trials that break a constraint."""
+    return -1e300 * (1 - (0.5 + math.atan(score) / math.pi))
+
+
+def _has_result(trial: SweepTrial) -> bool:
+    return trial.status in ("completed", "stopped") and trial.epoch > 0 and trial.feasible
 
 
 def _rank(trial: SweepTrial) -> tuple[bool, float]:

@@ -13,10 +13,11 @@ from ubn_sweep.records.events import (
     TrialCreated,
     TrialEnded,
     TrialFault,
+    TrialPromoted,
 )
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
-IN_AN_ATTEMPT = (TrialCreated, EpochReported, TrialFault, SweepInterrupted, SweepEnded)
+IN_AN_ATTEMPT = (TrialCreated, EpochReported, TrialPromoted, TrialFault, SweepInterrupted, SweepEnded)
 """Records that only a running sweep writes: a resume writes others, days later, before it begins."""
 
 
@@ -26,6 +27,7 @@ class StopRules:
     def __init__(self, spec: SweepSpec) -> None:
         self._rules = spec.stop_when
         self._objective = spec.objective
+        self._promotes = spec.early_stopping is not None and spec.early_stopping.kind == "promote"
         self._before_s = 0.0
         """What earlier attempts took."""
         self._begun_s: float | None = None
@@ -79,7 +81,7 @@ class StopRules:
 
     def _reported(self, event: EpochReported) -> None:
         self._epochs += 1
-        score = self._objective.score(event.metrics)
+        score = self._objective.comparable(event.metrics)
         self._scores[event.trial] = score
         target = self._rules.target
         if target is None or self._reached is not None or event.diverged or not math.isfinite(score):
@@ -93,6 +95,10 @@ class StopRules:
 
     def _ended(self, event: TrialEnded) -> None:
         if event.status == "failed" or event.stopped_by == "rule":
+            return
+        if (
+            event.status == "stopped" and self._promotes
+        ):  # it had waited at a rung until nothing else was left
             return
         score = self._scores.get(event.trial, math.nan)
         rank = event.status == "completed", score

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ubn_sweep.sweep.deciding.rungs import rungs_of
+from ubn_sweep.sweep.deciding.brackets import early_stopping_of
 from ubn_sweep.sweep.deciding.warm_starts import first_points
 from ubn_sweep.sweep.spec.parameters import (
     ChoiceParameter,
@@ -27,7 +27,7 @@ def describe_space(spec: SweepSpec) -> list[tuple[str, str, str]]:
 
 def rung_epochs(spec: SweepSpec) -> list[int]:
     """The epochs at which early stopping compares; the last is the full budget."""
-    rungs = rungs_of(spec)
+    rungs = early_stopping_of(spec)
     levels = rungs.levels if rungs is not None else ()
     return sorted({*levels, spec.base.training.epochs})
 

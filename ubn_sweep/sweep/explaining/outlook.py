@@ -52,12 +52,14 @@ class Watcher:
         ended = sum(state.counts.values())
         no_more = state.ending is not None or state.ended_by is not None
         total = len(state.trials) if no_more else max(state.spec.search.trials, len(state.trials))
-        running = tuple(trial for trial in list(state.trials.values()) if trial.status is None)
+        waiting = set(state.waiting)
+        open_trials = [trial for trial in list(state.trials.values()) if trial.status is None]
+        running = tuple(trial for trial in open_trials if trial.number not in waiting)
         return Outlook(
             elapsed_s=elapsed_s,
             ended=ended,
             total=total,
-            left_s=self._left_s(total, running),
+            left_s=self._left_s(total, open_trials, waiting),
             counts=dict(state.counts),
             running=running,
             best=state.best,
@@ -65,7 +67,7 @@ class Watcher:
             epochs_per_s=(state.epochs_done - self._epochs_before) / elapsed_s if elapsed_s > 0 else 0.0,
         )
 
-    def _left_s(self, total: int, running: tuple[SweepTrial, ...]) -> float | None:
+    def _left_s(self, total: int, open_trials: list[SweepTrial], waiting: set[int]) -> float | None:
         now_s, done = self._now_s(), self._state.epochs_done
         if self._first is None:
             if done > self._epochs_before:
@@ -79,7 +81,10 @@ class Watcher:
         ballast = EXPECTED_AS_TRIALS * sum(self._expected) / len(self._expected)
         told, foreseen = sum(t.epoch for t in ended), sum(self._expects(t.number) for t in ended)
         factor = (told + ballast) / (foreseen + ballast)
-        left = sum(max(factor * self._expects(trial.number) - trial.epoch, 1.0) for trial in running)
+        left = sum(
+            max(factor * self._expects(trial.number) - trial.epoch, 0.0 if trial.number in waiting else 1.0)
+            for trial in open_trials
+        )
         left += factor * sum(self._expects(number) for number in range(len(trials), total))
         return left * (now_s - begun_s) / (done - before)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ubn_sweep.records.events import Event
 from ubn_sweep.records.trials import Trials
-from ubn_sweep.sweep.deciding.rungs import rungs_of
+from ubn_sweep.sweep.deciding.brackets import early_stopping_of
 from ubn_sweep.sweep.spec.spec import ObjectiveConfig, SweepSpec
 
 REPLAYS = 200
@@ -174,15 +174,21 @@ class _Replay:
 
 
 def _replay(spec: SweepSpec, curves: Sequence[np.ndarray], seconds: Sequence[float], workers: int) -> _Replay:
-    max_epochs, rungs = spec.base.training.epochs, rungs_of(spec)
-    waiting = list(range(len(curves)))[::-1]
+    max_epochs, rungs = spec.base.training.epochs, early_stopping_of(spec)
+    fresh = list(range(len(curves)))[::-1]
+    waiting: dict[int, int] = {}  # trial -> its epoch, of those that wait to be promoted
     running: list[tuple[float, int, int]] = []  # when the next epoch ends, trial, that epoch
     epochs, completed = [0] * len(curves), 0
     busy_s = now_s = 0.0
-    while waiting or running:
-        while waiting and len(running) < workers:
-            trial = waiting.pop()
-            heapq.heappush(running, (now_s + seconds[trial], trial, 1))
+    while True:
+        while len(running) < workers:
+            promoted = None if rungs is None else rungs.promotable(waiting)
+            if promoted is None and not fresh:
+                break
+            trial = fresh.pop() if promoted is None else promoted
+            heapq.heappush(running, (now_s + seconds[trial], trial, waiting.pop(trial, 0) + 1))
+        if not running:
+            break
         now_s, trial, epoch = heapq.heappop(running)
         epochs[trial] += 1
         busy_s += seconds[trial]
@@ -191,6 +197,8 @@ def _replay(spec: SweepSpec, curves: Sequence[np.ndarray], seconds: Sequence[flo
             completed += 1
         elif rungs is None or not rungs.report(trial, epoch, score):
             heapq.heappush(running, (now_s + seconds[trial], trial, epoch + 1))
+        elif rungs.promotes:
+            waiting[trial] = epoch
     return _Replay(epochs=epochs, completed=completed, busy_s=busy_s, wall_s=now_s)
 
 

@@ -19,6 +19,7 @@ CHANGEABLE = (
     "stop_when",
     "resources",
     "tracking",
+    "on_end",
     "description",
     "base.dataset.root",
 )

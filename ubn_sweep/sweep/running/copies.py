@@ -65,7 +65,12 @@ def study_storage(spec: SweepSpec, folder: SweepFolder) -> str:
 
 def written_passwords(spec: SweepSpec) -> list[str]:
     """The keys of the spec that hold a password, written out."""
-    stores = {"tracking.uri": spec.tracking.uri, "tracking.study_storage": spec.tracking.study_storage}
+    stores = {
+        "tracking.uri": spec.tracking.uri,
+        "tracking.study_storage": spec.tracking.study_storage,
+        "on_end.webhook": spec.on_end.webhook,
+        "on_end.command": spec.on_end.command,
+    }
     return [key for key, address in stores.items() if has_password(address)]
 
 
@@ -118,10 +123,13 @@ class Following:
 
     def __init__(self) -> None:
         self._followers: Followers | None = None
+        self.of: tuple[SweepSpec, SweepFolder] | None = None
+        """The sweep, once its process has begun with it."""
 
     @contextmanager
     def follow(self, state: SweepState, folder: SweepFolder) -> Iterator[None]:
         """Delivers while the block runs, and for a while after it."""
+        self.of = state.spec, folder
         self._followers = Followers(folder, sinks_of(state.spec, folder))
         self._followers.start()
         try:
@@ -141,7 +149,12 @@ class Following:
 
 
 def deliver_all(
-    folder: SweepFolder, spec: SweepSpec, *, to: str | None = None, from_start: bool = False
+    folder: SweepFolder,
+    spec: SweepSpec,
+    *,
+    to: str | None = None,
+    from_start: bool = False,
+    at: Callable[[str], None] = lambda step: None,
 ) -> dict[str, int]:
     """Delivers what is missing, to all stores or to another MLflow store alone: store -> records.
 
@@ -156,7 +169,7 @@ def deliver_all(
         sinks = sinks_of(spec, folder)
     return {
         f"{sink.store} at {sink.address}": sync(
-            folder, sink, paths=folder.results, from_start=from_start
+            folder, sink, paths=folder.results, from_start=from_start, at=at
         ).delivered
         for sink in sinks
     }

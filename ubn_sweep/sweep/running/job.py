@@ -11,7 +11,7 @@ from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.training.finding import find_task
-from ubn_sweep.training.memory import is_out_of_memory
+from ubn_sweep.training.memory import is_out_of_memory, out_of_memory_in_words
 from ubn_sweep.training.trial import Report, Send, Trial
 
 REASON_LENGTH = 2000
@@ -74,15 +74,7 @@ def failure(error: Exception, config: dict[str, Any]) -> Report:
     last = traceback.format_exc()[-REASON_LENGTH:]
     if not is_out_of_memory(error):
         return Report(ended="failed", reason=f"{type(error).__name__}: {error}\n{last}")
-    batch_size = config.get("training", {}).get("batch_size")
-    advice = "" if batch_size is None else f" with training.batch_size {batch_size}"
-    return Report(
-        ended="failed", kind="memory", reason=f"out of memory{advice}: {_first_line(error)}\n{last}"
-    )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    return Report(ended="failed", kind="memory", reason=f"{out_of_memory_in_words(error, config)}\n{last}")
 
 
 def _trial(job: Job, schema_of_task: type, send: Send) -> Trial:

@@ -153,14 +153,11 @@ def check_runnable(spec: SweepSpec) -> None:
     """What can be known before anything starts: that the data is there. The task itself was found with the spec.
 
     Raises:
-        UserError: the data is not there, or trials would need a GPU that they do not take.
+        UserError: the data is not there, or trials take too few GPUs or too many.
     """
-    spec.find_task().check(spec.base)
-    if getattr(spec.base, "device", None) == "cuda" and spec.resources.gpus_per_trial == 0:
-        raise UserError(
-            "base.device: is cuda, but resources.gpus_per_trial is 0, and a trial sees the GPUs alone that it takes: "
-            "set resources.gpus_per_trial=1, or less to share one"
-        )
+    task = spec.find_task()
+    task.check(spec.base)
+    task.check_gpus(spec.base, spec.resources.gpus_per_trial)
 
 
 def new_folder(home: Path, name: str, *, may_count_up: bool, may_be_empty: bool = False) -> SweepFolder:

@@ -44,7 +44,7 @@ def read_points(spec: SweepSpec, source: Source, folder: Path) -> tuple[Params, 
     if isinstance(given, str):
         written = _from_file(folder / given, source.at(PLACE))
     else:
-        written = _from_list(given, source, PLACE)
+        written = [] if given is None else _from_list(given, source, PLACE)
     if len(written) > spec.search.trials:
         raise UserError(
             f"{source.at(PLACE)}: holds {len(written)} points, but search.trials is {spec.search.trials}: raise it, "

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
+from ubn_sweep.records.constraints import Constraint, unmet
 from ubn_sweep.records.metrics import Metric
 from ubn_sweep.sweep.spec.parameters import Parameter
 from ubn_sweep.training.finding import DEFAULT_TASK, find_task
@@ -36,6 +37,16 @@ class ObjectiveConfig:
     """Left out, the task's first."""
     mode: Literal["max", "min"] | None = None
     """null takes the metric's own direction."""
+    constraints: dict[str, Constraint] = field(default_factory=dict)
+    """Bounds on metrics that trials report: {epoch_s: {max: 2.0}}. Who does not keep them is none of the best."""
+
+    def meets(self, metrics: dict[str, float]) -> bool:
+        """Whether metrics meet all constraints."""
+        return not self.constraints or not unmet(self.constraints, metrics)
+
+    def comparable(self, metrics: dict[str, float]) -> float:
+        """The score for who compares: NaN where the metrics do not meet the constraints."""
+        return self.score(metrics) if self.meets(metrics) else math.nan
 
     def score(self, metrics: dict[str, float]) -> float:
         """The metric, turned so that higher is better; NaN where it is absent."""
@@ -95,22 +106,35 @@ class SearchConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStoppingConfig:
-    """ASHA, stopping variant: of the trials that reach a rung, the best 1/reduction_factor go on.
+    """ASHA: of the trials that reach a rung, the best 1/reduction_factor go on.
 
     Source: Li et al., arXiv 1810.05934.
     """
 
+    kind: Literal["stop", "promote"] = "stop"
+    """stop: a trial is judged by those before it, and goes on or ends at once. promote: it waits until it is among the
+    best, and goes on from its checkpoint then; its worker takes another one meanwhile."""
     grace_epochs: int = 1
     """No trial is stopped before; the first rung."""
     reduction_factor: float = 3.0
+    brackets: int = 1
+    """Ladders of rungs beside each other, each of which begins one rung later; a trial belongs to one of them."""
 
     def __post_init__(self) -> None:
+        if self.brackets < 1:
+            raise ValueError(
+                f"`brackets >= 1` must hold, but got {self.brackets}: 1 is one ladder for all trials"
+            )
         if self.grace_epochs < 1:
             raise ValueError(f"`grace_epochs >= 1` must hold, but got {self.grace_epochs}: 1 is the shortest")
         if self.reduction_factor <= 1:
             raise ValueError(
                 f"`reduction_factor > 1` must hold, but got {self.reduction_factor}: 3 or 4 is usual"
             )
+
+    def first_rung(self, bracket: int) -> int:
+        """The epoch at which trials of a bracket, from 0, are first compared."""
+        return math.ceil(self.grace_epochs * self.reduction_factor**bracket)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +217,24 @@ class StopWhenConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OnEndConfig:
+    """Who is told when the sweep's process ends: finished, failed, interrupted, stopped or paused."""
+
+    command: str | None = None
+    """For /bin/sh; what came of the sweep is JSON on its input."""
+    webhook: str | None = None
+    """An address that the same JSON is posted to; `${NAME}` comes from the environment."""
+    timeout_s: float = 10.0
+    """How long either may take."""
+
+    def __post_init__(self) -> None:
+        if self.timeout_s <= 0:
+            raise ValueError(f"`timeout_s > 0` must hold, but got {self.timeout_s}: 10 is the default")
+        if self.webhook is not None and not self.webhook.startswith(("http://", "https://", "${")):
+            raise ValueError("`webhook` must be an http:// or https:// address: give it whole")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SweepSpec:
     """The whole of a sweep."""
 
@@ -213,6 +255,7 @@ class SweepSpec:
     stop_when: StopWhenConfig = field(default_factory=StopWhenConfig)
     resources: ResourcesConfig = field(default_factory=ResourcesConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    on_end: OnEndConfig = field(default_factory=OnEndConfig)
 
     def __post_init__(self) -> None:
         check_name(self.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ubn_sweep.errors import UserError
 from ubn_sweep.records.metrics import SHARE, Metric
 from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.data.registry import find_dataset
@@ -67,6 +68,24 @@ class ImageClassification(Task):
         """Whether the images, a model of one's own and its weights are there."""
         find_dataset(config.dataset).check()
         check_model(config.model)
+
+    def check_gpus(self, config: Any, gpus: float) -> None:
+        """A trial trains on one device."""
+        if config.device == "cuda" and gpus == 0:
+            raise UserError(
+                "base.device: is cuda, but resources.gpus_per_trial is 0, and a trial sees the GPUs alone that it "
+                "takes: set resources.gpus_per_trial=1, or less to share one"
+            )
+        if config.device == "cpu" and gpus > 0:
+            raise UserError(
+                f"base.device: is cpu, but resources.gpus_per_trial is {gpus:g}, which no trial would use: set it to "
+                "0, or the device to auto"
+            )
+        if gpus > 1:
+            raise UserError(
+                f"resources.gpus_per_trial: a trial trains on one GPU, but got {gpus:g}: set it to 1, or less to "
+                "share one"
+            )
 
     def subject(self, config: Any) -> str:
         return f"{config.model.name} on {config.dataset.name}"

@@ -2,7 +2,7 @@
 
 crop_flip: black padding of 4 px at 32 px, in proportion at other sizes (1 px at 8 px), a random crop of
 the image's size, and a flip of every second image. resized_crop_flip: a random part of 8 to 100% of the
-area with a ratio of 3/4 to 4/3, resized bilinearly to the image's size, and the flip.
+area with a ratio of 3/4 to 4/3 times the image's own, resized bilinearly to the image's size, and the flip.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from ubn_sweep.training.data.image_size import ImageSize, sides_px
 
 Augment = Callable[[Tensor, Tensor], Tensor]
 """(images (N, C, H, W) uint8, positions of their draws (N,)) -> images, of the same size."""
@@ -27,24 +29,41 @@ def padding_px(image_size_px: int) -> int:
 
 
 def prepare_augmentation(
-    name: str, examples: int, image_size_px: int, *, generator: torch.Generator, device: torch.device
+    name: str, examples: int, image_size_px: ImageSize, *, generator: torch.Generator, device: torch.device
 ) -> Augment | None:
     """Draws what an epoch over `examples` images needs; None where nothing is to be done."""
     if name == "none":
         return None
     flips = (torch.rand(examples, generator=generator) < 0.5).to(device)
     if name == "crop_flip":
-        padding = padding_px(image_size_px)
-        offsets = torch.randint(2 * padding + 1, (2, examples), generator=generator).to(device)
+        padding = paddings_px(image_size_px)
+        offsets = _draw_offsets(examples, padding, generator).to(device)
         return lambda images, draws: crop_flip(images, offsets[:, draws], flips[draws], padding)
     boxes = draw_boxes(examples, generator).to(device)
     return lambda images, draws: resized_crop_flip(images, boxes[draws], flips[draws])
 
 
-def crop_flip(images: Tensor, offsets: Tensor, flips: Tensor, padding: int) -> Tensor:
+def paddings_px(size: ImageSize) -> tuple[int, int]:
+    """Above and below, and on the left and right, before a random crop."""
+    height, width = sides_px(size)
+    return padding_px(height), padding_px(width)
+
+
+def _draw_offsets(examples: int, padding: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """Of rows and of columns, (2, examples)."""
+    rows, columns = padding
+    if rows == columns:
+        return torch.randint(2 * rows + 1, (2, examples), generator=generator)
+    return torch.stack(
+        [torch.randint(2 * side + 1, (examples,), generator=generator) for side in (rows, columns)]
+    )
+
+
+def crop_flip(images: Tensor, offsets: Tensor, flips: Tensor, padding: int | tuple[int, int]) -> Tensor:
     """images (N, C, H, W), offsets (2, N) from 0 to 2 * padding, flips (N,) -> (N, C, H, W)."""
     N, C, H, W = images.shape
-    padded = F.pad(images, (padding,) * 4)
+    above, left = sides_px(padding)
+    padded = F.pad(images, (left, left, above, above))
     rows = offsets[0, :, None] + torch.arange(H, device=images.device)
     columns = offsets[1, :, None] + torch.arange(W, device=images.device)
     columns = torch.where(flips[:, None], columns.flip(1), columns)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from ubn_sweep.schema import OMIT_EMPTY, checked_by, require
+from ubn_sweep.schema import OMIT_EMPTY, checked_by, read_by, require
+from ubn_sweep.training.data.image_size import ImageSize, read_size, sides_px
 from ubn_sweep.training.data.names import check_name
 
 
@@ -23,6 +24,8 @@ class DatasetConfig:
     """Keys of the data set's own, which its class checks."""
     validation_fraction: float = 0.2
     """Share of the (subset of the) training set that is held out, class by class."""
+    own_validation: bool = field(default=False, metadata={OMIT_EMPTY: True})
+    """Validates on the data set's own validation part; then nothing is held out of the training set."""
     train_examples: int | None = None
     """Size of a class-balanced subset of the training set, validation included; null takes all of it."""
     test_examples: int | None = None
@@ -30,8 +33,8 @@ class DatasetConfig:
     split_seed: int = 0
     """Decides the subset and the validation split, so that all trials of a sweep share them."""
     augmentation: Literal["none", "crop_flip", "resized_crop_flip"] = "none"
-    image_size_px: int | None = None
-    """Images are resized to this square; null keeps their size (`imagefolder` needs a value)."""
+    image_size_px: Annotated[ImageSize | None, read_by(read_size)] = None
+    """Images are resized to this square, or to [height, width]; null keeps their size (`imagefolder` needs a value)."""
 
     def __post_init__(self) -> None:
         require(
@@ -40,6 +43,8 @@ class DatasetConfig:
             self.validation_fraction,
             "0.1 to 0.2 is usual",
         )
-        for name in ("train_examples", "test_examples", "image_size_px"):
+        for name in ("train_examples", "test_examples"):
             value = getattr(self, name)
             require(value is None or value >= 1, f"{name} >= 1", value, "give a count, or null")
+        size = self.image_size_px
+        require(size is None or min(sides_px(size)) >= 1, "image_size_px >= 1", size, "give a size, or null")

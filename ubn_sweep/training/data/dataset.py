@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ubn_sweep.training.data.images import Splits
 
-Part = Literal["train", "test"]
+Part = Literal["train", "validation", "test"]
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 
@@ -28,6 +28,8 @@ class Sizes:
 
     train: int
     test: int
+    validation: int | None = None
+    """Of a validation part of the data set's own; None where it has none."""
     train_per_class: tuple[int, ...] | None = None
     """None where the images would have to be read for it."""
 
@@ -52,12 +54,19 @@ class Dataset(ABC):
     Options: ClassVar[type] = NoOptions
     downloads: ClassVar[bool] = False
     """Whether `dataset.download` fetches it, so that the folder may be absent before."""
+    has_validation: ClassVar[bool] = False
+    """Whether it knows a part `validation` of its own, for `dataset.own_validation`."""
 
     def __init__(self, config: DatasetConfig) -> None:
         self.config = config
         if self.Options is NoOptions and config.options:
             key = next(iter(config.options))
             raise UserError(f"dataset.options: `{config.name}` has none, but got `{key}`: remove it")
+        if config.own_validation and not self.has_validation:
+            raise UserError(
+                f"dataset.own_validation: `{config.name}` has no validation part of its own: set it to false, and "
+                "dataset.validation_fraction is held out"
+            )
         self.options: Any = schema.parse(
             self.Options, config.options, source=f"the data set {config.name}", place=("dataset", "options")
         )

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ubn_sweep.training.data.dataset import Fingerprint, Part
+from ubn_sweep.training.data.image_size import ImageSize, sides_px
 from ubn_sweep.training.data.labelled import LabelledImages
 
 PARTS_KEPT = 4
@@ -39,7 +40,7 @@ class Request:
     part: Part
     examples: int | None
     split_seed: int
-    image_size_px: int | None
+    image_size_px: ImageSize | None
     fingerprint: Fingerprint
     read: Callable[[], LabelledImages] = field(compare=False)
 
@@ -60,10 +61,10 @@ def decode(request: Request) -> Decoded:
     )
 
 
-def _resize(pixels: Tensor, size: int | None) -> Tensor:
-    if size is None or tuple(pixels.shape[-2:]) == (size, size):
+def _resize(pixels: Tensor, size: ImageSize | None) -> Tensor:
+    if size is None or tuple(pixels.shape[-2:]) == sides_px(size):
         return pixels
-    return F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
+    return F.interpolate(pixels, size=sides_px(size), mode="bilinear", antialias=True)
 
 
 def _one_layout(pixels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Encoded image -> square picture, the same for every dataset of files."""
+"""Encoded image -> picture of a size, the same for every dataset of files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from ubn_sweep.training.data.image_size import ImageSize, sides_px
 
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 GREY_MODES = ("1", "L", "LA", "I", "F", *SIXTEEN_BITS)
@@ -55,8 +57,9 @@ def _is_grey(file: str) -> bool:
         return True
 
 
-def to_square(image: Image.Image, size: int) -> Image.Image:
-    """Resizes the shorter side to `size` and cuts out the centre."""
-    if image.size == (size, size):
+def to_size(image: Image.Image, size: ImageSize) -> Image.Image:
+    """Resizes until the image just covers the size, and cuts out the centre."""
+    height, width = sides_px(size)
+    if image.size == (width, height):
         return image
-    return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+    return ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.training.data.dataset import Dataset
-from ubn_sweep.training.data.folder_layout import class_names, is_image, test_folder, train_folder
+from ubn_sweep.training.data.folder_layout import (
+    class_names,
+    is_image,
+    test_folder,
+    train_folder,
+    validation_folder,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -16,21 +22,27 @@ if TYPE_CHECKING:
 
 class ImageFolder(Dataset):
     """`root/train/CLASS/...` is the training set, out of which the validation split is held; `root/test/CLASS/...` is
-    the test set, or `root/val` where there is no `test`. Its sizes are not known before a run has listed the files."""
+    the test set, or `root/val` where there is no `test`; with `own_validation` that is the validation set. Its sizes
+    are not known before a run has listed the files."""
+
+    has_validation = True
 
     def check(self) -> None:
         """Whether both folders are there with the same classes, and no class is empty."""
         root = self.root()
         self._check_image_size()
-        train, test = train_folder(root), test_folder(root)
-        classes = class_names(train)
-        unknown = sorted(set(class_names(test)) - set(classes))
-        if unknown:
-            raise UserError(
-                f"dataset.root: classes of `{test}` must be among those of `{train}`, but `{unknown[0]}` is not: "
-                "rename or remove it"
-            )
-        for folder in (train, test):
+        own_validation = self.config.own_validation
+        train = train_folder(root)
+        others = [validation_folder(root)] if own_validation else []
+        others.append(test_folder(root, own_validation=own_validation))
+        for other in others:
+            unknown = sorted(set(class_names(other)) - set(class_names(train)))
+            if unknown:
+                raise UserError(
+                    f"dataset.root: classes of `{other}` must be among those of `{train}`, but `{unknown[0]}` is "
+                    "not: rename or remove it"
+                )
+        for folder in (train, *others):
             for name in class_names(folder):
                 if not any(is_image(path) for path in (folder / name).rglob("*")):
                     raise UserError(f"dataset.root: `{folder / name}` has no images: fill or remove it")

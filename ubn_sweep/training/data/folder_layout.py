@@ -23,16 +23,35 @@ def train_folder(root: Path) -> Path:
     return folder
 
 
-def test_folder(root: Path) -> Path:
-    """The folder with the test images: `test`, else `val`.
+def test_folder(root: Path, *, own_validation: bool) -> Path:
+    """The folder with the test images: `test`, else `val`, unless that is the validation set.
 
     Raises:
         UserError: there is neither.
     """
-    for name in TEST_FOLDERS:
+    for name in TEST_FOLDERS[:1] if own_validation else TEST_FOLDERS:
         if (root / name).is_dir():
             return root / name
+    if own_validation:
+        raise UserError(
+            f"dataset.root: must hold a folder `test` beside `val`, but `{root}` has none: add it, or set "
+            "dataset.own_validation to false"
+        )
     raise UserError(f"dataset.root: must hold a folder `test` or `val`, but `{root}` has neither: add one")
+
+
+def validation_folder(root: Path) -> Path:
+    """The folder with validation images of the data set's own.
+
+    Raises:
+        UserError: there is none.
+    """
+    folder = root / "val"
+    if not folder.is_dir():
+        raise UserError(
+            f"dataset.own_validation: `{root}` must hold a folder `val`, but has none: add it, or set it to false"
+        )
+    return folder
 
 
 def class_names(folder: Path) -> list[str]:

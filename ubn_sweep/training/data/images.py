@@ -8,6 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from ubn_sweep.training.data.image_size import ImageSize
 from ubn_sweep.training.data.normalization import Normalization
 
 Batch = tuple[Tensor, Tensor]
@@ -42,7 +43,7 @@ class Splits:
     """Reads the test set, which nothing else does."""
     num_classes: int
     in_channels: int
-    image_size_px: int
+    image_size_px: ImageSize
 
 
 def batch_ends(examples: int, batch_size: int) -> list[tuple[int, int]]:

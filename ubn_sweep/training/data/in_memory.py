@@ -29,7 +29,8 @@ class InMemoryDataset(Dataset):
 
     @abstractmethod
     def read(self, part: Part) -> LabelledImages:
-        """All images of a part, with their labels. The test part is asked for by the final training alone.
+        """All images of a part, with their labels. The test part is asked for by the final training alone, and
+        `validation` where the class says `has_validation` and the config asks for it.
 
         Raises:
             UserError: they are not there, or cannot be read.
@@ -73,7 +74,7 @@ class InMemoryDataset(Dataset):
         config = self.config
         if self.downloads and config.download:
             self.fetch()
-        examples = config.train_examples if part == "train" else config.test_examples
+        examples = {"train": config.train_examples, "validation": None, "test": config.test_examples}[part]
         choose = functools.partial(
             balanced_subset, size=examples, seed=config.split_seed, key=f"dataset.{part}_examples"
         )

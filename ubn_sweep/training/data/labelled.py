@@ -15,7 +15,7 @@ class LabelledImages:
     """A training set (validation included) or a test set, or some of its images."""
 
     pixels: npt.NDArray[np.uint8]
-    """(N, C, H, W) with H = W; C is 1 for grey and 3 for colours."""
+    """(N, C, H, W); C is 1 for grey and 3 for colours, or any number of other channels."""
     labels: npt.NDArray[np.int64]
     """(N,) from 0, below num_classes."""
     num_classes: int
@@ -28,9 +28,9 @@ def checked(images: LabelledImages, *, where: str) -> LabelledImages:
         UserError: says of what type and shape they are instead, or which label is out of range.
     """
     pixels, labels = np.asarray(images.pixels), np.asarray(images.labels)
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[2] != pixels.shape[3]:
+    if pixels.dtype != np.uint8 or pixels.ndim != 4:
         raise UserError(
-            f"dataset.name: the pixels of `{where}` must be uint8 of shape (N, C, S, S), but are {pixels.dtype} of "
+            f"dataset.name: the pixels of `{where}` must be uint8 of shape (N, C, H, W), but are {pixels.dtype} of "
             f"shape {pixels.shape}: convert them"
         )
     if labels.dtype.kind not in "iu" or labels.shape != pixels.shape[:1]:

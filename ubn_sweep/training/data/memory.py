@@ -12,6 +12,7 @@ from ubn_sweep.training.data.augmentation import prepare_augmentation
 from ubn_sweep.training.data.config import DatasetConfig
 from ubn_sweep.training.data.dataset import Part
 from ubn_sweep.training.data.decoded import Decoded
+from ubn_sweep.training.data.image_size import size_of
 from ubn_sweep.training.data.images import Batch, Splits, batch_ends
 from ubn_sweep.training.data.labelled import check_labels
 from ubn_sweep.training.data.normalization import Normalization
@@ -40,7 +41,7 @@ class MemoryImages:
         augment = prepare_augmentation(
             self.augmentation,
             examples,
-            self.pixels.shape[-1],
+            size_of(*self.pixels.shape[-2:]),
             generator=generator_for(seed, "augmentation", epoch),
             device=device,
         )
@@ -55,6 +56,22 @@ class MemoryImages:
         """All images as they are, for evaluation."""
         for pixels, labels in zip(self.pixels.split(batch_size), self.labels.split(batch_size), strict=True):
             yield self.normalize(pixels), labels
+
+
+def _own_validation(own: Decoded, train: Decoded, config: DatasetConfig) -> tuple[Tensor, Tensor]:
+    """The data set's own validation images and labels, which may join those to train on.
+
+    Raises:
+        UserError: they have other classes, another size or other channels.
+    """
+    check_labels(own.labels.numpy(), train.num_classes, where=str(config.root))
+    if own.pixels.shape[2:] != train.pixels.shape[2:]:
+        sizes = [f"{pixels.shape[3]}x{pixels.shape[2]}" for pixels in (own.pixels, train.pixels)]
+        raise UserError(
+            f"dataset.image_size_px: validation images must have the size of the training images, but have {sizes[0]}, "
+            f"not {sizes[1]}: give the size to bring all to"
+        )
+    return _with_channels(own.pixels, train.pixels.shape[1], config), own.labels
 
 
 def _with_channels(pixels: Tensor, channels: int, config: DatasetConfig) -> Tensor:
@@ -88,10 +105,16 @@ def split_in_memory(
     """
     whole = decoded("train")
     pixels, labels = whole.pixels, whole.labels
-    validation = None
-    if hold_out:
-        rest, held_out = (torch.from_numpy(part) for part in split_training_set(labels.numpy(), config))
-        validation_pixels, validation_labels = pixels[held_out], labels[held_out]
+    held_out: tuple[Tensor, Tensor] | None = None
+    if config.own_validation:
+        own = _own_validation(decoded("validation"), whole, config)
+        if hold_out:
+            held_out = own
+        else:
+            pixels, labels = torch.cat([pixels, own[0]]), torch.cat([labels, own[1]])
+    elif hold_out:
+        rest, chosen = (torch.from_numpy(part) for part in split_training_set(labels.numpy(), config))
+        held_out = pixels[chosen], labels[chosen]
         pixels, labels = pixels[rest], labels[rest]
     normalization = Normalization.of(pixels)
 
@@ -103,13 +126,11 @@ def split_in_memory(
         check_labels(test.labels.numpy(), whole.num_classes, where=str(config.root))
         return place(_with_channels(test.pixels, pixels.shape[1], config), test.labels)
 
-    if hold_out:
-        validation = place(validation_pixels, validation_labels)
     return Splits(
         train=place(pixels, labels, config.augmentation),
-        validation=validation,
+        validation=None if held_out is None else place(*held_out),
         load_test=load_test,
         num_classes=whole.num_classes,
         in_channels=pixels.shape[1],
-        image_size_px=pixels.shape[-1],
+        image_size_px=size_of(*pixels.shape[-2:]),
     )

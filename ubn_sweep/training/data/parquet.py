@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from ubn_sweep.errors import UserError
@@ -18,28 +20,31 @@ from ubn_sweep.training.data.parquet_layout import (
 
 class Parquet(InMemoryDataset):
     """`root/train-*.parquet` is the training set, `root/test-*.parquet` the test set, or `validation`, `valid` or `val`
-    where there is none. The columns are found by their types and by Hugging Face's metadata."""
+    where there is none; with `own_validation` these are the validation set. The columns are found by their types and by
+    Hugging Face's metadata."""
+
+    has_validation = True
 
     def check(self) -> None:
         """Whether both parts are there, each shard with a column of images and one of labels, the test images'
         labels among them."""
-        root = self.root()
-        for shard in (*shards_of(root, "train"), *shards_of(root, "test")):
-            layout_of(shard)
-        check_test_labels(shards_of(root, "test"))
+        for part in self._parts():
+            for shard in self._shards(part):
+                layout_of(shard)
+        check_test_labels(self._shards("test"))
         super().check()
 
     def sizes(self) -> Sizes | None:
         """From the files' footers; None where there are no such files."""
         try:
-            root = self.root()
-            return Sizes(train=count_rows(shards_of(root, "train")), test=count_rows(shards_of(root, "test")))
+            rows = {part: count_rows(self._shards(part)) for part in self._parts()}
         except UserError:  # `check` is there to tell it
             return None
+        return Sizes(train=rows["train"], test=rows["test"], validation=rows.get("validation"))
 
     def fingerprint(self, part: Part) -> Fingerprint:
         """Of the part's shards."""
-        return fingerprint_of(shards_of(self.root(), part))
+        return fingerprint_of(self._shards(part))
 
     def read(self, part: Part) -> LabelledImages:
         """All rows."""
@@ -49,4 +54,10 @@ class Parquet(InMemoryDataset):
         """Rows are chosen before their images are decoded."""
         from ubn_sweep.training.data.parquet_reading import read_parquet  # decodes; looking needs none of it
 
-        return read_parquet(shards_of(self.root(), part), choose, image_size_px=self.config.image_size_px)
+        return read_parquet(self._shards(part), choose, image_size_px=self.config.image_size_px)
+
+    def _parts(self) -> tuple[Part, ...]:
+        return ("train", "validation", "test") if self.config.own_validation else ("train", "test")
+
+    def _shards(self, part: Part) -> list[Path]:
+        return shards_of(self.root(), part, own_validation=self.config.own_validation)

@@ -34,15 +34,17 @@ class ParquetLayout:
     """From the schema's metadata; None where it names none."""
 
 
-def shards_of(root: Path, part: Part) -> list[Path]:
-    """The shards of the training or of the test set.
+def shards_of(root: Path, part: Part, *, own_validation: bool = False) -> list[Path]:
+    """The shards of a part. With a validation set of its own, `validation` cannot be the test set.
 
     Raises:
         UserError: there is none.
     """
     if part == "train":
         return _shards(root, ["train"], what="training")
-    return _shards(root, TEST_PREFIXES, what="test")
+    if part == "validation":
+        return _shards(root, TEST_PREFIXES[1:], what="validation")
+    return _shards(root, TEST_PREFIXES[:1] if own_validation else TEST_PREFIXES, what="test")
 
 
 def layout_of(path: Path) -> ParquetLayout:

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ubn_sweep.errors import UserError
-from ubn_sweep.training.data.decoding import open_image, to_square
+from ubn_sweep.training.data.decoding import open_image, to_size
+from ubn_sweep.training.data.image_size import ImageSize
 from ubn_sweep.training.data.labelled import LabelledImages, check_labels
 from ubn_sweep.training.data.parquet_layout import ParquetLayout, labels_of, layout_of
 
@@ -20,7 +21,9 @@ Choose = Callable[[np.ndarray], np.ndarray]
 """All labels -> the rows to take, ascending."""
 
 
-def read_parquet(shards: Sequence[Path], choose: Choose, *, image_size_px: int | None) -> LabelledImages:
+def read_parquet(
+    shards: Sequence[Path], choose: Choose, *, image_size_px: ImageSize | None
+) -> LabelledImages:
     """The chosen rows of all shards, in their order.
 
     Raises:
@@ -72,11 +75,11 @@ def _decode(encoded: bytes | None, row: int, root: Path, read: Callable[[io.Byte
         ) from error
 
 
-def _array(file: io.BytesIO, *, image_size_px: int | None) -> np.ndarray:
+def _array(file: io.BytesIO, *, image_size_px: ImageSize | None) -> np.ndarray:
     """(H, W, 1) or (H, W, 3), as the image is."""
     image = open_image(file, grey=None)
     if image_size_px is not None:
-        image = to_square(image, image_size_px)
+        image = to_size(image, image_size_px)
     array = np.asarray(image)
     return array[:, :, None] if array.ndim == 2 else array
 
@@ -89,9 +92,9 @@ def _of_one_kind(images: list[np.ndarray]) -> list[np.ndarray]:
 
 def _check_sizes(images: list[np.ndarray], root: Path) -> None:
     sizes = sorted({image.shape[:2] for image in images})
-    if len(sizes) > 1 or sizes[0][0] != sizes[0][1]:
+    if len(sizes) > 1:
         shown = ", ".join(f"{width}x{height}" for height, width in sizes[:3])
         raise UserError(
-            f"dataset.image_size_px: images in `{root}` must be of one square size, but there are {shown}: "
+            f"dataset.image_size_px: images in `{root}` must be of one size, but there are {shown}: "
             "give the size to bring them to"
         )

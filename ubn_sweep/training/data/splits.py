@@ -79,6 +79,11 @@ def split_sizes(sizes: Sizes | None, dataset: DatasetConfig) -> SplitSizes | Non
     Exact where the sizes of the classes are known; else rounded over the whole set, while the split rounds class by
     class: a few images more or less.
     """
+    if dataset.own_validation:
+        if sizes is None or sizes.validation is None:
+            return None
+        train = sizes.train if dataset.train_examples is None else dataset.train_examples
+        return SplitSizes(train=train, validation=sizes.validation, exact=True)
     if sizes is not None and sizes.train_per_class is not None:
         per_class = list(sizes.train_per_class)
         if dataset.train_examples is not None:

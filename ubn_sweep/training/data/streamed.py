@@ -18,11 +18,18 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from ubn_sweep.errors import UserError
-from ubn_sweep.training.data.augmentation import padding_px
+from ubn_sweep.training.data.augmentation import paddings_px
 from ubn_sweep.training.data.config import DatasetConfig
 from ubn_sweep.training.data.dataset import Fingerprint, Part, fingerprint_of
 from ubn_sweep.training.data.decoding import all_grey, open_image
-from ubn_sweep.training.data.folder_layout import class_names, is_image, test_folder, train_folder
+from ubn_sweep.training.data.folder_layout import (
+    class_names,
+    is_image,
+    test_folder,
+    train_folder,
+    validation_folder,
+)
+from ubn_sweep.training.data.image_size import ImageSize, sides_px, size_of
 from ubn_sweep.training.data.images import Batch, Splits, batch_ends
 from ubn_sweep.training.data.normalization import Normalization
 from ubn_sweep.training.data.splits import balanced_subset, split_training_set
@@ -36,7 +43,7 @@ CPU = torch.device("cpu")
 
 
 class ImageFiles:
-    """A loader's dataset: position -> picture (C, S, S) uint8. Pickled into the loader's processes."""
+    """A loader's dataset: position -> picture (C, H, W) uint8. Pickled into the loader's processes."""
 
     def __init__(self, paths: Sequence[Path], transform: nn.Module, *, grey: bool, seed: int | None) -> None:
         self.paths = paths
@@ -131,9 +138,13 @@ def split_image_folder(
     threads = torch.get_num_threads() if threads is None else threads
     paths, labels = _subset(train_folder(root), classes, dataset, "train")
     grey = _is_grey_set(tuple(paths))
-    held_out = np.zeros(0, dtype=np.int64)
-    rest = np.arange(len(paths))
-    if hold_out:
+    rest, held_out = np.arange(len(paths)), np.zeros(0, dtype=np.int64)
+    if dataset.own_validation:
+        more, more_labels = _subset(validation_folder(root), classes, dataset, "validation")
+        paths, labels = [*paths, *more], np.concatenate([labels, more_labels])
+        everything, border = np.arange(len(paths)), len(rest) if hold_out else len(paths)
+        rest, held_out = everything[:border], everything[border:]
+    elif hold_out:
         rest, held_out = split_training_set(labels, dataset)
     place = functools.partial(
         FolderImages,
@@ -148,7 +159,8 @@ def split_image_folder(
         return place([paths[i] for i in indices], torch.from_numpy(labels[indices]))
 
     def load_test() -> FolderImages:
-        test_paths, test_labels = _subset(test_folder(root), classes, dataset, "test")
+        folder = test_folder(root, own_validation=dataset.own_validation)
+        test_paths, test_labels = _subset(folder, classes, dataset, "test")
         return place(test_paths, torch.from_numpy(test_labels))
 
     return Splits(
@@ -157,32 +169,53 @@ def split_image_folder(
         load_test=load_test,
         num_classes=len(classes),
         in_channels=1 if grey else 3,
-        image_size_px=dataset.image_size_px,
+        image_size_px=size_of(*sides_px(dataset.image_size_px)),
     )
 
 
 def training_transform(dataset: DatasetConfig) -> nn.Module:
-    """Picture (C, H, W) uint8 -> augmented (C, S, S) uint8."""
+    """Picture (C, H, W) uint8 -> augmented (C, H, W) uint8."""
     size = dataset.image_size_px
     assert size is not None
+    height, width = sides_px(size)
     if dataset.augmentation == "resized_crop_flip":
-        return v2.Compose([v2.RandomResizedCrop(size, antialias=True), v2.RandomHorizontalFlip()])
+        ratio = width / height
+        crop = v2.RandomResizedCrop((height, width), ratio=(3 / 4 * ratio, 4 / 3 * ratio), antialias=True)
+        return v2.Compose([crop, v2.RandomHorizontalFlip()])
     if dataset.augmentation == "crop_flip":
-        crop = v2.RandomCrop(size, padding=padding_px(size))
-        return v2.Compose([*_to_square(size, size), crop, v2.RandomHorizontalFlip()])
-    return v2.Compose(_to_square(size, size))
+        above, left = paddings_px(size)
+        shifted = v2.RandomCrop((height, width), padding=[left, above])
+        return v2.Compose([*_to_size(size), shifted, v2.RandomHorizontalFlip()])
+    return v2.Compose(_to_size(size))
 
 
 def evaluation_transform(dataset: DatasetConfig) -> nn.Module:
-    """Picture (C, H, W) uint8 -> (C, S, S) uint8."""
+    """Picture (C, H, W) uint8 -> (C, H, W) uint8."""
     size = dataset.image_size_px
     assert size is not None
     enlarged = dataset.augmentation == "resized_crop_flip"
-    return v2.Compose(_to_square(round(size * EVALUATION_ENLARGEMENT) if enlarged else size, size))
+    return v2.Compose(_to_size(size, enlargement=EVALUATION_ENLARGEMENT if enlarged else 1.0))
 
 
-def _to_square(shorter_side: int, size: int) -> list[nn.Module]:
-    return [v2.Resize(shorter_side, antialias=True), v2.CenterCrop(size)]
+class _Cover(nn.Module):
+    """Resizes a picture until it just covers a size, enlarged; its ratio stays."""
+
+    def __init__(self, size: ImageSize, enlargement: float) -> None:
+        super().__init__()
+        self.height, self.width = (round(side * enlargement) for side in sides_px(size))
+
+    def forward(self, picture: Tensor) -> Tensor:
+        height, width = picture.shape[-2:]
+        if self.height * width <= self.width * height:
+            to = [max(self.height, self.width * height // width), self.width]
+        else:
+            to = [self.height, max(self.width, self.height * width // height)]
+        resized: Tensor = v2.functional.resize(picture, to, antialias=True)
+        return resized
+
+
+def _to_size(size: ImageSize, *, enlargement: float = 1.0) -> list[nn.Module]:
+    return [_Cover(size, enlargement), v2.CenterCrop(list(sides_px(size)))]
 
 
 def _subset(
@@ -192,7 +225,7 @@ def _subset(
     paths, labels = _list_images(
         folder, classes, fingerprint_of([folder, *(folder / name for name in names)])
     )
-    size = dataset.train_examples if part == "train" else dataset.test_examples
+    size = {"train": dataset.train_examples, "validation": None, "test": dataset.test_examples}[part]
     chosen = balanced_subset(labels, size, seed=dataset.split_seed, key=f"dataset.{part}_examples")
     return [paths[i] for i in chosen], labels[chosen]
 
@@ -224,8 +257,8 @@ def _is_grey_set(paths: tuple[Path, ...]) -> bool:
 
 
 @functools.lru_cache(maxsize=4)
-def _normalization(paths: tuple[Path, ...], size: int, grey: bool) -> Normalization:
-    images = ImageFiles(_some(paths), v2.Compose(_to_square(size, size)), grey=grey, seed=None)
+def _normalization(paths: tuple[Path, ...], size: ImageSize, grey: bool) -> Normalization:
+    images = ImageFiles(_some(paths), v2.Compose(_to_size(size)), grey=grey, seed=None)
     return Normalization.of(torch.stack([images[i] for i in range(len(images))]))
 
 

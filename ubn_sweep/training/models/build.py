@@ -9,6 +9,7 @@ from torch import nn
 from ubn_sweep.errors import UserError
 from ubn_sweep.nn import convert_batchnorm
 from ubn_sweep.training.config import NormConfig
+from ubn_sweep.training.data.image_size import ImageSize, sides_px
 from ubn_sweep.training.models.config import ModelConfig
 from ubn_sweep.training.models.names import SMALL_RESNETS, is_own
 from ubn_sweep.training.models.own import GIVEN, find_function
@@ -18,7 +19,9 @@ from ubn_sweep.training.models.torchvision_models import build_torchvision
 LARGEST_SMALL_IMAGE_PX = 64
 
 
-def build_model(model: ModelConfig, num_classes: int, image_size_px: int, in_channels: int) -> nn.Module:
+def build_model(
+    model: ModelConfig, num_classes: int, image_size_px: ImageSize, in_channels: int
+) -> nn.Module:
     """The network with BatchNorm2d throughout, initialised from the global generator.
 
     Shapes of the network: x (N, in_channels, H, W) -> logits (N, num_classes).
@@ -28,7 +31,9 @@ def build_model(model: ModelConfig, num_classes: int, image_size_px: int, in_cha
     """
     if is_own(model.name):
         return _own(model, num_classes, image_size_px, in_channels)
-    cifar_stem = model.stem == "cifar" or (model.stem == "auto" and image_size_px <= LARGEST_SMALL_IMAGE_PX)
+    cifar_stem = model.stem == "cifar" or (
+        model.stem == "auto" and max(sides_px(image_size_px)) <= LARGEST_SMALL_IMAGE_PX
+    )
     blocks = SMALL_RESNETS.get(model.name)
     if blocks is None:
         return build_torchvision(model, num_classes, image_size_px, in_channels, cifar_stem=cifar_stem)
@@ -37,7 +42,7 @@ def build_model(model: ModelConfig, num_classes: int, image_size_px: int, in_cha
     )
 
 
-def _own(model: ModelConfig, num_classes: int, image_size_px: int, in_channels: int) -> nn.Module:
+def _own(model: ModelConfig, num_classes: int, image_size_px: ImageSize, in_channels: int) -> nn.Module:
     function = find_function(model)
     given = dict(zip(GIVEN, (num_classes, in_channels, image_size_px), strict=True))
     made = function(**given, **model.options)

@@ -7,13 +7,14 @@ from typing import Any
 from torch import nn
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.training.data.image_size import ImageSize, sides_px
 from ubn_sweep.training.models.config import ModelConfig
 
 WITH_AUXILIARY_CLASSIFIERS = ("googlenet", "inception_v3")
 
 
 def build_torchvision(
-    model: ModelConfig, num_classes: int, image_size_px: int, in_channels: int, *, cifar_stem: bool
+    model: ModelConfig, num_classes: int, image_size_px: ImageSize, in_channels: int, *, cifar_stem: bool
 ) -> nn.Module:
     """The network without weights. Residual networks take a stem for small images; the others have their own.
 
@@ -37,11 +38,11 @@ def build_torchvision(
     return network
 
 
-def _arguments(name: str, image_size_px: int) -> dict[str, Any]:
+def _arguments(name: str, image_size_px: ImageSize) -> dict[str, Any]:
     if name in WITH_AUXILIARY_CLASSIFIERS:
         return {"aux_logits": False, "init_weights": True}  # one tensor of logits, also in training
     if name.startswith("maxvit_"):
-        return {"input_size": (image_size_px, image_size_px)}
+        return {"input_size": sides_px(image_size_px)}
     return {"image_size": image_size_px} if name.startswith("vit_") else {}
 
 

@@ -61,6 +61,8 @@ _FACTORIES: dict[str, Callable[[Setting], BaseSampler]] = {
     "tpe": _tpe,
 }
 _LESSONS = {"tpe": Lesson.WORST}
+READ_RUNNING = frozenset({"auto"})
+"""They learn from the epochs of trials that have not ended."""
 LISTS = frozenset({"grid"})
 """They go through a list of points: no random one takes the place of theirs, and earlier sweeps teach them nothing."""
 

@@ -1,0 +1,92 @@
+"""Asynchronous successive halving, the promoting variant: a trial waits at each rung until it is among the best there.
+
+Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020 (arXiv 1810.05934), algorithm 2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+
+from ubn_sweep.sweep.deciding.rungs import rung_levels
+
+
+class PromotionRungs:
+    """The rungs of `Rungs`, with the values that were recorded in each.
+
+    A trial that reaches a rung is recorded and waits. Whenever a worker is free, the best trial that waits among the
+    first floor(n / reduction_factor) of the n in its rung goes on, from the highest rung that has one; where none
+    has, a new trial begins. In `Rungs` the first trials go on by having come early, and late ones are judged once;
+    here a trial may be promoted long after it reached its rung. Higher is better, the older one wins a tie.
+    """
+
+    promotes = True
+
+    def __init__(self, *, grace_epochs: int, reduction_factor: float, max_epochs: int):
+        self.reduction_factor = reduction_factor
+        self.max_epochs = max_epochs
+        levels = rung_levels(grace_epochs, reduction_factor, max_epochs)
+        self._values: dict[int, dict[int, float]] = {level: {} for level in levels}
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The epochs at which trials are compared, ascending."""
+        return tuple(self._values)
+
+    @property
+    def values(self) -> dict[int, dict[int, float]]:
+        """{level: {trial: value}} in the order of arrival, as a copy."""
+        return {level: dict(recorded) for level, recorded in self._values.items()}
+
+    def counts(self) -> dict[int, int]:
+        """{level: number of trials recorded there}."""
+        return {level: len(recorded) for level, recorded in self._values.items()}
+
+    def report(self, trial: int, epoch: int, value: float) -> bool:
+        """Take one report; True means: this trial has reached a rung, and waits there."""
+        if epoch >= self.max_epochs:
+            return False
+        for level in reversed(self._values):
+            if epoch >= level and trial not in self._values[level]:
+                if self._level_of(trial) > level:
+                    return False  # it has been higher
+                self._values[level][trial] = value
+                return True
+        return False
+
+    def promotable(self, waiting: Collection[int]) -> int | None:
+        """The trial that shall go on next, of those that wait; None for none."""
+        for level in reversed(self._values):
+            for trial in self._best_at(level):
+                if trial in waiting and self._level_of(trial) == level:
+                    return trial
+        return None
+
+    def lets_go_on(self, trial: int) -> bool:
+        """Whether a trial is among the best of the highest rung that has it, by all that is recorded by now."""
+        level = self._level_of(trial)
+        return level == 0 or trial in self._best_at(level)
+
+    def reopen(self, trial: int, epoch: int) -> None:
+        """A trial goes on after all, from an epoch; what it reached behind that is to be reached again."""
+        for level, recorded in self._values.items():
+            if level > epoch:
+                recorded.pop(trial, None)
+
+    def _level_of(self, trial: int) -> int:
+        """The highest rung that has it; 0 for none."""
+        return max((level for level, recorded in self._values.items() if trial in recorded), default=0)
+
+    def _best_at(self, level: int) -> list[int]:
+        recorded = self._values[level]
+        ranked = sorted(recorded, key=lambda trial: (-recorded[trial], trial))
+        return ranked[: math.floor(len(ranked) / self.reduction_factor)]
+
+    def __eq__(self, other: object) -> bool:
+        """Equal settings and records; the order of arrival does not matter."""
+        if not isinstance(other, PromotionRungs):
+            return NotImplemented
+        mine, theirs = ((r._values, r.reduction_factor, r.max_epochs) for r in (self, other))
+        return mine == theirs
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
