@@ -126,7 +126,7 @@ def test_the_best_at_the_edge_is_told_with_what_to_widen():
     )
     (edge,) = leaders_view(sweep).edges
     assert (edge.key, edge.upper, edge.bound) == ("norm.momentum", True, 0.5)
-    assert f"{edge.at_edge} of the 20 best trials lie at the upper end of momentum (0.5)" in leaders(
+    assert f"{edge.at_edge} of the 8 best trials lie at the upper end of momentum (0.5)" in leaders(
         leaders_view(sweep)
     )
     assert "raise `space.norm.momentum.high`" in leaders(leaders_view(sweep))

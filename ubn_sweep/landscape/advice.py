@@ -111,8 +111,8 @@ def leaders(view: LeadersView) -> str:
             else f"{'raise' if edge.upper else 'lower'} `space.{edge.key}.{'high' if edge.upper else 'low'}`"
         )
         sentences.append(
-            f"{edge.at_edge} of the {edge.n} best trials lie at the {end} end of {edge.title} ({edge.bound:.3g}): "
-            f"where values beyond it make sense, {widen} and sweep again."
+            f"{edge.at_edge} of the {edge.n} best trials lie at the {end} end of {edge.title} ({edge.bound:.3g}), and "
+            f"scores rise towards it: where values beyond it make sense, {widen} and sweep again."
         )
     if view.with_gate > 0 and 2 * view.never_closed >= view.with_gate:
         which = "all" if view.never_closed == view.with_gate else f"{view.never_closed}"

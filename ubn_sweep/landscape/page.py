@@ -29,6 +29,8 @@ class PageFigure:
     how: str
     svg: str
     """Its own escaping is done; all else is escaped here."""
+    narrow: str
+    """The same for a phone; empty where the one drawing serves there, too."""
 
 
 @dataclass(frozen=True, kw_only=True)

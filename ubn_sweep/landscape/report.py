@@ -96,8 +96,17 @@ def _draw(
             lay_out(drawing)
             spoken = f"Figure, {entry.title}: {finding} The caption and the table of the best trials give the numbers."
             svg = as_inline_svg(drawing, name=entry.name, description=spoken)
+            narrow = ""
+            if entry.narrow is not None:
+                beneath = entry.narrow(sweep, view)
+                lay_out(beneath)
+                narrow = as_inline_svg(beneath, name=f"{entry.name}-narrow", description=spoken)
             how = entry.how(sweep, view)
-            figures.append(PageFigure(name=entry.name, title=entry.title, finding=finding, how=how, svg=svg))
+            figures.append(
+                PageFigure(
+                    name=entry.name, title=entry.title, finding=finding, how=how, svg=svg, narrow=narrow
+                )
+            )
             pngs.append(write_bytes(folder.figures / f"{entry.name}.png", as_png(drawing)))
     return figures, pngs
 

@@ -48,6 +48,9 @@ class BaselineView:
 def baseline_view(sweep: SweepView, ranking: Ranking) -> BaselineView:
     """BatchNorm is told by its config, the paper's defaults by their name."""
     order = ranked(sweep)
+    order += [
+        trial for trial in sweep.trials if trial.curve and not trial.feasible
+    ]  # to compare with, they serve
     plain = [trial for trial in order if is_batch_norm(trial.config)]
     defaults = [trial for trial in order if trial.start == PAPER]
     epoch = common_epoch(sweep)
