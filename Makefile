@@ -3,19 +3,21 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# On a terminal pip shows what it loads; elsewhere its lines would only fill a log.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install $(if $(MAKE_TERMOUT),,--quiet) --constraint constraints.txt
 # Test files run beside one another, the longest first: tests/conftest.py says how many. WORKERS=0: one after another.
 WORKERS ?= auto
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 SPEC ?= search_spaces/quickstart.yaml
 
-.PHONY: help sweep test check slow ui clean
+.PHONY: help sweep test check slow docs ui clean
 
 help:
 	@echo "make sweep   set up, and sweep UBN on handwritten digits (SPEC=... for another spec)"
 	@echo "make test    set up, and run the tests"
 	@echo "make check   set up, and run the linters and the type checker"
 	@echo "make slow    set up, and run the tests that take minutes"
+	@echo "make docs    set up, and build the documentation as a site: build/site/index.html"
 	@echo "make ui      open MLflow on the sweeps of this folder"
 	@echo "make clean   remove the environment and the caches, not the sweeps"
 
@@ -32,6 +34,10 @@ check: $(VENV)/ready-to-develop
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/ready-to-develop
+	$(BIN)/properdocs build --strict --quiet
+	@echo "build/site/index.html"
 
 ui: $(VENV)/ready-to-run
 	$(BIN)/ubn-sweep ui

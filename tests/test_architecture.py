@@ -53,6 +53,7 @@ MAY_IMPORT = {
         "sweep.spec", "sweep.deciding", "sweep.running", "sweep.running.ray", "sweep.explaining",
     },
     "cli": {"commands"},
+    "api": {"commands", "records", "landscape", "sweep.spec", "sweep.running"},
     "__main__": {"cli"},
 }  # fmt: skip
 OWNER = {
@@ -205,6 +206,7 @@ def test_nn_needs_torch_alone():
     "module",
     [
         "ubn_sweep.cli",
+        "ubn_sweep.api",
         "ubn_sweep.commands",
         "ubn_sweep.sweep.spec.loading",
         "ubn_sweep.sweep.running.launch",

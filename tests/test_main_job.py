@@ -86,6 +86,10 @@ def test_every_trial_is_a_run_below_the_sweeps(sweep):
         assert run.data.tags["ubn_sweep.version.torch"]
         assert run.data.tags["ubn_sweep.seed"] == run.data.tags["ubn_sweep.trial"]
     assert "landscape.html" in {item.path for item in client.list_artifacts(parent.info.run_id)}
+    answer = parent.data.tags["mlflow.note.content"]
+    assert f"- {TRIALS} trials: " in answer
+    assert f"| {sweep['best']['trial']} | {sweep['best']['score']:.2%} |" in answer
+    assert "`sweeps/quickstart`" in answer
 
 
 def test_the_table_holds_every_epoch_and_how_each_trial_ended(sweep):

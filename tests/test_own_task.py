@@ -106,7 +106,7 @@ def test_the_trained_model_is_loaded_again_without_its_data(training, config, pl
 
 
 def test_a_changed_key_takes_the_promise_but_not_the_task(sweep, config, place):
-    done = run_cli(
+    done = call_cli(
         ["train", str(config), "--set", "training.epochs=1", "--out", "changed", "--json"], cwd=place
     )
     final = last_json(done)

@@ -5,6 +5,7 @@ import io
 from rich.console import Console
 
 from tests.support.processes import REPOSITORY
+from ubn_sweep.commands import live
 from ubn_sweep.commands.live import duration, render, summary_line
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState
@@ -70,3 +71,16 @@ def test_durations():
         "1 h 00 min",
         "2 h 02 min",
     ]
+
+
+def test_long_work_says_what_it_does_on_a_terminal_and_nothing_in_a_pipe(monkeypatch):
+    told = io.StringIO()
+    for is_terminal in (True, False):
+        monkeypatch.setattr(live, "console", Console(file=told, force_terminal=is_terminal, width=80))
+        with live.working("the report") as at:
+            at("drawing figure 1 of 7")
+    assert told.getvalue().count("the report: drawing figure 1 of 7") >= 1
+    monkeypatch.setattr(live, "console", Console(file=(quiet := io.StringIO()), force_terminal=False))
+    with live.working("sync") as at:
+        at("500 records in MLflow")
+    assert quiet.getvalue() == ""

@@ -5,12 +5,13 @@ import dataclasses
 import pytest
 
 from tests.support.journals import hill, nothing, sweep_events
+from ubn_sweep.landscape.phrases import interval
 from ubn_sweep.landscape.read import read_sweep
 from ubn_sweep.landscape.views import threshold as view
 from ubn_sweep.landscape.views.curve_fit import TooFew
 from ubn_sweep.landscape.views.numbers import Difference
 from ubn_sweep.landscape.views.threshold import threshold_view
-from ubn_sweep.landscape.words import gate_off, interval, threshold
+from ubn_sweep.landscape.words import gate_off, threshold
 from ubn_sweep.records.observations import observations
 
 

@@ -47,7 +47,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+OFTEN = ("no trial", "all failed", "still running", "one epoch")
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=() if case in OFTEN else pytest.mark.slow) for case in CASES]
+)
 def test_any_sweep(tmp_path, case):
     check(build_report(write_sweep(tmp_path, sweep_events(**CASES[case]))))
 
@@ -72,7 +77,7 @@ def test_no_journal(tmp_path):
         build_report(SweepFolder(home=tmp_path, name="none"))
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     trials=st.integers(0, 14),
     seed=st.integers(0, 1000),

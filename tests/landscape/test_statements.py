@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from tests.support.journals import SPACE, nothing, sweep_events
+from ubn_sweep.landscape.advice import failures
 from ubn_sweep.landscape.analysis import analyse
 from ubn_sweep.landscape.figures.choices import CHOICES
 from ubn_sweep.landscape.figures.condensation import CONDENSATION
@@ -14,7 +15,7 @@ from ubn_sweep.landscape.views.choices import choices_view
 from ubn_sweep.landscape.views.condensation import condensation_view
 from ubn_sweep.landscape.views.epochs import common_epoch
 from ubn_sweep.landscape.views.failures import failures_view
-from ubn_sweep.landscape.words import failures, summary
+from ubn_sweep.landscape.words import summary
 from ubn_sweep.records.events import EpochReported, TrialEnded
 from ubn_sweep.records.observations import observations
 

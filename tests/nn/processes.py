@@ -1,16 +1,25 @@
-"""Two gloo processes on this machine, each running one function, and what they return."""
+"""Some gloo processes on this machine, each running one function, and what they return.
+
+They stay for the next call: to import PyTorch takes them longer than most of what they do.
+"""
 
 from __future__ import annotations
 
+import functools
+import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing
+
+PATIENCE = timedelta(seconds=120)
+"""For a rank whose partner raised."""
 
 
 def _enter(
@@ -18,7 +27,8 @@ def _enter(
 ) -> None:
     torch.set_num_threads(1)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world_size)
+    meeting = f"file://{folder}/meet"
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world_size, timeout=PATIENCE)
     try:
         torch.save(work(rank, *arguments), Path(folder) / f"{rank}.pt")
     finally:
@@ -28,5 +38,16 @@ def _enter(
 def run_together(work: Callable[..., Any], *arguments: Any, world_size: int = 2) -> list[Any]:
     """work(rank, *arguments) in `world_size` processes; work is a module's own function."""
     with tempfile.TemporaryDirectory() as folder:
-        torch.multiprocessing.spawn(_enter, (work, folder, world_size, arguments), nprocs=world_size)
+        ranks = [
+            _processes(world_size).submit(_enter, rank, work, folder, world_size, arguments)
+            for rank in range(world_size)
+        ]
+        for rank in ranks:
+            rank.result()
         return [torch.load(Path(folder) / f"{rank}.pt") for rank in range(world_size)]
+
+
+@functools.cache
+def _processes(world_size: int) -> ProcessPoolExecutor:
+    """One process a rank: each waits for the others, so that none takes two ranks."""
+    return ProcessPoolExecutor(world_size, multiprocessing.get_context("spawn"))

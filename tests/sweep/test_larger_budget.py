@@ -75,12 +75,19 @@ def check_readers_agree(folder, result):
     return replayed
 
 
-def test_completed_trials_go_on_to_a_larger_budget_from_kept_checkpoints(small_spec, folder, trained):
-    spec = small_spec(search=FEW, resources={"keep_checkpoints": True})
+@pytest.mark.parametrize(
+    "kind",
+    [{}, {"kind": "promote", "reduction_factor": 2}, {"brackets": 2}],
+    ids=["stop", "promote", "two brackets"],
+)
+def test_completed_trials_go_on_to_a_larger_budget_from_kept_checkpoints(small_spec, folder, trained, kind):
+    early_stopping = {"grace_epochs": 1, "reduction_factor": 3, **kind}
+    search = {**FEW, "trials": 16 if "kind" in kind else 8}
+    spec = small_spec(search=search, early_stopping=early_stopping, resources={"keep_checkpoints": True})
     first = start(spec, folder)
     before = Trials(read_journal(folder.path))
     ended = {trial.number: (trial.status, trial.last_epoch) for trial in before}
-    assert first.counts["completed"] > 1 < first.counts["stopped"]
+    assert first.counts["completed"] > 0 < first.counts["stopped"]
     assert all(folder.checkpoint(number).exists() for number in ended)
     trained()
     told = []
@@ -99,7 +106,8 @@ def test_completed_trials_go_on_to_a_larger_budget_from_kept_checkpoints(small_s
     assert set(times.values()) == {1}
     assert all(epoch > ended[number][1] for number, epoch in times)
     state = check_readers_agree(folder, second)
-    assert state.best.epoch == 20
+    # The rungs between the budgets hold: of few trials at 16, a promoting rung lets none pass.
+    assert state.best.epoch == (16 if "kind" in kind else 20)
     assert state.best.config["training"]["epochs"] == 20
     assert all(trial.epoch == 20 for trial in state.trials.values() if trial.status == "completed")
 

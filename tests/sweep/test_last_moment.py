@@ -50,7 +50,8 @@ def run(collects, end):
     )
 
 
-@pytest.mark.parametrize("collects", ["by hand", pytest.param("by itself", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("collects", ["by hand", "by itself"])
 def test_a_collection_in_another_thread_ends_no_process(collects):
     """Tune leaves circles that refer to Ray. One that goes while Ray shuts down makes Ray leave the process."""
     done = run(collects, "ours")

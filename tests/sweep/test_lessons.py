@@ -145,7 +145,7 @@ def test_a_broken_machine_condemns_no_region(make, sampler):
     assert nearness(one_machine_is_broken) < 0.8  # of random points half are farther than 1.25
 
 
-@pytest.mark.parametrize("sampler", ["auto", "tpe", "gp", "random"])
+@pytest.mark.parametrize("sampler", ["auto", "tpe", pytest.param("gp", marks=pytest.mark.slow), "random"])
 def test_a_restart_among_failures_changes_no_suggestion(make, sampler):
     def fate(params, number, epoch):
         return diverges(params, number, epoch) or one_machine_is_broken(params, number, epoch)

@@ -1,5 +1,7 @@
 """A sweep opens no port to the network."""
 
+import pytest
+
 from tests.support.processes import descendants, kill_all, listening_addresses, start_cli, wait_until
 from ubn_sweep.records.folder import SweepFolder
 
@@ -7,6 +9,7 @@ LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "0000000000000000000
 """127.0.0.1, the same as IPv6 writes it, and ::1."""
 
 
+@pytest.mark.slow
 def test_nothing_listens_beyond_localhost(write_spec, tmp_path):
     spec = write_spec(search={"trials": 40, "sampler": "random"})
     # An empty home, as of a user who never ran Ray: no secret may be written there either.

@@ -25,8 +25,11 @@ from ubn_sweep.sweep.deciding.promotion import PromotionRungs
 from ubn_sweep.sweep.deciding.rungs import Rungs
 from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.explaining.preview import Curve, expected_cost
+from ubn_sweep.sweep.running.control import order_trial_stop
+from ubn_sweep.sweep.running.dispatch import Dispatch
 from ubn_sweep.sweep.running.in_process import InProcessExecutor
 from ubn_sweep.sweep.running.launch import Surroundings, resume_sweep, start_sweep
+from ubn_sweep.training.trial import Report
 
 PROMOTE = {"kind": "promote", "grace_epochs": 1, "reduction_factor": 3}
 HERE = Surroundings(executor=InProcessExecutor())
@@ -152,6 +155,19 @@ def test_trials_that_wait_are_stopped_ones_to_a_sampler_that_sees_no_running_one
     run(state, random.Random(1), running=busy)
     assert state.finished
     assert not any(trial.state == OptunaState.RUNNING for trial in state.memory.trials())
+
+
+def test_the_user_can_end_a_trial_that_waits(make, tmp_path):
+    state = make(trials=6)
+    folder = SweepFolder(home=tmp_path, name="sweep")
+    dispatch = Dispatch(state, folder)
+    for number in range(2):
+        job = dispatch.next_job()
+        assert dispatch.take(number, job.attempt, Report(epoch=1, metrics={"val_top1": 0.5}))
+    assert (state.waiting, dispatch.running) == ({0, 1}, 0)
+    order_trial_stop(folder, 0)
+    assert Dispatch(state, folder).next_job().trial == 2
+    assert (state.trials[0].status, state.trials[0].stopped_by, state.waiting) == ("stopped", "user", {1})
 
 
 def test_what_fails_or_diverges_behind_a_rung_is_not_asked_again(make):

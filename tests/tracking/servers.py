@@ -19,7 +19,7 @@ import sqlalchemy
 
 from tests.support.processes import kill_all, wait_until
 from ubn_sweep.privacy import OPT_OUTS
-from ubn_sweep.tracking.mlflow.ui import LEAN, server_command
+from ubn_sweep.tracking.mlflow.ui import LEAN, STORE, server_command
 from ubn_sweep.tracking.uri import with_driver
 
 POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -50,11 +50,11 @@ class MlflowServer:
 
     def start(self) -> None:
         artifacts = self._store.parent / "server-artifacts"
-        command = server_command(f"sqlite:///{self._store}", host="127.0.0.1", port=self.port)
+        command = server_command(host="127.0.0.1", port=self.port)
         self._process = subprocess.Popen(
             [*command, "--artifacts-destination", str(artifacts)],
             cwd=self._store.parent,
-            env={**os.environ, **OPT_OUTS, **LEAN},
+            env={**os.environ, **OPT_OUTS, **LEAN, STORE: f"sqlite:///{self._store}"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             text=True,

@@ -41,6 +41,7 @@ def server(folder):
     found.kill()
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_and_comes_back(folder, server):
     events = sweep_events(16)
     third = len(events) // 3

@@ -24,6 +24,7 @@ from ubn_sweep.records.events import (
     SweepEnded,
     SweepInterrupted,
     TrialEnded,
+    TrialRetried,
 )
 from ubn_sweep.tracking.delivery.deliver import Delivery
 from ubn_sweep.tracking.mlflow import entries
@@ -283,3 +284,26 @@ def test_an_interrupted_sweep_is_closed_and_opened_again_by_the_next_attempt(fol
     deliver_all(folder)
     parent = parent_run(folder.default_tracking_uri)
     assert (parent.info.status, parent.data.tags["ubn_sweep.status"]) == ("FINISHED", "completed")
+
+
+def test_a_trial_that_goes_on_runs_again_until_its_new_end(folder):
+    events = sweep_events(2)
+    write_journal(folder.path, events)
+    deliver_all(folder)
+    stopped = next(event for event in events if isinstance(event, TrialEnded) and event.status == "stopped")
+    late_s = events[-1].time_s
+    again = TrialRetried(time_s=late_s + 1, trial=stopped.trial, was="stopped", reason="the sweep goes on")
+    write_journal(folder.path, [again, AttemptStarted(time_s=late_s + 2, attempt=2)])
+    deliver_all(folder)
+    run = trial_runs(folder.default_tracking_uri)[stopped.trial]
+    assert (run.info.status, run.data.tags["ubn_sweep.status"]) == ("RUNNING", "running")
+    ended = dataclasses.replace(stopped, time_s=late_s + 3, status="completed", epoch=4, reason="")
+    reason = "4 epochs are trained (stop_when.epochs)"
+    write_journal(folder.path, [ended, SweepEnded(time_s=late_s + 4, reason=reason)])
+    deliver_all(folder)
+    run = trial_runs(folder.default_tracking_uri)[stopped.trial]
+    assert (run.info.status, run.data.tags["ubn_sweep.status"]) == ("FINISHED", "completed")
+    assert run.data.tags["ubn_sweep.reason"] == ""
+    parent = parent_run(folder.default_tracking_uri)
+    assert parent.data.tags["ubn_sweep.reason"] == reason
+    assert parent.data.metrics["trials_stopped"] == 0

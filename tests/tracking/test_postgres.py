@@ -1,16 +1,20 @@
 """PostgreSQL for real, as MLflow's store and as Optuna's."""
 
 import contextlib
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import optuna
 import pytest
 
-from tests.support.processes import wait_until
+from tests.support.processes import REPOSITORY, descendants, kill_all, wait_until
 from tests.tracking.builders import started, sweep_events, sync_sweep, write_journal
 from tests.tracking.reading import check
-from tests.tracking.servers import POSTGRES_FOLDERS, PostgresServer
+from tests.tracking.servers import POSTGRES_FOLDERS, PostgresServer, free_port
+from tests.tracking.test_ui import answers
 from ubn_sweep.records.journal import Journal
 from ubn_sweep.tracking.delivery.follower import Follower, Pace
 from ubn_sweep.tracking.mlflow.sweep_sink import SweepSink
@@ -74,3 +78,34 @@ def test_optuna_on_postgres(folder, server):
     states = [trial.state.name for trial in study.trials]
     assert states == ["COMPLETE", "PRUNED", "FAIL", "FAIL"] * 2
     assert list(study.trials[1].intermediate_values) == [1, 2]
+
+
+SERVE = """
+import os, sys
+from ubn_sweep.tracking.mlflow.ui import serve_ui
+serve_ui(os.environ["STORE"], port=int(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_the_uis_password_stands_on_no_command_line(server):
+    """The server trusts this machine, whatever the password."""
+    port, password = free_port(), "hunter2secret"
+    store = server.new_database("shown").replace("sweeps@", f"sweeps:{password}@")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(port)],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "STORE": store},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: answers(port), timeout_s=90)
+        family = [process.pid, *descendants(process.pid)]
+        lines = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in family]
+        assert len(lines) > 1
+        assert b"mlflow\0server" in lines[0]
+        assert not any(password.encode() in line for line in lines)
+    finally:
+        kill_all(process)

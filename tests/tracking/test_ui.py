@@ -13,13 +13,17 @@ from tests.support.processes import descendants, kill_all, wait_until
 from tests.tracking.builders import sweep_events, sync_sweep, write_journal
 from tests.tracking.servers import free_port
 from ubn_sweep.errors import UserError
+from ubn_sweep.tracking.mlflow.client import connect
 from ubn_sweep.tracking.mlflow.ui import serve_ui
+from ubn_sweep.tracking.mlflow.view import SweepPage
 
 ROOT = Path(__file__).parents[2]
 SERVE = """
 import sys
 from ubn_sweep.tracking.mlflow.ui import serve_ui
-serve_ui(sys.argv[1], port=int(sys.argv[2]), sweep="small")
+from ubn_sweep.tracking.mlflow.view import SweepPage
+page = SweepPage(sweep="small", objective="val_top1", maximized=True, keys=("norm.gate", "norm.threshold"))
+serve_ui(sys.argv[1], port=int(sys.argv[2]), page=page)
 """
 
 
@@ -37,9 +41,18 @@ def test_it_shows_the_sweep_on_localhost_and_ends_when_interrupted(folder):
     try:
         said = process.stderr.readline()
         page = said.removeprefix("MLflow: ").strip()
-        assert page.startswith(f"http://127.0.0.1:{port}/#/experiments/1/runs?searchFilter=")
+        assert page.startswith(
+            f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey="
+        )
         wait_until(lambda: answers(port), timeout_s=60)
-        text = urllib.parse.unquote(page.split("searchFilter=")[1])
+        tags = connect(folder.default_tracking_uri).get_experiment("1").tags
+        assert tags["mlflow.experimentKind"] == "custom_model_development"
+        state = json.loads(tags["mlflow.sharedViewState." + page.split("viewStateShareKey=")[1]])
+        assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`val_top1`", False)
+        assert state["selectedColumns"][0] == "metrics.`val_top1`"
+        assert state["selectedColumns"][-2:] == ["params.`norm.gate`", "params.`norm.threshold`"]
+        assert [chart["metricKey"] for chart in state["compareRunCharts"]] == ["val_top1"]
+        text = state["searchFilter"]
         body = json.dumps({"experiment_ids": ["1"], "filter": text}).encode()
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/api/2.0/mlflow/runs/search",
@@ -96,9 +109,25 @@ def test_a_port_that_is_taken(folder):
 
 def test_a_server_that_runs_elsewhere_is_only_named():
     lines = []
-    serve_ui("http://user:secret@somewhere:5000", sweep="small", say=lines.append)
-    assert lines[0].endswith("http://user:***@somewhere:5000")
-    assert "tags.`ubn_sweep.sweep` = 'small'" in lines[1]
+    page = SweepPage(sweep="small", objective="val_top1", maximized=True, keys=())
+    serve_ui("http://user:secret@127.0.0.1:1", page=page, say=lines.append)
+    assert lines[0].endswith("http://user:***@127.0.0.1:1")
+    assert lines[1:] == [f"filter:  {page.filter}"]
+    assert "tags.`ubn_sweep.sweep` = 'small'" in page.filter
+
+
+def test_a_view_of_many_keys_fits_into_a_tag():
+    page = SweepPage(
+        sweep="small",
+        objective="val_loss",
+        maximized=False,
+        keys=tuple(f"section.key_{n}" for n in range(400)),
+    )
+    state = page.state()
+    assert 2000 < len(json.dumps(state)) <= 5000
+    assert state["selectedColumns"][2] == "params.`section.key_0`"
+    facets = dict(urllib.parse.parse_qsl(page.address()))
+    assert facets == {"searchFilter": page.filter, "orderByKey": "metrics.`val_loss`", "orderByAsc": "true"}
 
 
 def test_what_keeps_no_runs_is_refused():

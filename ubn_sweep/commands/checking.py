@@ -51,6 +51,9 @@ def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> N
     )
     if rules := stop_rules(spec):
         say(f"ends before that at {rules}")
+    if spec.objective.constraints:
+        bounds = " and ".join(item.text(name) for name, item in spec.objective.constraints.items())
+        say(f"the best is one of those with {bounds}")
     first = first_trials(spec)
     for name, params in first[:MOST_SHOWN]:
         say(f"first, {name}: " + ", ".join(f"{key}={show(value)}" for key, value in params.items()))
@@ -58,7 +61,7 @@ def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> N
         say(f"and {len(first) - MOST_SHOWN} more before the sampler's own")
     if len(set(origins.values())) > 1:
         _tell_origins(spec, origins)
-    changed = "".join(f" --set {shlex.quote(assignment)}" for assignment in assignments)
+    changed = "".join(f" --set {shlex.quote(masked(assignment))}" for assignment in assignments)
     say("\nvalid. Start it with ", (f"ubn-sweep run {shlex.quote(str(path))}{changed}", "bold"))
 
 

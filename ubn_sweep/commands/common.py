@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ubn_sweep.commands.live import say, warn
+from ubn_sweep.commands.live import say, warn, working
 from ubn_sweep.records.folder import SweepFolder, default_home
 from ubn_sweep.sweep.running.copies import put_onto_parent_run
 from ubn_sweep.sweep.running.launch import recorded_spec, spec_events
@@ -26,10 +26,12 @@ def spec_of(folder: SweepFolder) -> SweepSpec:
 def map_sweep(folder: SweepFolder, spec: SweepSpec) -> LandscapeReport:
     from ubn_sweep.landscape import build_report
 
-    report = build_report(folder)
-    why_not = put_onto_parent_run(
-        folder, spec, [report.html, report.observations, report.numbers, folder.figures]
-    )
+    with working("the report") as at:
+        report = build_report(folder, at=at)
+        at("putting it onto the sweep's MLflow run")
+        why_not = put_onto_parent_run(
+            folder, spec, [report.html, report.observations, report.numbers, folder.figures]
+        )
     if why_not is not None:
         warn(f"the report is not on the sweep's MLflow run ({why_not})")
     return report

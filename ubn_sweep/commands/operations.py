@@ -239,7 +239,7 @@ def _first_failure(folder: SweepFolder) -> str | None:
 
 def _failure(result: SweepResult, first_failure: str | None) -> str | None:
     if result.best is None:
-        why = first_failure or result.ending or "all of them diverged"
+        why = first_failure or result.ending or _why_none(result)
         return f"no trial of {result.sweep} has a result; {why}"
     failed, all_of_them = result.counts["failed"], sum(result.counts.values())
     if 2 * failed > all_of_them:
@@ -276,3 +276,10 @@ def _tell_end(spec: SweepSpec, folder: SweepFolder, *, state: str, reason: str, 
             warn(line)
     except Exception as error:  # the sweep has ended as it has, whatever is wrong with telling it
         warn(f"on_end: {describe(error)}")
+
+
+def _why_none(result: SweepResult) -> str:
+    constraints = result.spec.objective.constraints
+    if result.counts["completed"] + result.counts["stopped"] > 0 and constraints:
+        return f"none keeps {' and '.join(item.text(name) for name, item in constraints.items())}"
+    return "all of them diverged"

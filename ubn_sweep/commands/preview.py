@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ubn_sweep.commands.common import home_folder
-from ubn_sweep.commands.live import print_json, say, warn
+from ubn_sweep.commands.live import print_json, say, warn, working
 from ubn_sweep.errors import UserError
 from ubn_sweep.landscape.needs import CURVE_TRIALS, IMPORTANCE_TRIALS
 from ubn_sweep.records.events import SweepStarted
@@ -67,8 +67,8 @@ def preview_sweep(
 def _measured(spec: SweepSpec) -> float:
     from ubn_sweep.sweep.explaining.measure import measured_epoch_s
 
-    say("training the first trial for two epochs ...")
-    epoch_s = measured_epoch_s(spec)
+    with working("training the first trial for two epochs"):
+        epoch_s = measured_epoch_s(spec)
     say(f"an epoch takes {epoch_s:.3g} s here, one trial running alone")
     return epoch_s
 
@@ -77,9 +77,9 @@ def trials_at_once(resources: ResourcesConfig) -> int:
     """What this machine holds, and `max_concurrent` allows."""
     node = {"CPU": float(len(os.sched_getaffinity(0)))}
     if resources.gpus_per_trial > 0:
-        import torch
+        from ubn_sweep.training.device import gpu_count
 
-        node["GPU"] = float(torch.cuda.device_count())
+        node["GPU"] = float(gpu_count())
     held = slots_of([node], resources)
     return held if resources.max_concurrent is None else min(held, resources.max_concurrent)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
 from ubn_sweep.commands.final_copies import deliver_final, final_of
-from ubn_sweep.commands.live import print_json, say
+from ubn_sweep.commands.live import print_json, say, working
 from ubn_sweep.commands.operations import export
 from ubn_sweep.errors import UserError
-from ubn_sweep.records.folder import FinalFolder, SweepFolder, existing_sweeps, find_sweep
+from ubn_sweep.records.folder import FinalFolder, SweepFolder, find_sweep
+from ubn_sweep.sweep.running.abandoned import close_if_abandoned
 from ubn_sweep.sweep.running.copies import deliver_all
 from ubn_sweep.sweep.running.copies import tracking_uri as uri_of
+from ubn_sweep.sweep.spec.spec import SweepSpec
 
 
 def map_landscape(sweep: str, *, home: Path | None, as_json: bool) -> None:
@@ -49,7 +52,9 @@ def sync_sweep(
             FinalFolder(folder=folder.path), final, to=tracking_uri, from_start=from_start, home=place
         )
     else:
-        delivered = deliver_all(folder, spec_of(folder), to=tracking_uri, from_start=from_start)
+        close_if_abandoned(folder)
+        with working("sync") as at:
+            delivered = deliver_all(folder, spec_of(folder), to=tracking_uri, from_start=from_start, at=at)
     if as_json:
         print_json({"sweep": folder.name, "delivered": delivered})
         return
@@ -60,12 +65,28 @@ def sync_sweep(
 def open_ui(sweep: str | None, *, port: int, home: Path | None) -> None:
     """Serves MLflow's UI on localhost until it is interrupted."""
     from ubn_sweep.tracking.mlflow.ui import serve_ui
+    from ubn_sweep.tracking.mlflow.view import SweepPage
 
     place = home_folder(home)
     if sweep is not None:
         folder = find_sweep(sweep, place)
-        serve_ui(uri_of(spec_of(folder), folder), port=port, sweep=folder.name)
+        spec = spec_of(folder)
+        _catch_up(folder, spec)
+        page = SweepPage(
+            sweep=folder.name,
+            objective=spec.objective.metric,
+            maximized=spec.objective.mode == "max",
+            keys=tuple(spec.space),
+        )
+        serve_ui(uri_of(spec, folder), port=port, page=page, experiment=spec.tracking.experiment)
         return
-    if not existing_sweeps(place):
+    if not (place / "mlflow.db").exists():  # final trainings keep their runs there too
         raise UserError(f"there is no sweep in {place} yet: start one with `ubn-sweep run SPEC`")
     serve_ui(SweepFolder(home=place, name="").default_tracking_uri, port=port)
+
+
+def _catch_up(folder: SweepFolder, spec: SweepSpec) -> None:
+    """A sweep that was killed shows as such before anybody looks. A store that does not take it is told by `sync`."""
+    if close_if_abandoned(folder):
+        with contextlib.suppress(UserError):
+            deliver_all(folder, spec)

@@ -55,6 +55,12 @@ def export_configs(
             f"{folder.name}: no trial has finished at the full budget of {sweep.max_epochs} epochs yet, so there is "
             f"nothing to export: let it go on with `ubn-sweep resume {folder.typed}`"
         )
+    if not sweep.candidates:
+        raise UserError(
+            f"{folder.name}: none of the {len(sweep.finished)} finished trials keeps "
+            f"{' and '.join(sweep.constraints)}, so there is nothing to export: start a new sweep with other "
+            "objective.constraints, which may --learn-from this one"
+        )
     started, created = trials.started, {trial.number: trial.created for trial in trials}
     candidates = _candidates(sweep, created)
     choice = _Choice(
@@ -109,7 +115,7 @@ def _candidates(sweep: SweepView, created: Mapping[int, TrialCreated]) -> list[_
     for trial in ranked(sweep):
         config = {key: value for key, value in created[trial.number].config.items() if key != "seed"}
         groups.setdefault(json.dumps(config, sort_keys=True), []).append(trial)
-    finished = {trial.number for trial in sweep.finished}
+    finished = {trial.number for trial in sweep.candidates}
     found = []
     for group in groups.values():
         done = tuple(trial for trial in group if trial.number in finished)

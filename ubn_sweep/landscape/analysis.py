@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ubn_sweep.landscape.read import SweepView, read_correctness, read_sweep
+from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.course import CourseView, course_view
 from ubn_sweep.landscape.views.failures import FailuresView, failures_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
+from ubn_sweep.landscape.views.leaders import LeadersView, leaders_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
 from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
 
@@ -26,17 +28,22 @@ class Landscape:
     ranking: Ranking
     course: CourseView
     failures: FailuresView
+    baseline: BaselineView
+    leaders: LeadersView
 
 
 def analyse(table: pa.Table) -> Landscape:
     """From the table of observations; any sweep will do, running or failed throughout."""
     sweep = read_sweep(table)
+    ranks = ranking(sweep, read_correctness(table))
     return Landscape(
         sweep=sweep,
         threshold=threshold_view(sweep),
         importance=importance_view(sweep),
         condensation=condensation_view(sweep),
-        ranking=ranking(sweep, read_correctness(table)),
+        ranking=ranks,
         course=course_view(sweep),
         failures=failures_view(sweep),
+        baseline=baseline_view(sweep, ranks),
+        leaders=leaders_view(sweep),
     )

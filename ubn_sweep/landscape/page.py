@@ -10,9 +10,9 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.phrases import amount, bare, score_text
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.ranking import RankedTrial
-from ubn_sweep.landscape.words import amount, bare, score_text
 from ubn_sweep.texts import as_shown
 
 ROWS = 12
@@ -29,6 +29,8 @@ class PageFigure:
     how: str
     svg: str
     """Its own escaping is done; all else is escaped here."""
+    narrow: str
+    """The same for a phone; empty where the one drawing serves there, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,8 @@ class Row:
     """A trial in the table of the best; an inactive setting is a dot."""
 
     trial: int
+    start: str
+    """`paper`, `bn`, ...; empty for what a sampler drew."""
     score: str
     behind: str
     epoch: int
@@ -72,6 +76,7 @@ def render_page(landscape: Landscape, *, summary: Sequence[str], figures: Sequen
 def _row(sweep: SweepView, row: RankedTrial, keys: list[str]) -> Row:
     return Row(
         trial=row.trial.number,
+        start=row.trial.start,
         score=score_text(sweep, row),
         behind=bare(sweep, row.behind) if row.behind else "",
         epoch=row.trial.scored_epoch,

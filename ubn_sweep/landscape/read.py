@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
+from ubn_sweep.landscape.baselines import start_name
 from ubn_sweep.landscape.measures import MEASURES
+from ubn_sweep.records.constraints import Constraint, constraints_of, unmet
 from ubn_sweep.records.correctness import Bits, unpacked
 from ubn_sweep.records.metrics import Metric
 from ubn_sweep.records.observations import SweepOrigin, origin_of
@@ -49,6 +51,8 @@ class TrialView:
     metrics_at: dict[int, dict[str, float]] = field(default_factory=dict)
     """Epoch -> the gate's measures, means over the layers; finite values alone."""
     times_s: dict[int, float] = field(default_factory=dict)
+    feasible: bool = True
+    """Whether its last epoch met the sweep's constraints."""
 
     @property
     def score(self) -> float:
@@ -66,8 +70,14 @@ class TrialView:
         return self.curve[self.scored_epoch]
 
     @property
+    def start(self) -> str:
+        """`paper`, `bn`, ...; empty for what a sampler drew."""
+        return start_name(self.origin, self.config)
+
+    @property
     def label(self) -> str:
-        return f"trial {self.number}"
+        """`trial 3`; `trial 0 (paper)`."""
+        return f"trial {self.number} ({self.start})" if self.start else f"trial {self.number}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +97,8 @@ class SweepView:
     validation_counted: bool
     """Whether the trials recorded that number; else it is estimated from the config."""
     trials: tuple[TrialView, ...]
+    constraints: tuple[str, ...] = ()
+    """What the best must keep, in words: `epoch_s <= 2`."""
     ended_by: str = ""
     """The stop rule that ended the sweep, in a line; empty where none did."""
 
@@ -99,6 +111,11 @@ class SweepView:
             if trial.status == "completed" and trial.last_epoch >= self.max_epochs and trial.curve
             and math.isfinite(trial.score)
         )  # fmt: skip
+
+    @property
+    def candidates(self) -> tuple[TrialView, ...]:
+        """The finished trials that met the constraints: one of them is the best."""
+        return tuple(trial for trial in self.finished if trial.feasible)
 
     @property
     def unfinished(self) -> tuple[TrialView, ...]:
@@ -128,7 +145,8 @@ def read_sweep(table: pa.Table) -> SweepView:
     rows_of: dict[int, list[dict[str, Any]]] = {}
     for row in table.to_pylist():
         rows_of.setdefault(row["trial"], []).append(row)
-    trials = tuple(_trial(rows, metric) for rows in rows_of.values())
+    constraints = constraints_of(origin.spec)
+    trials = tuple(_trial(rows, metric, constraints) for rows in rows_of.values())
     reached = max((trial.last_epoch for trial in trials), default=1)
     return SweepView(
         name=origin.sweep,
@@ -142,6 +160,7 @@ def read_sweep(table: pa.Table) -> SweepView:
         validation_examples=task.examples if counted is None else counted,
         validation_counted=counted is not None,
         trials=trials,
+        constraints=tuple(constraint.text(name) for name, constraint in constraints.items()),
         ended_by=origin.ended_by,
     )
 
@@ -185,7 +204,7 @@ def _counted_examples(table: pa.Table, metric: Metric) -> int | None:
     return None if largest is None else round(largest)
 
 
-def _trial(rows: list[dict[str, Any]], metric: Metric) -> TrialView:
+def _trial(rows: list[dict[str, Any]], metric: Metric, constraints: Mapping[str, Constraint]) -> TrialView:
     last = rows[-1]
     epochs = [row for row in rows if row["epoch"] > 0]
     scores: dict[int, Any] = {row["epoch"]: row.get(f"metrics.{metric.name}") for row in epochs}
@@ -204,6 +223,7 @@ def _trial(rows: list[dict[str, Any]], metric: Metric) -> TrialView:
         metrics={key: value for key, value in _named(last, "metrics.").items() if _finite(value)},
         metrics_at={row["epoch"]: _gate_metrics(row) for row in epochs},
         times_s={row["epoch"]: row["time_s"] for row in epochs},
+        feasible=not unmet(constraints, {name: last.get(f"metrics.{name}") for name in constraints}),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,8 +39,11 @@ class LandscapeReport:
         return (self.html, self.observations, self.numbers, *self.figures)
 
 
-def build_report(folder: SweepFolder) -> LandscapeReport:
+def build_report(folder: SweepFolder, *, at: Callable[[str], None] = lambda step: None) -> LandscapeReport:
     """Maps a sweep, finished or running. Every file is written beside its place and renamed when it is whole.
+
+    Args:
+        at: told what is being done, step by step.
 
     Raises:
         UserError: there is no journal, or the sweep's folder cannot be written.
@@ -51,10 +55,13 @@ def build_report(folder: SweepFolder) -> LandscapeReport:
     from ubn_sweep.landscape.words import summary
 
     try:
-        landscape = analyse(write_observations(stream(folder.path), folder.observations))
+        at("reading the journal")
+        table = write_observations(stream(folder.path), folder.observations)
+        at("comparing the trials")
+        landscape = analyse(table)
         sentences = summary(landscape)
         views = {entry: entry.numbers(landscape) for entry in FIGURES}
-        figures, pngs = _draw(landscape.sweep, views, folder)
+        figures, pngs = _draw(landscape.sweep, views, folder, at)
         content = {"summary": sentences, **dataclasses.asdict(landscape)} | _of_figures(landscape, views)
         write_text(folder.numbers, json.dumps(with_nulls(content), indent=1, allow_nan=False) + "\n")
         write_text(folder.report, render_page(landscape, summary=sentences, figures=figures))
@@ -72,7 +79,7 @@ def build_report(folder: SweepFolder) -> LandscapeReport:
 
 
 def _draw(
-    sweep: SweepView, views: dict[ReportFigure[Any], Any], folder: SweepFolder
+    sweep: SweepView, views: dict[ReportFigure[Any], Any], folder: SweepFolder, at: Callable[[str], None]
 ) -> tuple[list[PageFigure], list[Path]]:
     """All figures that the sweep has something for: for the page, and as PNG files."""
     from ubn_sweep.landscape.figures.style import styled
@@ -81,15 +88,25 @@ def _draw(
 
     figures, pngs = [], []
     with styled():
-        for entry, view in views.items():
+        for number, (entry, view) in enumerate(views.items(), start=1):
             if not entry.applies(view):
                 continue
+            at(f"drawing figure {number} of {len(views)}")
             drawing, finding = entry.draw(sweep, view), entry.finding(sweep, view)
             lay_out(drawing)
             spoken = f"Figure, {entry.title}: {finding} The caption and the table of the best trials give the numbers."
             svg = as_inline_svg(drawing, name=entry.name, description=spoken)
+            narrow = ""
+            if entry.narrow is not None:
+                beneath = entry.narrow(sweep, view)
+                lay_out(beneath)
+                narrow = as_inline_svg(beneath, name=f"{entry.name}-narrow", description=spoken)
             how = entry.how(sweep, view)
-            figures.append(PageFigure(name=entry.name, title=entry.title, finding=finding, how=how, svg=svg))
+            figures.append(
+                PageFigure(
+                    name=entry.name, title=entry.title, finding=finding, how=how, svg=svg, narrow=narrow
+                )
+            )
             pngs.append(write_bytes(folder.figures / f"{entry.name}.png", as_png(drawing)))
     return figures, pngs
 

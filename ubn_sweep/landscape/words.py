@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from ubn_sweep.landscape.advice import batch_norm, failures, leaders
 from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.phrases import amount, interval, plural, score_text
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.course import CourseView
 from ubn_sweep.landscape.views.curve_fit import CurveFit
-from ubn_sweep.landscape.views.failures import FailuresView
 from ubn_sweep.landscape.views.importance import ImportanceView
-from ubn_sweep.landscape.views.numbers import MIN_GROUP, Difference
-from ubn_sweep.landscape.views.ranking import RankedTrial, Ranking
+from ubn_sweep.landscape.views.numbers import MIN_GROUP
+from ubn_sweep.landscape.views.ranking import Ranking
 from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
 
-MOST_REASONS = 3
+MOST_TIED = 4
 
 
 def summary(landscape: Landscape) -> tuple[str, ...]:
@@ -21,7 +22,9 @@ def summary(landscape: Landscape) -> tuple[str, ...]:
         counts(landscape.sweep, landscape.course),
         failures(landscape.sweep, landscape.failures),
         best(landscape.sweep, landscape.ranking),
+        batch_norm(landscape.sweep, landscape.baseline),
         threshold(landscape.sweep, landscape.threshold),
+        leaders(landscape.leaders),
         importance(landscape.importance),
     ]
     return tuple(sentence for sentence in sentences if sentence)
@@ -42,55 +45,19 @@ def counts(sweep: SweepView, course: CourseView) -> str:
     return f"{begin} Ended by a rule: {sweep.ended_by}." if sweep.ended_by else begin
 
 
-def failures(sweep: SweepView, view: FailuresView) -> str:
-    """Why trials came to nothing, and what to do where none came to anything."""
-    sentences = []
-    failed = [group for group in view.groups if group.status == "failed"]
-    if failed:
-        whys = [
-            f"{group.reason or 'no reason is recorded'} ({plural(len(group.trials), 'trial')})"
-            for group in failed
-        ]
-        more = f"; and {len(failed) - MOST_REASONS} more reasons" if len(failed) > MOST_REASONS else ""
-        first = min(group.trials[0] for group in failed)
-        sentences.append(
-            f"{_share(view, 'failed', sweep)} failed: {'; '.join(whys[:MOST_REASONS])}{more}. "
-            f"`ubn-sweep logs {sweep.name} {first}` shows what the first of them printed; when that is mended, "
-            f"`ubn-sweep resume {sweep.name} --retry-failed` tries them again."
-        )
-    if view.count("diverged") > 0 and 2 * view.count("diverged") >= len(sweep.trials):
-        sentences.append(
-            f"{_share(view, 'diverged', sweep)} diverged: their losses or weights became no numbers. Lower the "
-            f"learning rate{_learning_rates(sweep)}, or narrow the range of what drives it up."
-        )
-    return " ".join(sentences)
-
-
-def _share(view: FailuresView, status: str, sweep: SweepView) -> str:
-    count = view.count(status)
-    return (
-        f"All {count} trials"
-        if count == len(sweep.trials) > 1
-        else f"{count} of {plural(len(sweep.trials), 'trial')}"
-    )
-
-
-def _learning_rates(sweep: SweepView) -> str:
-    """` (optimizer.lr is 0.1 here)`, where the trials' configs show one."""
-    found: dict[str, set[float]] = {}
-    for trial in sweep.trials:
-        for key, value in trial.config.items():
-            if key.endswith(".lr"):
-                found.setdefault(key, set()).add(value)
-    texts = [
-        f"{key} is {min(values):.3g}{f' to {max(values):.3g}' if len(values) > 1 else ''} here"
-        for key, values in found.items()
-    ]
-    return f" ({', '.join(texts)})" if texts else ""
-
-
 def best(sweep: SweepView, ranking: Ranking) -> str:
-    """The best trial, its error, and how many cannot be told from it."""
+    """The best trial, its error, and how many cannot be told from it; which trials constraints leave out."""
+    left_out = len(sweep.finished) - len(sweep.candidates)
+    if left_out == 0:
+        return _best(sweep, ranking)
+    kept = " and ".join(sweep.constraints)
+    trials = plural(left_out, "finished trial")
+    if not sweep.candidates:
+        return f"None of {trials} keeps {kept}, so none is the best."
+    return f"{_best(sweep, ranking)} Left out: {trials} without {kept}."
+
+
+def _best(sweep: SweepView, ranking: Ranking) -> str:
     if not ranking.trials:
         return "No trial has a score yet." if sweep.trials else ""
     first = ranking.trials[0]
@@ -99,7 +66,7 @@ def best(sweep: SweepView, ranking: Ranking) -> str:
         return (
             f"No trial has finished yet; the furthest is {first.trial.label}: {score} of {sweep.max_epochs}."
         )
-    sentence = f"Best of {plural(len(ranking.trials), 'finished trial')}: trial {first.trial.number}, {score}"
+    sentence = f"Best of {plural(len(ranking.trials), 'finished trial')}: {_leading(ranking)}, {score}"
     if ranking.tied is None:
         return f"{sentence}; {ranking.error_from}, so nothing says how far it is from the next."
     others = ranking.compared - 1
@@ -110,6 +77,16 @@ def best(sweep: SweepView, ranking: Ranking) -> str:
         told, f"{told} of the other {others}"
     )
     return f"{sentence}. {_scope(ranking, sweep.task.example)}, {which} can be told from it; {_not_shown(ranking)}."
+
+
+def _leading(ranking: Ranking) -> str:
+    """`trial 3`; `trials 28 and 42, which tie`."""
+    first = [row.trial for row in ranking.trials if row.behind == 0.0]
+    if len(first) == 1:
+        return first[0].label
+    named = [str(trial.number) for trial in first[:MOST_TIED]]
+    rest = f" and {len(first) - MOST_TIED} more" if len(first) > MOST_TIED else f" and {named.pop()}"
+    return f"trials {', '.join(named)}{rest}, which tie"
 
 
 def _scope(ranking: Ranking, example: str) -> str:
@@ -168,16 +145,6 @@ def gate_off(sweep: SweepView, curve: ThresholdCurve) -> str:
     return f"{begin}." if found.is_shown else f"{begin}, which chance explains."
 
 
-def interval(sweep: SweepView, found: Difference) -> str:
-    """`1.20 to 5.66 points better`; where both sides are possible, `0.30 worse to 5.66 points better`."""
-    low, high = found.low, found.high
-    if low > 0:
-        return f"{bare(sweep, low)} to {amount(sweep, high)} better"
-    if high < 0:
-        return f"{bare(sweep, -high)} to {amount(sweep, -low)} worse"
-    return f"{bare(sweep, -low)} worse to {amount(sweep, high)} better"
-
-
 def importance(view: ImportanceView) -> str:
     """Which parameters mattered beyond chance."""
     if view.reason is not None:
@@ -187,23 +154,3 @@ def importance(view: ImportanceView) -> str:
     if not shown:
         return f"No parameter's influence stands out from chance {where}."
     return f"What mattered beyond chance: {', '.join(shown)} {where}."
-
-
-def score_text(sweep: SweepView, row: RankedTrial) -> str:
-    """`93.21% ± 1.30`; without an error where none is known."""
-    text = sweep.metric.text(row.trial.last_score)
-    return text if row.error is None else f"{text} ± {bare(sweep, row.error)}"
-
-
-def amount(sweep: SweepView, value: float) -> str:
-    """A difference: in points where scores are shares."""
-    return sweep.metric.difference(value)
-
-
-def bare(sweep: SweepView, value: float) -> str:
-    """The same without the word `points`, where what stands beside it has the unit."""
-    return amount(sweep, value).removesuffix(" points")
-
-
-def plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
+from ubn_sweep.records.constraints import Constraint, constraints_of, unmet
 from ubn_sweep.records.events import (
     STATUSES,
     EpochReported,
     Event,
     SweepStarted,
+    TrialCreated,
     TrialEnded,
     TrialRetried,
 )
@@ -36,13 +38,22 @@ class Progress:
     started: SweepStarted | None = None
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
     best: Best | None = None
+    unfinished: set[int] = field(default_factory=set)
+    """Trials that have begun and not ended."""
+    _constraints: dict[str, Constraint] = field(default_factory=dict)
     _running: dict[int, float] = field(default_factory=dict)
-    """Trial -> the objective of its last epoch."""
+    """Trial -> the objective of its last epoch; NaN where that epoch broke a constraint."""
     _ended: dict[int, Best] = field(default_factory=dict)
     """What trials came to that ended with a result: one of them may be taken up again."""
 
     def copy(self) -> Progress:
-        return replace(self, counts=dict(self.counts), _running=dict(self._running), _ended=dict(self._ended))
+        return replace(
+            self,
+            counts=dict(self.counts),
+            unfinished=set(self.unfinished),
+            _running=dict(self._running),
+            _ended=dict(self._ended),
+        )
 
     @property
     def ended(self) -> int:
@@ -54,12 +65,16 @@ class Progress:
 
     def apply(self, event: Event) -> None:
         if isinstance(event, SweepStarted):
-            self.started = event
+            self.started, self._constraints = event, constraints_of(event.spec)
+        elif isinstance(event, TrialCreated):
+            self.unfinished.add(event.trial)
         elif isinstance(event, EpochReported):
-            self._running[event.trial] = event.metrics.get(self.objective, math.nan)
+            value = event.metrics.get(self.objective, math.nan)
+            self._running[event.trial] = math.nan if unmet(self._constraints, event.metrics) else value
         elif isinstance(event, TrialRetried):
             self._take_up(event)
         elif isinstance(event, TrialEnded):
+            self.unfinished.discard(event.trial)
             self.counts[event.status] += 1
             value = self._running.pop(event.trial, math.nan)
             if event.status in ("completed", "stopped") and math.isfinite(value):
@@ -77,6 +92,7 @@ class Progress:
         return found
 
     def _take_up(self, event: TrialRetried) -> None:
+        self.unfinished.add(event.trial)
         if event.was is not None:
             self.counts[event.was] -= 1
         mine = self._ended.pop(event.trial, None)

@@ -23,6 +23,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def gpu_count() -> int:
+    """How many GPUs this process sees."""
+    return int(torch.cuda.device_count())
+
+
 @contextmanager
 def numerics(device: torch.device, *, deterministic: bool, tf32: str) -> Iterator[None]:
     """How CUDA computes within the block; before and after as PyTorch is set up.

@@ -11,11 +11,16 @@ from ubn_sweep.landscape.figures.style import (
     BLUE,
     GRID,
     INK,
+    MOST_MARKS,
     MUTED,
+    NARROW,
+    WIDE,
     limit_to_scores,
     metric_name,
     new_figure,
     score_axis,
+    thinned,
+    thinning_note,
 )
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.choices import Choice, ChoicesView, choices_view
@@ -27,14 +32,15 @@ def _draw(sweep: SweepView, view: ChoicesView) -> Figure:
     rows = 1 if view.early_epoch is None else 2
     columns = len(view.choices)
     figure, panels = new_figure(
-        columns, rows, width=9.2, height=2.7 * rows + 0.3, sharey="row", sharex="col",
+        columns, rows, width=WIDE, height=2.7 * rows + 0.3, sharey="row", sharex="col",
         gridspec_kw={"width_ratios": [max(len(choice.groups), 2) for choice in view.choices]},
     )  # fmt: skip
+    most = MOST_MARKS // (rows * sum(len(choice.groups) for choice in view.choices))
     for index, choice in enumerate(view.choices):
-        _panel(panels[index], choice, early=False)
+        _panel(panels[index], choice, early=False, most=most)
         panels[index].set_title(choice.title)
         if rows == 2:
-            _panel(panels[columns + index], choice, early=True)
+            _panel(panels[columns + index], choice, early=True, most=most)
     for row in range(rows):
         epoch = sweep.max_epochs if row == 0 else view.early_epoch
         panels[row * columns].set_ylabel(f"{metric_name(sweep)}\nafter epoch {epoch}")
@@ -44,16 +50,35 @@ def _draw(sweep: SweepView, view: ChoicesView) -> Figure:
     return figure
 
 
+def _narrow(sweep: SweepView, view: ChoicesView) -> Figure:
+    """A row for each choice; on the left the full budget, on the right the common early epoch."""
+    columns, rows = 1 if view.early_epoch is None else 2, len(view.choices)
+    most = MOST_MARKS // (columns * sum(len(choice.groups) for choice in view.choices))
+    figure, panels = new_figure(columns, rows, width=NARROW, height=2.2 * rows + 0.3, sharey="col")
+    for row, choice in enumerate(view.choices):
+        for column in range(columns):
+            axes = panels[row * columns + column]
+            _panel(axes, choice, early=column == 1, most=most)
+            score_axis(axes.yaxis, sweep)
+            axes.tick_params(labelsize=7)
+            axes.set_title(
+                f"{choice.title}, epoch {view.early_epoch if column else sweep.max_epochs}", fontsize=8
+            )
+    for column in range(columns):
+        limit_to_scores(panels[column], _scores(view, early=column == 1))
+    return figure
+
+
 def _scores(view: ChoicesView, *, early: bool) -> list[float]:
     groups = [group for choice in view.choices for group in choice.groups]
     return [score for group in groups for score in (group.early if early else group.finished)]
 
 
-def _panel(axes: Axes, choice: Choice, *, early: bool) -> None:
+def _panel(axes: Axes, choice: Choice, *, early: bool, most: int) -> None:
     generator = np.random.default_rng(0)
     labels = []
     for place, group in enumerate(choice.groups):
-        scores = group.early if early else group.finished
+        scores = thinned(group.early if early else group.finished, most)
         found = group.early_mean if early else group.finished_mean
         offsets = generator.uniform(-0.16, 0.16, len(scores))
         axes.scatter(
@@ -101,6 +126,7 @@ def _how(sweep: SweepView, view: ChoicesView) -> str:
         f"Each dot is a trial; n counts the finished ones{early}. Bars: means, and their 95% intervals where n is 3 or "
         "more. The intervals are for one comparison each; with several choices, one in twenty misleads. Finished "
         "trials were selected by early stopping, which brings the values nearer to each other."
+        + thinning_note(sum(len(g.finished) + len(g.early) for choice in view.choices for g in choice.groups))
     )
 
 
@@ -110,6 +136,7 @@ CHOICES = ReportFigure(
     numbers=lambda landscape: choices_view(landscape.sweep),
     applies=lambda view: bool(view.choices),
     draw=_draw,
+    narrow=_narrow,
     finding=_finding,
     how=_how,
 )

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import textwrap
+from functools import partial
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ubn_sweep.landscape import words
+from ubn_sweep.landscape import phrases
 from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.style import (
     BLUE,
+    MOST_MARKS,
     MUTED,
+    NARROW,
     PAPER,
+    WIDE,
     metric_name,
+    name_starts,
     new_figure,
     note,
     score_axis,
+    thinned,
+    thinning_note,
 )
 from ubn_sweep.landscape.measures import MEASURES, measure_named
 from ubn_sweep.landscape.read import SweepView
@@ -25,30 +34,33 @@ from ubn_sweep.landscape.views.condensation import (
 )
 
 
-def _draw(sweep: SweepView, view: CondensationView) -> Figure:
+def _draw(sweep: SweepView, view: CondensationView, *, width: float = WIDE) -> Figure:
     """The gate's measures against the score, a row for each epoch."""
     rows = len(view.epochs)
+    most = MOST_MARKS // (rows * len(MEASURES))
     figure, panels = new_figure(
-        len(MEASURES), rows, sharey="row", sharex="col", width=9.2, height=0.5 + 2.9 * rows
+        len(MEASURES), rows, sharey="row", sharex="col", width=width, height=0.5 + 2.9 * rows
     )
     for row, at in enumerate(view.epochs):
         for column, measure in enumerate(MEASURES):
             axes = panels[row * len(MEASURES) + column]
-            _scatter(axes, at, measure.name)
+            _scatter(axes, sweep, at, measure.name, most)
             if row == rows - 1:
-                axes.set_xlabel(f"{measure.title}, mean over the layers")
+                axes.set_xlabel(textwrap.fill(f"{measure.title}, mean over the layers", int(6 * width)))
         first = panels[row * len(MEASURES)]
         first.set_ylabel(f"{metric_name(sweep)}\nafter epoch {at.epoch}")
         score_axis(first.yaxis, sweep)
     return figure
 
 
-def _scatter(axes: Axes, at: CondensationAtEpoch, measure: str) -> None:
+def _scatter(axes: Axes, sweep: SweepView, at: CondensationAtEpoch, measure: str, most: int) -> None:
     points = [point for point in at.points if measure in point.measures]
     if not points:
         note(axes, "no layer with a gate has reported")
         return
     face, edge = (BLUE, PAPER) if at.full_budget else ("none", MUTED)
+    name_starts(axes, sweep, {point.trial: (point.measures[measure], point.score) for point in points})
+    points = thinned(points, most)
     axes.scatter(
         [point.measures[measure] for point in points], [point.score for point in points],
         s=28, facecolor=face, edgecolor=edge, linewidth=0.9, zorder=3,
@@ -84,8 +96,9 @@ def _how(sweep: SweepView, view: CondensationView) -> str:
     return (
         f"Trials with a gate, row by row: {rows}. ρ is Spearman's rank correlation, positive where more means better; "
         f"p is the share of {SHUFFLES:,} sweeps with shuffled scores that correlate as strongly, times the "
-        f"{words.plural(len(view.correlations), 'correlation')} looked at. The threshold itself decides how often "
+        f"{phrases.plural(len(view.correlations), 'correlation')} looked at. The threshold itself decides how often "
         "gates are open: no cause can be read here."
+        + thinning_note(len(MEASURES) * sum(len(at.points) for at in view.epochs))
     )
 
 
@@ -95,6 +108,7 @@ CONDENSATION = ReportFigure(
     numbers=lambda landscape: landscape.condensation,
     applies=lambda view: bool(view.epochs),
     draw=_draw,
+    narrow=partial(_draw, width=NARROW),
     finding=_finding,
     how=_how,
 )

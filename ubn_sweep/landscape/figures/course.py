@@ -10,20 +10,37 @@ from ubn_sweep.landscape.figures.entry import ReportFigure, always
 from ubn_sweep.landscape.figures.style import (
     BLUE,
     INK,
+    MOST_MARKS,
+    NARROW,
     STATUS_COLORS,
+    WIDE,
     metric_name,
+    name_starts,
     new_figure,
     note,
     score_axis,
+    thinned,
+    thinning_note,
 )
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.course import CourseView
 from ubn_sweep.landscape.views.ranking import ranked
 
+MOST_CURVES = MOST_MARKS // 2
+"""Each is a line and a dot."""
+
 
 def _draw(sweep: SweepView, view: CourseView) -> Figure:
     """Left the trials' curves by how they ended, right the best finished trial so far."""
-    figure, panels = new_figure(2, width=9.2, height=3.7)
+    return _filled(*new_figure(2, width=WIDE, height=3.7), sweep, view)
+
+
+def _narrow(sweep: SweepView, view: CourseView) -> Figure:
+    """The same, beneath each other."""
+    return _filled(*new_figure(1, 2, width=NARROW, height=6.8), sweep, view)
+
+
+def _filled(figure: Figure, panels: list[Axes], sweep: SweepView, view: CourseView) -> Figure:
     _curves(panels[0], sweep, view)
     _best(panels[1], view)
     for axes in panels:
@@ -40,7 +57,9 @@ def _curves(axes: Axes, sweep: SweepView, view: CourseView) -> None:
         note(axes, "no trial has reported an epoch")
         return
     best = ranked(sweep)[:1]
-    for trial in scored:
+    ends = {trial.number: (trial.scored_epoch, trial.last_score) for trial in scored}
+    name_starts(axes, sweep, ends)
+    for trial in thinned(scored, MOST_CURVES):
         epochs = sorted(trial.curve)
         color = STATUS_COLORS[trial.status]
         alpha = 0.35 if trial.status == "stopped" else 0.7
@@ -56,9 +75,7 @@ def _curves(axes: Axes, sweep: SweepView, view: CourseView) -> None:
             axes.text(0.97, place, text, transform=axes.transAxes, ha="right", color=color, fontsize=8.5)
             place += 0.075
     if best:
-        axes.text(
-            0.97, place, f"best: trial {best[0].number}", transform=axes.transAxes, ha="right", fontsize=8.5
-        )
+        axes.text(0.97, place, f"best: {best[0].label}", transform=axes.transAxes, ha="right", fontsize=8.5)
 
 
 def _best(axes: Axes, view: CourseView) -> None:
@@ -81,7 +98,10 @@ def _best(axes: Axes, view: CourseView) -> None:
 
 
 def _how(sweep: SweepView, view: CourseView) -> str:
-    return "Each line is a trial, a dot its last epoch; the best is drawn in bold."
+    scored = sum(bool(trial.curve) for trial in sweep.trials)
+    return (
+        f"Each line is a trial, a dot its last epoch; the best is drawn in bold.{thinning_note(2 * scored)}"
+    )
 
 
 COURSE = ReportFigure(
@@ -90,6 +110,7 @@ COURSE = ReportFigure(
     numbers=lambda landscape: landscape.course,
     applies=always,
     draw=_draw,
+    narrow=_narrow,
     finding=words.counts,
     how=_how,
 )

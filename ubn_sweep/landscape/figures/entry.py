@@ -27,6 +27,8 @@ class ReportFigure(Generic[View]):
     """Whether there is something to show; where not, the report leaves the figure out."""
     draw: Callable[[SweepView, View], Figure]
     """Called inside `styled()`."""
+    narrow: Callable[[SweepView, View], Figure] | None = None
+    """The same for a phone: panels beneath each other. None where the one drawing reads there, too."""
     finding: Callable[[SweepView, View], str]
     """One sentence: what the figure says. Screen readers say it too."""
     how: Callable[[SweepView, View], str]

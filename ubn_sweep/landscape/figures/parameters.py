@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,13 +15,20 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.style import (
     BLUE,
+    MOST_MARKS,
     MUTED,
+    NARROW,
     PAPER,
+    WIDE,
     limit_to_scores,
     metric_name,
+    name_starts,
     new_figure,
     score_axis,
+    thinned,
+    thinning_note,
 )
+from ubn_sweep.landscape.phrases import plural
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.parameters import (
     NumericParameter,
@@ -28,13 +36,11 @@ from ubn_sweep.landscape.views.parameters import (
     ParametersView,
     parameters_view,
 )
-from ubn_sweep.landscape.words import plural
 
 MOST_COLUMNS = 4
 MOST_TICKS = 4
 SPREAD = 0.13
 """To both sides of a place, so that its trials lie beside each other; places are 1 apart."""
-WIDTH = 9.2
 HEIGHTS = {"full": 1.9, "early": 1.4}
 """Of the figure, and of its panels, in inches."""
 CHARACTER = 0.08
@@ -42,26 +48,29 @@ TITLE_CHARACTER = 0.095
 """Widths of a label's and of a title's letters, in inches: a little more than most take."""
 
 
-def _draw(sweep: SweepView, view: ParametersView) -> Figure:
+def _draw(
+    sweep: SweepView, view: ParametersView, *, width: float = WIDE, most_columns: int = MOST_COLUMNS
+) -> Figure:
     """For each number finished trials above, and below them all trials at the common early epoch."""
     levels = _levels(view)
-    bands = math.ceil(len(view.parameters) / MOST_COLUMNS)
+    bands = math.ceil(len(view.parameters) / most_columns)
     columns = math.ceil(len(view.parameters) / bands)
     heights = [HEIGHTS[level] for level in levels]
+    most = MOST_MARKS // (len(levels) * len(view.parameters))
     figure, panels = new_figure(
-        columns, bands * len(levels), width=WIDTH, height=bands * (sum(heights) + 0.6),
+        columns, bands * len(levels), width=width, height=bands * (sum(heights) + 0.6),
         gridspec_kw={"height_ratios": heights * bands},
     )  # fmt: skip
     for place, parameter in enumerate(view.parameters):
         band, column = divmod(place, columns)
         for row, level in enumerate(levels):
             axes = panels[(band * len(levels) + row) * columns + column]
-            _panel(axes, parameter, _points(parameter, level), width=WIDTH / columns)
+            _panel(axes, sweep, parameter, _points(parameter, level), width=width / columns, most=most)
             score_axis(axes.yaxis, sweep)
             limit_to_scores(axes, [p.score for other in view.parameters for p in _points(other, level)])
             axes.tick_params(labelleft=column == 0, labelbottom=row == len(levels) - 1)
             if row == 0:
-                axes.set_title(textwrap.fill(parameter.title, int(WIDTH / columns / TITLE_CHARACTER)))
+                axes.set_title(textwrap.fill(parameter.title, int(width / columns / TITLE_CHARACTER)))
             elif band < bands - 1:
                 axes.set_xlabel(" ")  # room before the next title
             if column == 0:
@@ -83,10 +92,18 @@ def _points(parameter: NumericParameter, level: str) -> tuple[ParameterPoint, ..
 
 
 def _panel(
-    axes: Axes, parameter: NumericParameter, points: tuple[ParameterPoint, ...], *, width: float
+    axes: Axes,
+    sweep: SweepView,
+    parameter: NumericParameter,
+    all_points: tuple[ParameterPoint, ...],
+    *,
+    width: float,
+    most: int,
 ) -> None:
     """Filled marks for finished trials; beneath them hollow ones for the rest."""
-    x = dict(zip(points, _across(parameter, points), strict=True))
+    x = dict(zip(all_points, _across(parameter, all_points), strict=True))
+    points = thinned(all_points, most)
+    name_starts(axes, sweep, {point.trial: (x[point], point.score) for point in all_points})
     for is_finished, face, edge in ((False, "none", MUTED), (True, BLUE, PAPER)):
         mine = [point for point in points if point.is_finished == is_finished]
         axes.scatter(
@@ -167,6 +184,7 @@ def _how(sweep: SweepView, view: ParametersView) -> str:
         f"Each mark is a trial in which the parameter was active. {'Above, ' if len(levels) > 1 else ''}{where}. "
         f"{which}: {counts}. All else that the sweep varies differs between the marks as well, and an adaptive "
         "sampler tries promising values more often: a pattern here is no proof of an influence."
+        + thinning_note(sum(len(_points(p, level)) for p in view.parameters for level in levels))
     )
 
 
@@ -176,6 +194,7 @@ PARAMETERS = ReportFigure(
     numbers=lambda landscape: parameters_view(landscape.sweep),
     applies=lambda view: bool(view.parameters),
     draw=_draw,
+    narrow=partial(_draw, width=NARROW, most_columns=2),
     finding=_finding,
     how=_how,
 )

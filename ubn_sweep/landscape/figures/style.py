@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,6 +13,11 @@ from matplotlib.ticker import FuncFormatter
 
 from ubn_sweep.landscape.read import SweepView
 
+Item = TypeVar("Item")
+WIDE, NARROW = 9.2, 4.6
+"""Widths of figures, in inches: beside each other on a page, and beneath each other on a phone."""
+MOST_MARKS = 2000
+"""Of one figure: more are no more legible, and make pages that no browser opens."""
 INK = "#1c1e21"
 MUTED = "#6e747c"
 GRID = "#e3e5e8"
@@ -94,6 +100,37 @@ def metric_name(sweep: SweepView) -> str:
     """With its unit; percent signs tell shares."""
     unit = sweep.metric.unit
     return f"{sweep.metric.label} ({unit})" if unit and not sweep.metric.is_share else sweep.metric.label
+
+
+def thinned(items: Sequence[Item], most: int) -> list[Item]:
+    """So many of them at most, picked at random and always the same, in their order."""
+    if len(items) <= most:
+        return list(items)
+    picks = np.random.default_rng(0).choice(len(items), most, replace=False)
+    return [items[pick] for pick in sorted(picks)]
+
+
+def thinning_note(marks: int) -> str:
+    """A sentence for the caption of a figure that has more marks than it draws."""
+    return (
+        ""
+        if marks <= MOST_MARKS
+        else f" Of {marks:,} marks {MOST_MARKS:,} at most are drawn, picked at random."
+    )
+
+
+def name_starts(axes: Axes, sweep: SweepView, places: Mapping[int, tuple[float, float]]) -> None:
+    """Writes `paper`, `bn`, ... beside the marks of the trials that a sweep began with; trial -> where its mark is."""
+    across = [x for x, _ in places.values()]
+    for trial in sweep.trials:
+        if trial.start and trial.number in places:
+            # Towards the middle, where there is room.
+            is_right = places[trial.number][0] > (min(across) + max(across)) / 2
+            axes.annotate(
+                trial.start, places[trial.number], xytext=(-4 if is_right else 4, -3),
+                textcoords="offset points", ha="right" if is_right else "left", va="top", fontsize=7.5,
+                color=INK, zorder=7,
+            )  # fmt: skip
 
 
 def note(axes: Axes, text: str) -> None:

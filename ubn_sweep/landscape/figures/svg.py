@@ -37,7 +37,9 @@ PAGE_COLORS = {
 
 def lay_out(figure: Figure) -> None:
     """Places everything once and for all: else each format does it again, for half of the time of a report."""
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
     figure.set_layout_engine("none")
 
 

@@ -6,23 +6,31 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ubn_sweep.landscape import words
+from ubn_sweep.landscape import phrases, words
 from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.style import (
     BAND,
     BLUE,
+    MOST_MARKS,
     MUTED,
+    NARROW,
     OFF_BAND,
     ORANGE,
     PAPER,
+    WIDE,
     metric_name,
+    name_starts,
     note,
     score_axis,
+    thinned,
+    thinning_note,
 )
 from ubn_sweep.landscape.needs import CURVE_TRIALS
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.curve_fit import CurveFit
 from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
+
+PANELS = 3
 
 
 def _applies(view: ThresholdView) -> bool:
@@ -31,16 +39,33 @@ def _applies(view: ThresholdView) -> bool:
 
 def _draw(sweep: SweepView, view: ThresholdView) -> Figure:
     """Finished trials, beneath them those that ended earlier, and beside them all trials at the common epoch."""
-    figure = Figure(figsize=(9.2, 4.6 if view.stopped else 3.8), layout="constrained")
+    figure = Figure(figsize=(WIDE, 4.6 if view.stopped else 3.8), layout="constrained")
     left = ["full", "stopped"] if view.stopped else ["full"]
     rows = [[name, "early"] if view.early is not None else [name] for name in left]
-    panels: dict[str, Axes] = figure.subplot_mosaic(rows, height_ratios=[2.6, 1][: len(rows)])
-    _panel(panels["full"], view, view.full)
+    return _filled(figure, figure.subplot_mosaic(rows, height_ratios=[2.6, 1][: len(rows)]), sweep, view)
+
+
+def _narrow(sweep: SweepView, view: ThresholdView) -> Figure:
+    """All trials at the common epoch above, since they say the most; beneath them the others."""
+    heights = {"early": 2.9, "full": 2.9, "stopped": 1.2}
+    absent = {"early": view.early is None, "stopped": not view.stopped}
+    rows = [name for name in heights if not absent.get(name, False)]
+    ratios = [heights[name] for name in rows]
+    figure = Figure(figsize=(NARROW, sum(ratios) + 0.3), layout="constrained")
+    return _filled(
+        figure, figure.subplot_mosaic([[name] for name in rows], height_ratios=ratios), sweep, view
+    )
+
+
+def _filled(figure: Figure, panels: dict[str, Axes], sweep: SweepView, view: ThresholdView) -> Figure:
+    """`panels` are `full`, and `early` and `stopped` where the view has them."""
+    left = ["full", "stopped"] if view.stopped else ["full"]
+    _panel(panels["full"], sweep, view, view.full)
     panels["full"].set_title(f"Finished trials, epoch {view.full.epoch}")
     panels["full"].set_ylabel(metric_name(sweep))
     score_axis(panels["full"].yaxis, sweep)
     if view.early is not None:
-        _panel(panels["early"], view, view.early)
+        _panel(panels["early"], sweep, view, view.early)
         panels["early"].set_title(f"All trials after epoch {view.early.epoch}")
         score_axis(panels["early"].yaxis, sweep)
     if view.stopped:
@@ -51,10 +76,11 @@ def _draw(sweep: SweepView, view: ThresholdView) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, view: ThresholdView, curve: ThresholdCurve) -> None:
+def _panel(axes: Axes, sweep: SweepView, view: ThresholdView, curve: ThresholdCurve) -> None:
     _threshold_axis(axes, view)
     _gate_off(axes, curve)
-    points = curve.points
+    points = thinned(curve.points, MOST_MARKS // PANELS)
+    name_starts(axes, sweep, {point.trial: (point.threshold, point.score) for point in curve.points})
     axes.scatter(
         [p.threshold for p in points], [p.score for p in points],
         s=26, color=BLUE, edgecolor=PAPER, linewidth=0.6, zorder=4,
@@ -95,8 +121,9 @@ def _gate_off(axes: Axes, curve: ThresholdCurve) -> None:
 def _stopped(axes: Axes, view: ThresholdView, max_epochs: int) -> None:
     """Hollow, at the epoch where they ended: their scores belong to different epochs, and to no curve."""
     _threshold_axis(axes, view)
+    points = thinned(view.stopped, MOST_MARKS // PANELS)
     axes.scatter(
-        [p.threshold for p in view.stopped], [p.epoch for p in view.stopped],
+        [p.threshold for p in points], [p.epoch for p in points],
         s=22, facecolor="none", edgecolor=MUTED, linewidth=0.9, zorder=2,
     )  # fmt: skip
     axes.set_ylim(0, max_epochs + 0.5)
@@ -116,14 +143,14 @@ def _how(sweep: SweepView, view: ThresholdView) -> str:
     parts = [_of_curve(view.full, f"Finished trials at the full budget of {view.full.epoch} epochs")]
     if view.stopped:
         parts.append(
-            f"Hollow marks beneath are {words.plural(len(view.stopped), 'trial')} that ended earlier, at the epoch "
+            f"Hollow marks beneath are {phrases.plural(len(view.stopped), 'trial')} that ended earlier, at the epoch "
             "where they ended: they take no part in the curve above."
         )
     if view.early is not None:
         parts.append(
             _of_curve(
                 view.early,
-                f"On the right, every trial at epoch {view.early.epoch}, before early stopping selects",
+                f"The other curve has every trial at epoch {view.early.epoch}, before early stopping selects",
             )
         )
     parts.append(
@@ -132,7 +159,8 @@ def _how(sweep: SweepView, view: ThresholdView) -> str:
         "constant; the best threshold lies on the bar on the axis with a probability of 80%. Orange: the mean "
         "of the gate switched off, and its 95% interval."
     )
-    return " ".join(parts)
+    early = 0 if view.early is None else len(view.early.points)
+    return " ".join(parts) + thinning_note(PANELS * max(len(view.full.points), len(view.stopped), early))
 
 
 def _of_curve(curve: ThresholdCurve, what: str) -> str:
@@ -149,6 +177,7 @@ THRESHOLD = ReportFigure(
     numbers=lambda landscape: landscape.threshold,
     applies=_applies,
     draw=_draw,
+    narrow=_narrow,
     finding=words.threshold,
     how=_how,
 )

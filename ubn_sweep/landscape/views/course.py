@@ -31,7 +31,7 @@ class CourseView:
 
 def course_view(sweep: SweepView) -> CourseView:
     """Epochs spent, in the order in which they were recorded, against the best finished trial so far."""
-    finished = {trial.number for trial in sweep.finished}
+    finished = {trial.number for trial in sweep.candidates}
     moments = sorted(
         (time_s, trial.number, epoch) for trial in sweep.trials for epoch, time_s in trial.times_s.items()
     )

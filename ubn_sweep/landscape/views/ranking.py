@@ -46,10 +46,13 @@ class Ranking:
 
 
 def ranked(sweep: SweepView) -> list[TrialView]:
-    """Finished trials, best first, then the others by how far they came and how well they did there."""
-    finished = sorted(sweep.finished, key=lambda t: (-sweep.metric.better(t.score), t.number))
+    """Finished trials, best first, then the others by how far they came and how well they did there.
+
+    Those that did not meet the sweep's constraints are left out.
+    """
+    finished = sorted(sweep.candidates, key=lambda t: (-sweep.metric.better(t.score), t.number))
     others = sorted(
-        (trial for trial in sweep.unfinished if trial.status != "diverged"),
+        (trial for trial in sweep.unfinished if trial.status != "diverged" and trial.feasible),
         key=lambda t: (-t.scored_epoch, -sweep.metric.better(t.last_score), t.number),
     )
     return finished + others
@@ -61,8 +64,8 @@ def ranking(sweep: SweepView, correct: Mapping[int, Bits] | None = None) -> Rank
     `correct` tells which validation examples the trials got right, by trial; without it, scores are compared as if
     each trial had been judged on examples of its own, which is safe but tells less.
     """
-    full = bool(sweep.finished)
-    pool = ranked(sweep)[: len(sweep.finished)] if full else ranked(sweep)
+    full = bool(sweep.candidates)
+    pool = ranked(sweep)[: len(sweep.candidates)] if full else ranked(sweep)
     with_best = [trial for trial in pool if trial.scored_epoch == pool[0].scored_epoch]
     found = _compared(sweep, with_best, {} if correct is None else correct)
     rows = []

@@ -65,5 +65,5 @@ def _priors(trials: Trials, objective: ObjectiveConfig, sweep: str) -> list[Prio
 
 
 def _scores(trial: TrialRecord, objective: ObjectiveConfig) -> dict[int, float]:
-    scores = {epoch: objective.score(report.metrics) for epoch, report in trial.epochs.items()}
+    scores = {epoch: objective.comparable(report.metrics) for epoch, report in trial.epochs.items()}
     return {epoch: score for epoch, score in scores.items() if not math.isnan(score)}

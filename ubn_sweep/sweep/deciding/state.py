@@ -61,6 +61,8 @@ class SweepTrial:
     metrics: dict[str, float] = field(default_factory=dict)
     correct: dict[str, Any] = field(default_factory=dict)
     """Which validation examples were right after the last epoch, packed; of running trials alone."""
+    feasible: bool = True
+    """Whether its last epoch met the constraints."""
     status: Status | None = None
     """null while it runs or waits."""
     diverged: bool = False
@@ -309,11 +311,14 @@ class SweepState:
         trial.epoch, trial.metrics = event.epoch, event.metrics
         trial.score = self.spec.objective.score(event.metrics)
         self._epochs_done += 1
-        self.memory.report(trial.number, event.epoch, trial.score)
+        trial.feasible = self.spec.objective.meets(event.metrics)
+        # To the sampler, what breaks a constraint is like what diverges: a region to be asked for less.
+        self.memory.report(trial.number, event.epoch, trial.score if trial.feasible else math.nan)
         trial.diverged = event.diverged or not math.isfinite(trial.score)
         if trial.diverged or self.rungs is None or event.epoch >= self.max_epochs:
             return
-        held = self.rungs.report(trial.number, event.epoch, trial.score)
+        value = trial.score if trial.feasible else below_all(trial.score)
+        held = self.rungs.report(trial.number, event.epoch, value)
         trial.cut = held and not self.rungs.promotes
         if held and self.rungs.promotes:
             self.waiting.add(trial.number)
@@ -329,7 +334,7 @@ class SweepState:
         ):  # which says nothing of the trial: the sampler sees one that runs, or waits
             self.memory.end(event.trial, event.status)
             self.waiting.discard(event.trial)
-        if event.status in ("completed", "stopped") and trial.epoch > 0:
+        if _has_result(trial):
             self.best = trial if self.best is None else max(self.best, trial, key=_rank)
 
     def _faulted(self, event: TrialFault) -> None:
@@ -355,8 +360,7 @@ class SweepState:
         if self.rungs is not None:
             self.rungs.reopen(trial.number, trial.epoch)
         if self.best is trial:
-            ended = [other for other in self.trials.values() if other.status in ("completed", "stopped")]
-            self.best = max((other for other in ended if other.epoch > 0), key=_rank, default=None)
+            self.best = max(filter(_has_result, self.trials.values()), key=_rank, default=None)
 
     def _end(self, number: int, status: Status, reason: str = "", stopped_by: StoppedBy = "rungs") -> None:
         trial = self.trials[number]
@@ -417,6 +421,15 @@ class SweepState:
         if self.spec.search.trial_seeds == "same":
             return base
         return (base + number * self.space.task.seeds_per_trial(self.spec.base)) % SEED_LIMIT
+
+
+def below_all(score: float) -> float:
+    """A number below all scores, the higher the better the score: for trials that break a constraint."""
+    return -1e300 * (1 - (0.5 + math.atan(score) / math.pi))
+
+
+def _has_result(trial: SweepTrial) -> bool:
+    return trial.status in ("completed", "stopped") and trial.epoch > 0 and trial.feasible
 
 
 def _rank(trial: SweepTrial) -> tuple[bool, float]:

@@ -81,7 +81,7 @@ class StopRules:
 
     def _reported(self, event: EpochReported) -> None:
         self._epochs += 1
-        score = self._objective.score(event.metrics)
+        score = self._objective.comparable(event.metrics)
         self._scores[event.trial] = score
         target = self._rules.target
         if target is None or self._reached is not None or event.diverged or not math.isfinite(score):

@@ -23,7 +23,7 @@ class BestCheckpoints:
         """Keeps a completed trial's last checkpoint if it is among the best, and drops what is not any more."""
         count = self._state.spec.resources.keep_best
         trials = self._state.trials
-        if count == 0 or trials[number].status != "completed":
+        if count == 0 or trials[number].status != "completed" or not trials[number].feasible:
             return
         newest = CheckpointFolder(self._folder.checkpoint(number)).newest()
         if newest is None:

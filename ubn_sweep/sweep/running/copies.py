@@ -149,7 +149,12 @@ class Following:
 
 
 def deliver_all(
-    folder: SweepFolder, spec: SweepSpec, *, to: str | None = None, from_start: bool = False
+    folder: SweepFolder,
+    spec: SweepSpec,
+    *,
+    to: str | None = None,
+    from_start: bool = False,
+    at: Callable[[str], None] = lambda step: None,
 ) -> dict[str, int]:
     """Delivers what is missing, to all stores or to another MLflow store alone: store -> records.
 
@@ -164,7 +169,7 @@ def deliver_all(
         sinks = sinks_of(spec, folder)
     return {
         f"{sink.store} at {sink.address}": sync(
-            folder, sink, paths=folder.results, from_start=from_start
+            folder, sink, paths=folder.results, from_start=from_start, at=at
         ).delivered
         for sink in sinks
     }

@@ -56,6 +56,8 @@ class Dispatch:
         """The next trial, or one to be tried again; None when there is none for now."""
         if self.over:
             return None
+        for number in sorted(self.state.waiting):  # at a rung, where nobody reports of them
+            self._ends(number)
         while (trial := self._next_trial()) is not None and self._ends(trial.number):
             pass
         return None if trial is None else self._job(trial)
@@ -86,8 +88,8 @@ class Dispatch:
             self.tell(f"trial {number}: {report.note}")
         if report.ended == "failed":
             self.fault(number, attempt, report.kind, report.reason)
-        elif report.epoch is not None and self._lacks_objective(report):
-            self._end(number, f"the trial reported no {self.state.spec.objective.metric} {_but(report)}")
+        elif report.epoch is not None and (lacking := self._lacking(report)) is not None:
+            self._end(number, f"the trial reported no {lacking} {_but(report)}")
         elif report.epoch is not None and self.state.report(
             number,
             report.epoch,
@@ -178,8 +180,11 @@ class Dispatch:
             timeout_s=spec.resources.epoch_timeout_s,
         )
 
-    def _lacks_objective(self, report: Report) -> bool:
-        return report.ended is None and self.state.spec.objective.metric not in report.metrics
+    def _lacking(self, report: Report) -> str | None:
+        """What a report should hold to be judged by, and does not; None where it holds all."""
+        objective = self.state.spec.objective
+        needed = (objective.metric, *objective.constraints) if report.ended is None else ()
+        return next((name for name in needed if name not in report.metrics), None)
 
     def _end(self, number: int, reason: str, *, counts: bool = True) -> None:
         """A trial has failed. A config that needs too much memory says nothing of the others, and is not counted."""

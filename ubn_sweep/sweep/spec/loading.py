@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,17 @@ def load_spec_with_origins(path: Path, assignments: Sequence[str] = ()) -> tuple
     content, source = load_layers(path)
     if isinstance(content, dict):
         content, source = _with_assignments(content, source, assignments, path.parent)
-    spec = _parsed(content, source, folder=path.absolute().parent)
-    check_space(spec, source)
-    points = read_points(spec, source, path.absolute().parent)
-    spec = replace(spec, search=replace(spec.search, points=points))
-    return spec, origins(content, source)
+    return _checked(content, source, path.absolute().parent), origins(content, source)
+
+
+def spec_of_mapping(content: Mapping[str, Any], assignments: Sequence[str] = ()) -> SweepSpec:
+    """The checked spec that a mapping says, as a file in the current folder would; without `extends`.
+
+    Raises:
+        UserError: one line with the key, the rule, the value and the remedy.
+    """
+    plain, source = _with_assignments(dict(content), file_source("the spec"), assignments, Path.cwd())
+    return _checked(plain, source, Path.cwd())
 
 
 def spec_from_plain(content: dict[str, Any]) -> SweepSpec:
@@ -59,6 +65,13 @@ def respecified(spec: SweepSpec, assignments: Sequence[str]) -> SweepSpec:
         Path(spec.task_folder) if spec.task_folder is not None else Path.cwd(),
     )
     return _parsed(content, source, folder=None)
+
+
+def _checked(content: Any, source: Source, folder: Path) -> SweepSpec:
+    spec = _parsed(content, source, folder=folder)
+    check_space(spec, source)
+    points = read_points(spec, source, folder)
+    return replace(spec, search=replace(spec.search, points=points))
 
 
 def _with_assignments(
@@ -117,7 +130,7 @@ def _objective(objective: ObjectiveConfig, task: Task, source: Source) -> Object
     if objective.mode not in (None, natural):
         where = source.at(("objective", "mode"))
         raise UserError(f"{where}: `{name}` has mode {natural}, but got {objective.mode}: leave `mode` out")
-    return ObjectiveConfig(metric=name, mode=natural)
+    return replace(objective, metric=name, mode=natural)
 
 
 def _check_grace(spec: SweepSpec, epochs: int, source: Source) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
+from ubn_sweep.records.constraints import Constraint, unmet
 from ubn_sweep.records.metrics import Metric
 from ubn_sweep.sweep.spec.parameters import Parameter
 from ubn_sweep.training.finding import DEFAULT_TASK, find_task
@@ -36,6 +37,16 @@ class ObjectiveConfig:
     """Left out, the task's first."""
     mode: Literal["max", "min"] | None = None
     """null takes the metric's own direction."""
+    constraints: dict[str, Constraint] = field(default_factory=dict)
+    """Bounds on metrics that trials report: {epoch_s: {max: 2.0}}. Who does not keep them is none of the best."""
+
+    def meets(self, metrics: dict[str, float]) -> bool:
+        """Whether metrics meet all constraints."""
+        return not self.constraints or not unmet(self.constraints, metrics)
+
+    def comparable(self, metrics: dict[str, float]) -> float:
+        """The score for who compares: NaN where the metrics do not meet the constraints."""
+        return self.score(metrics) if self.meets(metrics) else math.nan
 
     def score(self, metrics: dict[str, float]) -> float:
         """The metric, turned so that higher is better; NaN where it is absent."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,12 @@ class SyncResult:
 
 
 def sync(
-    folder: JournalFolder, sink: Sink, *, paths: Iterable[Path] = (), from_start: bool = False
+    folder: JournalFolder,
+    sink: Sink,
+    *,
+    paths: Iterable[Path] = (),
+    from_start: bool = False,
+    at: Callable[[str], None] = lambda step: None,
 ) -> SyncResult:
     """Delivers what a store lacks: records, and then those of the files and folders that exist.
 
@@ -54,7 +59,8 @@ def sync(
             delivery.open()
             before = delivery.delivered
             while delivery.deliver_batch():
-                pass
+                at(f"{delivery.delivered:,} records in {sink.store}")
+            at(f"files to {sink.store}")
             attached = sink.attach(paths)
         except UserError:
             raise

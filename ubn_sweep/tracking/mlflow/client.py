@@ -28,6 +28,13 @@ IMPATIENT = {
 QUIET = {"GIT_PYTHON_REFRESH": "quiet", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
 CHATTY_LOGGERS = ("alembic", "mlflow.store.db.utils", "urllib3.connectionpool")
 PAGE = 500
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",  # else it opens as one of language models and their traces
+    "mlflow.note.content": (
+        "Sweeps of ubn-sweep: a run for each sweep, below it one for each trial, and final trainings beside them. "
+        "`ubn-sweep ui SWEEP` opens a sweep's trials, best first; the sweep's own run holds its report."
+    ),
+}
 
 
 def connect(tracking_uri: str) -> MlflowClient:
@@ -57,7 +64,7 @@ def experiment_id(client: MlflowClient, name: str, artifact_root: Path | None = 
     if found is None:
         location = artifact_root.absolute().as_uri() if artifact_root is not None else None
         try:
-            return str(client.create_experiment(name, artifact_location=location))
+            return str(client.create_experiment(name, artifact_location=location, tags=EXPERIMENT_TAGS))
         except MlflowException:
             found = client.get_experiment_by_name(name)  # another process was quicker
             if found is None:

@@ -13,6 +13,7 @@ from ubn_sweep.records.progress import Progress
 from ubn_sweep.records.trials import TrialRecord, Trials
 from ubn_sweep.tracking.delivery.follower import describe
 from ubn_sweep.tracking.mlflow import entries
+from ubn_sweep.tracking.mlflow.answer import answer_of
 from ubn_sweep.tracking.mlflow.client import DEFAULT_EXPERIMENT
 from ubn_sweep.tracking.mlflow.entries import milliseconds
 from ubn_sweep.tracking.mlflow.runs import PARENT, OfSweep, Runs
@@ -56,8 +57,18 @@ class SweepSink:
         return self._store.last_refusal
 
     def attach(self, paths: Iterable[Path]) -> int:
-        """Puts those files and folders that exist onto the sweep's run; how many. Raises when it cannot."""
-        return self._store.attach(self._runs.get(PARENT) if self._runs is not None else None, paths)
+        """Puts those files and folders that exist onto the sweep's run, and the report's answer into its description.
+
+        Returns how many. Raises when it cannot.
+        """
+        parent = self._runs.get(PARENT) if self._runs is not None else None
+        if parent is None:
+            return 0
+        attached = self._store.attach(parent, paths)
+        answer = answer_of(self._folder)
+        if answer is not None:
+            self._store.write(parent, Batch(tags={"mlflow.note.content": answer}))
+        return attached
 
     def resume(self, events: Iterable[Event]) -> bool:
         self._store.connected()
@@ -84,6 +95,7 @@ class SweepSink:
         new = Trials(events)
         _add_sweep(new, parent)
         self._write(progress.started, parent, new)
+        self._write_unfinished(progress, new)
         if new.ended is not None:
             self._runs_of(progress.started).reload_if_doubtful()
         if new.start is not None:
@@ -110,6 +122,23 @@ class SweepSink:
             run = runs.get(trial.number)
             if run is not None:
                 self._store.write(run, _batch(trial))
+
+    def _write_unfinished(self, progress: Progress, new: Trials) -> None:
+        """Trials that were under way when the sweep was left run no more, and again when it goes on."""
+        left = new.interrupted
+        if left is None and (new.attempts <= 1 or new.ended is not None):
+            return
+        if left is not None:
+            end = entries.RUN_STATUS["interrupted"], milliseconds(left.time_s)
+            batch = Batch(tags={entries.TAG_STATUS: left.word}, end=end)
+        else:
+            batch = Batch(tags={entries.TAG_STATUS: "running"}, again=True)
+        assert progress.started is not None, "a journal begins with the sweep's record"
+        runs = self._runs_of(progress.started)
+        for trial in sorted(progress.unfinished):
+            run = runs.get(trial)
+            if run is not None:
+                self._store.write(run, batch)
 
     def _create_trial(self, started: SweepStarted, created: TrialCreated, parent_run: str) -> str:
         name = entries.run_name(started.name, created.trial)
@@ -152,8 +181,10 @@ def _add_sweep(new: Trials, parent: Batch) -> None:
 
 def _batch(trial: TrialRecord) -> Batch:
     batch = Batch(params=entries.params(trial.creation.config) if trial.creation is not None else {})
-    if trial.retried_s is not None and trial.ended is None:
-        batch.tags[entries.TAG_STATUS], batch.again = "running", True
+    if trial.retried_s is not None:
+        batch.tags[entries.TAG_REASON] = ""  # of the end that is none any more
+        if trial.ended is None:
+            batch.tags[entries.TAG_STATUS], batch.again = "running", True
     for epoch, report in trial.epochs.items():
         batch.add_metrics(report.metrics, time_s=report.time_s, step=epoch)
     if trial.ended is not None:

@@ -50,8 +50,9 @@ def points_of(trials: Sequence[FrozenTrial], rung_levels: Sequence[int], end: in
     """The points of all trials, thinned to the grid and each trial's last report; `end` is the last epoch.
 
     A complete trial without intermediate values (known from elsewhere) has its value at the last epoch.
-    A trial that diverged or failed counts as ending at the lower quartile, whatever it had reached: a region that
-    fails is not asked for again and again, and one broken machine does not condemn a good one.
+    A trial that diverged, or broke a constraint, counts as ending at the worst value of all, whatever it had reached;
+    one that failed at the lower quartile: a region that fails is not asked for again and again, and one broken machine
+    does not condemn a good one.
     """
     grid = epoch_grid(rung_levels, end)
     points: list[Point] = []
@@ -64,9 +65,9 @@ def points_of(trials: Sequence[FrozenTrial], rung_levels: Sequence[int], end: in
         ]
     if points:
         last = {point.trial: point.value for point in points}
-        poor = poor_value(list(last.values()))
+        worst, poor = min(last.values()), poor_value(list(last.values()))
         points += [
-            Point(trial=place, epoch=end, value=poor)
+            Point(trial=place, epoch=end, value=worst if has_diverged(trial) else poor)
             for place, trial in enumerate(trials)
             if trial.state == TrialState.FAIL
         ]

@@ -1,0 +1,88 @@
+"""Figures that are read on a phone, and at ten thousand trials."""
+
+import re
+
+import pytest
+
+from tests.support.journals import SPACE, hill, sweep_events, write_sweep
+from ubn_sweep.landscape import build_report
+from ubn_sweep.landscape.analysis import analyse
+from ubn_sweep.landscape.figures import FIGURES
+from ubn_sweep.landscape.figures.style import MOST_MARKS, NARROW, name_starts, new_figure, styled, thinned
+from ubn_sweep.landscape.views import importance, threshold
+from ubn_sweep.landscape.views.curve_fit import TooFew
+from ubn_sweep.landscape.views.importance import ImportanceView
+from ubn_sweep.records.observations import observations
+
+MARKED = [entry for entry in FIGURES if entry.name not in ("importance", "layers")]
+
+
+@pytest.fixture(scope="module")
+def many():
+    """2,500 trials of two epochs, all but the fits, which take minutes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threshold, "fit_curve", lambda x, y, **options: TooFew(n=len(x), reason="not asked"))
+        none = ImportanceView(n=0, epoch=1, full_budget=False, parameters=(), left_out=(), reason="not asked")
+        patch.setattr("ubn_sweep.landscape.analysis.importance_view", lambda sweep: none)
+        space = {
+            key: SPACE[key] for key in ("norm.gate", "norm.threshold", "norm.momentum", "norm.centering")
+        }
+        yield analyse(observations(sweep_events(2500, epochs=2, stops=(), truth=hill, space=space)))
+
+
+def marks(figure):
+    """Of scatters, and of lines with a mark."""
+    scattered = sum(
+        len(found.get_offsets())
+        for axes in figure.axes
+        for found in axes.collections
+        if hasattr(found, "get_sizes")
+    )
+    lines = sum(len(axes.lines) for axes in figure.axes)
+    return scattered + lines
+
+
+@pytest.mark.parametrize("entry", MARKED, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("narrow", [False, True])
+def test_at_most_two_thousand_marks(many, entry, narrow):
+    view = entry.numbers(many)
+    with styled():
+        figure = (entry.narrow if narrow else entry.draw)(many.sweep, view)
+    assert 500 < marks(figure) <= MOST_MARKS + 50  # means, axes and the best
+    assert "2,000 at most are drawn, picked at random" in entry.how(many.sweep, view)
+
+
+def test_thinning_keeps_order_and_choice():
+    assert thinned(range(10), 10) == list(range(10))
+    few = thinned(range(10_000), 100)
+    assert len(few) == 100
+    assert few == sorted(set(few)) == thinned(range(10_000), 100)
+
+
+def test_a_phone_sees_all_panels_without_scrolling(tmp_path, monkeypatch):
+    """Each figure with panels beside each other has them beneath each other, too; the page shows one of both."""
+    monkeypatch.setattr(importance, "SHUFFLES", 20)
+    monkeypatch.setattr(importance, "RESAMPLES", 4)
+    folder = write_sweep(tmp_path, sweep_events(40, truth=hill))
+    text = build_report(folder).html.read_text()
+    for entry in FIGURES:
+        if (
+            entry.name == "layers"
+        ):  # a map of as many columns as layers, which says nothing that the others do not
+            continue
+        inside = re.search(rf'aria-labelledby="{entry.name}-title">.*?</section>', text, re.DOTALL)[0]
+        assert inside.count("<svg") == 2
+        assert '<div class="scroll wide">' in inside
+        box = re.search(r'<div class="narrow"><svg[^>]*viewBox="0 0 ([\d.]+) ', inside)
+        assert float(box[1]) <= NARROW * 72 + 1
+    assert ".narrow { display: none; }" in text
+
+
+def test_starts_are_named_beside_their_marks():
+    events = sweep_events(4, stops=())
+    sweep = analyse(observations(events)).sweep
+    with styled():
+        figure, (axes,) = new_figure(1)
+        name_starts(axes, sweep, {0: (0.0, 0.5), 1: (1.0, 0.5)})
+    assert [text.get_text() for text in axes.texts] == ["paper"]  # trial 0 is that start, trial 1 was drawn
+    assert figure is axes.figure
