@@ -15,8 +15,9 @@ from ubn_sweep.records.events import EpochReported, SweepStarted, from_dict, to_
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.observations import observations
 from ubn_sweep.records.standing import Standing
+from ubn_sweep.sweep.deciding.ranking import below_all
 from ubn_sweep.sweep.deciding.samplers.records import has_diverged
-from ubn_sweep.sweep.deciding.state import SweepState, below_all
+from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.running.dispatch import Dispatch
 from ubn_sweep.training.trial import Report
 

@@ -4,7 +4,8 @@ import pytest
 
 from ubn_sweep import schema
 from ubn_sweep.records.events import SweepEnded, SweepStarted, TrialCreated, from_dict, to_dict
-from ubn_sweep.sweep.deciding.state import GRID_DONE, SweepState
+from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.deciding.suggestions import GRID_DONE
 
 GRID = {
     "norm.gate": {"type": "choice", "values": [True, False]},

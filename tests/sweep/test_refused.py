@@ -10,7 +10,8 @@ from ubn_sweep.records.events import PointRefused, TrialCreated, from_dict, to_d
 from ubn_sweep.records.observations import observations
 from ubn_sweep.records.standing import Standing
 from ubn_sweep.records.trials import Trials
-from ubn_sweep.sweep.deciding.state import EXHAUSTED, MOST_REFUSALS, SweepState
+from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.deciding.suggestions import EXHAUSTED, MOST_REFUSALS
 from ubn_sweep.sweep.spec.parameters import ChoiceParameter, IntParameter
 
 SAMPLERS = ("gp", "auto", "random", "tpe")

@@ -6,7 +6,8 @@ import pytest
 from optuna.trial import TrialState as OptunaState
 
 from ubn_sweep.records.events import EpochReported, TrialCreated, TrialEnded, from_dict, to_dict
-from ubn_sweep.sweep.deciding.state import EXHAUSTED, SweepState
+from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.deciding.suggestions import EXHAUSTED
 
 
 def accuracy(trial, epoch):

@@ -18,7 +18,8 @@ from rich.text import Text
 
 from ubn_sweep.invocation import as_typed
 from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.sweep.deciding.state import SweepState, SweepTrial
+from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.deciding.trial import SweepTrial
 from ubn_sweep.sweep.explaining.outlook import Outlook, Watcher
 from ubn_sweep.sweep.spec.spec import SweepSpec
 from ubn_sweep.texts import as_shown

@@ -1,29 +1,22 @@
-"""The sampler's memory: an Optuna study in memory, made from the journal's events, and the next suggestion from it."""
+"""The sampler's memory: what it is told of the journal's events, and its next suggestion."""
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Hashable
-from typing import Any
 
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
-from optuna.storages import InMemoryStorage
-from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.samplers import RandomSampler
+from optuna.trial import FrozenTrial, TrialState
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import OPTUNA_STATES
 from ubn_sweep.sweep.deciding.samplers import LISTS, READ_RUNNING, Lesson, lesson_of, make_sampler
 from ubn_sweep.sweep.deciding.samplers.grid import NothingLeftError
+from ubn_sweep.sweep.deciding.study import SamplerStudy
 from ubn_sweep.sweep.spec.own_sampler import own_sampler
 from ubn_sweep.sweep.spec.space import Params, Space
 from ubn_sweep.sweep.spec.spec import SearchConfig, is_own
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-STUDY = "sweep"
 STATE_OF_STATUS = {status: TrialState[name] for status, name in OPTUNA_STATES.items()}
 RANDOM_FOR_DUPLICATE = "random, to avoid a duplicate"
 RANDOM_AFTER_REFUSALS = "random, after points that are not allowed"
@@ -46,7 +39,6 @@ class SearchMemory:
     ) -> None:
         self._space = space
         self._seed = search.seed
-        self._storage = InMemoryStorage()
         self._is_own = is_own(search.sampler)
         self._sampler = (
             own_sampler(search)
@@ -61,15 +53,11 @@ class SearchMemory:
                 listed=space.listed,
             )
         )
-        study = optuna.create_study(
-            storage=self._storage, study_name=STUDY, direction="maximize", sampler=self._sampler
-        )
-        self._study_id = study._study_id
+        self._study = SamplerStudy(space, self._sampler)
         self._name = search.sampler
         self._lesson = lesson_of(search.sampler)
-        self._open: int | None = None
-        """A trial of the study that has no params yet."""
         self._ids: dict[int, int] = {}
+        """Trial -> its id in the study."""
         self._last: dict[int, tuple[int, float]] = {}
         """Epoch and score of a running trial's last report; no number where it diverges."""
         self._resting: set[int] = set()
@@ -84,7 +72,7 @@ class SearchMemory:
     def refuse(self, params: Params, origin: str) -> None:
         """The trial's config does not allow a point: to the sampler, it is a trial that failed at once."""
         state, _ = self._told("failed", has_score=False)
-        self._end(self._begin(params, origin), state, None)
+        self._study.end(self._begin(params, origin), state, None)
 
     def report(self, number: int, epoch: int, score: float) -> None:
         """A trial finished an epoch; a score that is not finite is kept as NaN, for the sampler to learn from."""
@@ -93,7 +81,7 @@ class SearchMemory:
         if (
             self._lesson is not Lesson.WORST
         ):  # TPE ranks what ended early by how far it came, divergence included
-            self._storage.set_trial_intermediate_value(self._ids[number], epoch, score)
+            self._study.show(self._ids[number], epoch, score)
 
     def rest(self, number: int) -> None:
         """A trial waits at a rung: for a sampler that learns from ended trials alone, it is a stopped one till then."""
@@ -115,10 +103,10 @@ class SearchMemory:
         epoch, score = self._last.pop(number, (1, math.nan))
         state, has_result = self._told(status, has_score=math.isfinite(score))
         if has_result and self._lesson is Lesson.WORST:
-            self._storage.set_trial_intermediate_value(self._ids[number], epoch, score)
+            self._study.show(self._ids[number], epoch, score)
         elif status == "diverged" and self._lesson is not Lesson.WORST:  # whatever it had reached
-            self._storage.set_trial_intermediate_value(self._ids[number], epoch, math.nan)
-        self._end(self._ids[number], state, [score] if has_result else None)
+            self._study.show(self._ids[number], epoch, math.nan)
+        self._study.end(self._ids[number], state, [score] if has_result else None)
 
     def add_prior(self, params: Params, scores: dict[int, float], status: str) -> None:
         """A finished trial of an earlier sweep. It may be sampled again: its result is not this sweep's."""
@@ -128,7 +116,7 @@ class SearchMemory:
         shown = scores if has_result or self._lesson is not Lesson.WORST else {}
         if status == "diverged" and self._lesson is not Lesson.WORST:
             shown = {**scores, max(scores, default=0) + 1: math.nan}
-        self._create(params, state, shown, scores[max(scores)] if has_result else None)
+        self._study.add(params, state, shown, scores[max(scores)] if has_result else None)
 
     def _told(self, status: str, *, has_score: bool) -> tuple[TrialState, bool]:
         """How the sampler's study calls an end, and whether it has a result."""
@@ -145,12 +133,12 @@ class SearchMemory:
         """
         if self.is_used_up:
             return None
-        self._open = self._storage.create_new_trial(self._study_id)
+        self._study.open()
         if not at_random or self._name in LISTS:
             try:
                 params = self._asked()
             except NothingLeftError:
-                self._close()
+                self._study.give_up()
                 return None
             if not self.has_seen(params):
                 return params, self._name
@@ -166,55 +154,18 @@ class SearchMemory:
 
     def trials(self) -> list[FrozenTrial]:
         """The study's trials, priors included."""
-        return self._storage.get_all_trials(self._study_id)
+        return self._study.trials
 
     def _suggest_at_random(self, number: int, origin: str) -> tuple[Params, str] | None:
         for attempt in range(FRESH_ATTEMPTS):
-            params = self._sample(RandomSampler(seed=_mixed(self._seed, number, attempt)))
+            params = self._study.sample(RandomSampler(seed=_mixed(self._seed, number, attempt)))
             if not self.has_seen(params):
                 return params, origin
         if self._every_point is None:
-            self._close()
+            self._study.give_up()
             return None
         fresh = [params for params in self._every_point if not self.has_seen(params)]
         return fresh[_mixed(self._seed, number) % len(fresh)], origin
-
-    def _close(self) -> None:
-        """No suggestion was found for the open trial."""
-        assert self._open is not None
-        self._storage.set_trial_state_values(self._open, TrialState.FAIL)
-        self._open = None
-
-    def _sample(self, sampler: BaseSampler) -> Params:
-        """What a sampler makes of the open trial, called as Optuna calls it."""
-        study = self._study(sampler)
-        assert self._open is not None
-        sampler.before_trial(study, self._storage.get_trial(self._open))
-        trial = copy.copy(self._storage.get_trial(self._open))
-        space = sampler.infer_relative_search_space(study, trial)
-        relative = sampler.sample_relative(study, trial, space)
-
-        def ask(name: str, distribution: BaseDistribution) -> Any:
-            if name in relative and distribution.single() is False:
-                value = relative[name]
-            elif distribution.single():
-                value = distribution.to_external_repr(_only_value(distribution))
-            else:
-                value = sampler.sample_independent(study, trial, name, distribution)
-            trial.params = {**trial.params, name: value}
-            trial.distributions = {**trial.distributions, name: distribution}
-            return value
-
-        return self._space.sample(ask)
-
-    def _study(self, sampler: BaseSampler) -> Study:
-        """An object of its own for each use: it caches the list of trials."""
-        return optuna.load_study(study_name=STUDY, storage=self._storage, sampler=sampler)
-
-    def _end(self, trial: int, state: TrialState, values: list[float] | None) -> None:
-        study = self._study(self._sampler)
-        self._sampler.after_trial(study, self._storage.get_trial(trial), state, values)
-        self._storage.set_trial_state_values(trial, state, values)
 
     def _asked(self) -> Params:
         """What the sweep's own sampler suggests for the open trial.
@@ -223,9 +174,9 @@ class SearchMemory:
             UserError: it is from elsewhere, and raised.
         """
         if not self._is_own:
-            return self._sample(self._sampler)
+            return self._study.sample(self._sampler)
         try:
-            return self._sample(self._sampler)
+            return self._study.sample(self._sampler)
         except Exception as error:
             reason = " ".join(str(error).split())
             raise UserError(
@@ -235,39 +186,10 @@ class SearchMemory:
     def _begin(self, params: Params, origin: str | None) -> int:
         """A running trial of the study: the one that a suggestion was made for, if it was made in this process."""
         self._seen.add(self._space.identity(params))
-        if self._open is None and self._is_own and origin in (self._name, RANDOM_FOR_DUPLICATE):
-            self._open = self._storage.create_new_trial(self._study_id)
+        if self._is_own and not self._study.is_open and origin in (self._name, RANDOM_FOR_DUPLICATE):
+            self._study.open()
             self._asked()
-        if self._open is None:
-            return self._create(params, TrialState.RUNNING)
-        trial, self._open = self._open, None
-        values, distributions = self._space.to_optuna(params)
-        for name, value in values.items():
-            distribution = distributions[name]
-            self._storage.set_trial_param(trial, name, distribution.to_internal_repr(value), distribution)
-        return trial
-
-    def _create(
-        self,
-        params: Params,
-        state: TrialState,
-        scores: dict[int, float] | None = None,
-        value: float | None = None,
-    ) -> int:
-        values, distributions = self._space.to_optuna(params)
-        trial = create_trial(
-            state=state,
-            params=values,
-            distributions=distributions,
-            intermediate_values=scores or {},
-            value=value,
-        )
-        return self._storage.create_new_trial(self._study_id, template_trial=trial)
-
-
-def _only_value(distribution: BaseDistribution) -> float:
-    low = getattr(distribution, "low", None)
-    return float(low) if low is not None else 0.0
+        return self._study.begin(params)
 
 
 def _mixed(*numbers: int) -> int:

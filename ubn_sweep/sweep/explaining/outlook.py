@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ubn_sweep.sweep.deciding.state import SweepState, SweepTrial
+from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.deciding.trial import SweepTrial
 from ubn_sweep.sweep.explaining.preview import epochs_by_trial
 
 EXPECTED_AS_TRIALS = 8

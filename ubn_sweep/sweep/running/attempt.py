@@ -17,7 +17,8 @@ from ubn_sweep.records.environment import describe_environment
 from ubn_sweep.records.events import AttemptStarted, SweepEnded, SweepInterrupted
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import Journal
-from ubn_sweep.sweep.deciding.state import SweepState, SweepTrial
+from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.deciding.trial import SweepTrial
 from ubn_sweep.sweep.running.control import Ear, listening
 from ubn_sweep.sweep.running.dispatch import Dispatch, Tell
 from ubn_sweep.sweep.running.executor import Executor

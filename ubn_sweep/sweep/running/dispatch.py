@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from ubn_sweep.records.events import FaultKind
 from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.sweep.deciding.state import SweepState, SweepTrial
+from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.deciding.trial import SweepTrial
 from ubn_sweep.sweep.running.best_checkpoints import BestCheckpoints
 from ubn_sweep.sweep.running.control import TrialOrders
 from ubn_sweep.sweep.running.job import Job

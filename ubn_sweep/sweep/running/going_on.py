@@ -15,7 +15,8 @@ from typing import Any
 from ubn_sweep.dotted import is_below, value_at
 from ubn_sweep.records.events import TrialRetried
 from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.sweep.deciding.state import SweepState, SweepTrial
+from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.deciding.trial import SweepTrial
 from ubn_sweep.training.checkpoint_folder import CheckpointFolder, epoch_of
 
 BUDGET = "training.epochs"
