@@ -129,6 +129,25 @@ def test_numerics_of_a_gpu_hold_within_the_block(deterministic, tf32):
         assert switches() == before
 
 
+def test_float16_scales_the_loss_and_passes_over_a_step_that_overflows(tmp_path):
+    whole, first, second = (run_with("ubn", 20, precision="float16", clip_norm=1.0) for _ in range(3))
+    expected = [untimed(whole.train_epoch()) for _ in range(2)]
+    exact = run_with("ubn", 20, clip_norm=1.0).train_epoch()
+    assert expected[0]["train_loss"] == pytest.approx(exact["train_loss"], rel=0.02)
+    assert expected[0]["train_loss"] != exact["train_loss"]
+    first.train_epoch()
+    first.save(tmp_path / "out")
+    second.load(tmp_path / "out")
+    assert untimed(second.train_epoch()) == expected[1]
+    steps = second._repeats[0]._steps
+    assert steps.state_dict()["scaler"]["_growth_tracker"] == 6
+    state = steps.state_dict()
+    state["scaler"]["scale"] = 2.0**100  # the gradients of all three steps are inf
+    steps.load_state_dict(state)
+    assert not change_of_an_epoch(second).any()
+    assert steps.state_dict()["scaler"]["scale"] == 2.0**97
+
+
 @pytest.mark.slow
 def test_a_compiled_run_computes_the_same():
     """Minutes where a C++ compiler is slow."""

@@ -128,8 +128,8 @@ class TrainingConfig:
     """The full budget; early stopping may end a trial before."""
     batch_size: int = field(default=64, metadata={"short": "batch"})
     eval_batch_size: int = 512
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 trains under autocast; statistics stay in float32."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """The others train under autocast, float16 with a scaled loss; statistics stay in float32."""
     channels_last: bool = False
 
     def __post_init__(self) -> None:

@@ -48,7 +48,7 @@ class Repeat:
         if config.training.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
         self._network = torch.compile(self.model) if config.training.compile else self.model
-        self._steps = Steps(config, self.model)
+        self._steps = Steps(config, self.model, device)
         self._condensation = CondensationMeter(self.model)
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
@@ -122,7 +122,8 @@ class Repeat:
         training = self.config.training
         if training.channels_last:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=training.precision == "bfloat16"):
+        half = torch.float16 if training.precision == "float16" else torch.bfloat16
+        with torch.autocast(self.device.type, dtype=half, enabled=training.precision != "float32"):
             logits = network(pixels)
         return logits.float()
 

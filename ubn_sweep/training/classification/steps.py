@@ -19,10 +19,12 @@ Ends = list[tuple[int, int]]
 class Steps:
     """Moves a model's weights, as the sections `optimizer` and `training` of a config say."""
 
-    def __init__(self, config: ClassificationConfig, model: nn.Module) -> None:
+    def __init__(self, config: ClassificationConfig, model: nn.Module, device: torch.device) -> None:
         self.config = config
         self.model = model
         self.optimizer = build_optimizer(config.optimizer, parameter_groups(config.optimizer, model))
+        # Without float16 it hands everything through as it is.
+        self._scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "float16")
         decay = config.training.ema_decay
         self._average = (
             None
@@ -48,13 +50,15 @@ class Steps:
         loss = loss_of()
         if position == first:
             self.optimizer.zero_grad()
-        (loss * (sizes[position - first] / sum(sizes))).backward()
+        self._scaler.scale(loss * (sizes[position - first] / sum(sizes))).backward()
         if position - first == len(sizes) - 1:
             self._step(lr)
         return lr
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        if self._scaler.is_enabled():
+            state["scaler"] = self._scaler.state_dict()
         if self._average is not None:
             state["average"] = self._average.module.state_dict()
             state["averaged_steps"] = int(self._average.n_averaged)
@@ -63,6 +67,8 @@ class Steps:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self._scaler.is_enabled():
+            self._scaler.load_state_dict(state["scaler"])
         if self._average is not None:
             self._average.module.load_state_dict(state["average"])
             self._average.n_averaged.fill_(state["averaged_steps"])
@@ -72,7 +78,9 @@ class Steps:
             group["lr"] = lr
         clip_norm = self.config.training.clip_norm
         if clip_norm is not None:
+            self._scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
-        self.optimizer.step()
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
         if self._average is not None:
             self._average.update_parameters(self.model)
