@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of
-from ubn_sweep.commands.operations import Running, best_of, export, facts_of, go_on, start
+from ubn_sweep.commands.looking import best_of, facts_of
+from ubn_sweep.commands.operations import Running, export, go_on, start
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.folder import SweepFolder, find_sweep
 from ubn_sweep.records.journal import stream

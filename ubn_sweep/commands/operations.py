@@ -10,17 +10,13 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ubn_sweep.commands.common import map_sweep, spec_of
+from ubn_sweep.commands.common import spec_of
 from ubn_sweep.commands.live import warn, watch_sweep
-from ubn_sweep.errors import UserError
+from ubn_sweep.commands.outcome import Outcome, end_of, outcome_of, tell_sweeps_end
 from ubn_sweep.masking import masked
-from ubn_sweep.records.events import TrialEnded
 from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.records.journal import stream
-from ubn_sweep.records.standing import Standing
-from ubn_sweep.records.trials import Trials
 from ubn_sweep.sweep.running import launch
 from ubn_sweep.sweep.running.changes import changed_spec, check_same
 from ubn_sweep.sweep.running.copies import (
@@ -33,27 +29,12 @@ from ubn_sweep.sweep.running.copies import (
 )
 from ubn_sweep.sweep.running.in_process import InProcessExecutor
 from ubn_sweep.sweep.running.launch import Surroundings, SweepResult
-from ubn_sweep.sweep.running.on_end import check_on_end, tell_end
-from ubn_sweep.sweep.running.presence import is_alive
+from ubn_sweep.sweep.running.on_end import check_on_end
 from ubn_sweep.sweep.running.ray.executor import RayExecutor
 from ubn_sweep.sweep.spec.spec import SweepSpec
-from ubn_sweep.tracking.delivery.follower import describe
 
 if TYPE_CHECKING:
-    from ubn_sweep.landscape import LandscapeReport
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What came of a sweep's process."""
-
-    result: SweepResult
-    report: LandscapeReport | None
-    """None where the sweep is not over."""
-    failure: str | None
-    """Why nothing was found, although the sweep is over: no trial has a result, or most of them failed."""
-    first_failure: str | None
-    """Of the first failed trial, and where to read on."""
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,52 +100,6 @@ def go_on(
     )
 
 
-def facts_of(folder: SweepFolder) -> dict[str, Any]:
-    """How a sweep stands, whoever runs it and wherever.
-
-    Raises:
-        UserError: the folder holds no sweep.
-    """
-    standing = Standing.of(stream(folder.path))
-    progress = standing.progress
-    if progress.started is None:
-        raise UserError(f"{folder.path}: holds no sweep: name one of `ubn-sweep list`")
-    state = standing.state(alive=is_alive(folder.driver))
-    best = progress.best
-    return {
-        "sweep": folder.name,
-        "state": state,
-        "ended": progress.ended,
-        "total": standing.total,
-        "created": standing.created,
-        "trials": {**progress.counts, "open": standing.created - progress.ended},
-        "best": None
-        if best is None
-        else {"trial": best.trial, "metric": progress.objective, "score": standing.best_value},
-        "best_text": standing.best_text,
-        "ended_by": standing.rule,
-        "epochs": standing.epochs,
-        "attempts": standing.attempts,
-        "left_s": standing.left_s if state == "running" else None,
-        "last_s": standing.last_s,
-    }
-
-
-def best_of(folder: SweepFolder) -> dict[str, Any] | None:
-    """The best trial so far: its number, objective, varied values and whole config; None where none has a result."""
-    best = Standing.of(stream(folder.path))
-    if best.progress.best is None:
-        return None
-    number = best.progress.best.trial
-    created = Trials(stream(folder.path))[number].created
-    return {
-        "trial": number,
-        "score": best.best_value,
-        "params": created.params,
-        "config": created.config,
-    }
-
-
 def export(folder: SweepFolder, *, top: int, out: Path) -> list[Path]:
     """Writes the best configs, best first. Raises UserError where there are none, or they cannot be written."""
     from ubn_sweep.export import export_configs
@@ -200,20 +135,16 @@ def _seen_through(run: Callable[[Surroundings], SweepResult], running: Running) 
                 f"not all records arrived at {store} ({why}); none is lost: "
                 f"`ubn-sweep sync {folder.typed}` delivers them"
             )
-        first_failure = _first_failure(folder) if result.finished and result.counts["failed"] else None
-        outcome = Outcome(
-            result=result,
-            report=map_sweep(folder, result.spec) if result.finished else None,
-            failure=_failure(result, first_failure) if result.finished else None,
-            first_failure=first_failure,
-        )
+        outcome = outcome_of(result, folder)
     except BaseException as error:
         if following.of is not None:  # else none had begun
-            _tell_end(*following.of, state="failed", reason=str(error) or type(error).__name__, hurry=True)
+            tell_sweeps_end(
+                *following.of, state="failed", reason=str(error) or type(error).__name__, hurry=True
+            )
         raise
     if following.of is not None:
-        state, reason = _end_of(outcome)
-        _tell_end(result.spec, folder, state=state, reason=reason, hurry=result.signal is not None)
+        state, reason = end_of(outcome)
+        tell_sweeps_end(result.spec, folder, state=state, reason=reason, hurry=result.signal is not None)
     return outcome
 
 
@@ -225,61 +156,3 @@ def _surroundings(following: Following, running: Running) -> Surroundings:
         follow=following.follow,
         tell=warn,
     )
-
-
-def _first_failure(folder: SweepFolder) -> str | None:
-    """The first line of the first failed trial's reason, and where to read on."""
-    ends = (event for event in stream(folder.path, kinds=(TrialEnded,)) if isinstance(event, TrialEnded))
-    first = min((end for end in ends if end.status == "failed"), key=lambda end: end.trial, default=None)
-    if first is None:
-        return None
-    reason = first.reason.splitlines()[0] if first.reason else "no reason is known"
-    return f"trial {first.trial} failed: {reason} (the whole of it is in {folder.journal})"
-
-
-def _failure(result: SweepResult, first_failure: str | None) -> str | None:
-    if result.best is None:
-        why = first_failure or result.ending or _why_none(result)
-        return f"no trial of {result.sweep} has a result; {why}"
-    failed, all_of_them = result.counts["failed"], sum(result.counts.values())
-    if 2 * failed > all_of_them:
-        return (
-            f"{failed} of {all_of_them} trials of {result.sweep} failed; {first_failure}: mend that, then "
-            f"`ubn-sweep resume {result.typed} --retry-failed`"
-        )
-    return None
-
-
-def _end_of(outcome: Outcome) -> tuple[str, str]:
-    """How an end is called, and why."""
-    result = outcome.result
-    if result.finished:
-        why = outcome.failure or result.ended_by or result.ending or ""
-        return ("finished" if outcome.failure is None else "failed"), why
-    if result.signal is None and result.stopped is not None:
-        return "failed", result.stopped
-    return result.word, ""
-
-
-def _tell_end(spec: SweepSpec, folder: SweepFolder, *, state: str, reason: str, hurry: bool) -> None:
-    if spec.on_end.command is None and spec.on_end.webhook is None:
-        return
-    try:
-        content = {
-            **facts_of(folder),
-            "state": state,
-            "reason": masked(reason),
-            "folder": str(folder.path),
-            "report": str(folder.report) if folder.report.exists() else None,
-        }
-        for line in tell_end(spec.on_end, content, hurry=hurry):
-            warn(line)
-    except Exception as error:  # the sweep has ended as it has, whatever is wrong with telling it
-        warn(f"on_end: {describe(error)}")
-
-
-def _why_none(result: SweepResult) -> str:
-    constraints = result.spec.objective.constraints
-    if result.counts["completed"] + result.counts["stopped"] > 0 and constraints:
-        return f"none keeps {' and '.join(item.text(name) for name, item in constraints.items())}"
-    return "all of them diverged"

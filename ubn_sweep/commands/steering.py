@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ubn_sweep.commands.common import home_folder, spec_of
 from ubn_sweep.commands.live import console, duration, print_json, say
-from ubn_sweep.commands.operations import facts_of
+from ubn_sweep.commands.looking import facts_of
 from ubn_sweep.errors import UserError
 from ubn_sweep.masking import masked
 from ubn_sweep.records.events import SweepStarted

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
@@ -107,11 +108,7 @@ def resume_sweep(
             for line in changed_environment(attempts.environment, describe_environment()):
                 surroundings.tell(line)
         if changes:
-            plain = schema.to_plain(spec)
-            if written_passwords(spec):
-                journal.keep_private()
-            state.note(SpecChanged(time_s=time.time(), spec=plain, changes=changes))
-            _write_spec(folder, spec)
+            _record_change(state, folder, journal, changes)
         for line in in_words(again):
             surroundings.tell(line)
         for one in again:
@@ -121,6 +118,14 @@ def resume_sweep(
         if state.finished and attempts.ended:
             return result_of(state, folder)
         return run_attempt(state, folder, journal, attempt=attempts.count + 1, surroundings=surroundings)
+
+
+def _record_change(state: SweepState, folder: SweepFolder, journal: Journal, changes: dict[str, Any]) -> None:
+    if written_passwords(state.spec):
+        journal.keep_private()
+    plain = schema.to_plain(state.spec)
+    state.note(SpecChanged(time_s=time.time(), spec=plain, changes=changes))
+    _write_spec(folder, state.spec)
 
 
 def recorded_spec(events: Iterable[Event]) -> SweepSpec:
