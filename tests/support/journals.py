@@ -13,7 +13,7 @@ from ubn_sweep import schema
 from ubn_sweep.records.events import EpochReported, Event, SweepEnded, SweepStarted, TrialCreated, TrialEnded
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import Journal
-from ubn_sweep.training.classification.config import ClassificationConfig
+from ubn_sweep.training.classification.config import ClassificationConfig, ImageTrainingConfig
 from ubn_sweep.training.config import NormConfig, TrainingConfig
 from ubn_sweep.training.data.config import DatasetConfig
 
@@ -59,7 +59,8 @@ def nothing(params: dict[str, Any]) -> float:
 def base_config(epochs: int = 9) -> ClassificationConfig:
     """What the made-up trials share."""
     return ClassificationConfig(
-        dataset=DatasetConfig(name="digits", validation_fraction=0.25), training=TrainingConfig(epochs=epochs)
+        dataset=DatasetConfig(name="digits", validation_fraction=0.25),
+        training=ImageTrainingConfig(epochs=epochs),
     )
 
 

@@ -51,6 +51,7 @@ def test_it_shows_the_sweep_on_localhost_and_ends_when_interrupted(folder):
         assert (state["orderByKey"], state["orderByAsc"]) == ("metrics.`val_top1`", False)
         assert state["selectedColumns"][0] == "metrics.`val_top1`"
         assert state["selectedColumns"][-2:] == ["params.`norm.gate`", "params.`norm.threshold`"]
+        assert [chart["metricKey"] for chart in state["compareRunCharts"]] == ["val_top1"]
         text = state["searchFilter"]
         body = json.dumps({"experiment_ids": ["1"], "filter": text}).encode()
         request = urllib.request.Request(

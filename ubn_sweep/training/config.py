@@ -88,6 +88,8 @@ class OptimizerConfig:
     """SGD's; adamw ignores it."""
     nesterov: bool = False
     weight_decay: float = 5e-4
+    norm_weight_decay: float | None = None
+    """Of the normalization layers' parameters; null treats them as all others."""
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     step_epochs: tuple[int, ...] = ()
     """Epochs after which `step` multiplies the learning rate by step_factor."""
@@ -100,6 +102,10 @@ class OptimizerConfig:
         require(self.lr > 0.0, "lr > 0", self.lr, "0.1 is usual for sgd, 0.001 for adamw")
         require(0.0 <= self.momentum < 1.0, "0 <= momentum < 1", self.momentum, "0.9 is usual")
         require(self.weight_decay >= 0.0, "weight_decay >= 0", self.weight_decay, "0.0005 is usual")
+        own = self.norm_weight_decay
+        require(
+            own is None or own >= 0.0, "norm_weight_decay >= 0", own, "0 takes it off, null is as the others"
+        )
         require(self.warmup_epochs >= 0.0, "warmup_epochs >= 0", self.warmup_epochs, "0 switches it off")
         require(
             0.0 <= self.label_smoothing < 1.0, "0 <= label_smoothing < 1", self.label_smoothing, "0 is off"
@@ -122,8 +128,8 @@ class TrainingConfig:
     """The full budget; early stopping may end a trial before."""
     batch_size: int = field(default=64, metadata={"short": "batch"})
     eval_batch_size: int = 512
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 trains under autocast; statistics stay in float32."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """The others train under autocast, float16 with a scaled loss; statistics stay in float32."""
     channels_last: bool = False
 
     def __post_init__(self) -> None:

@@ -29,14 +29,29 @@ def gpu_count() -> int:
 
 
 @contextmanager
-def repeatable(device: torch.device) -> Iterator[None]:
-    """On CUDA, convolutions otherwise choose algorithms whose sums differ from run to run."""
-    cudnn = torch.backends.cudnn
+def numerics(device: torch.device, *, deterministic: bool, tf32: str) -> Iterator[None]:
+    """How CUDA computes within the block; before and after as PyTorch is set up.
+
+    Args:
+        deterministic: Convolutions otherwise choose the fastest algorithms, whose sums differ from run to run.
+        tf32: `off`, `convolutions` or `all`: what is rounded to TF32, where the GPU has it.
+    """
     if device.type != "cuda":
         yield
         return
-    with cudnn.flags(enabled=cudnn.enabled, benchmark=False, deterministic=True, allow_tf32=cudnn.allow_tf32):
-        yield
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    matmul.allow_tf32 = tf32 == "all"
+    try:
+        with cudnn.flags(
+            enabled=cudnn.enabled,
+            benchmark=not deterministic,
+            deterministic=deterministic,
+            allow_tf32=tf32 != "off",
+        ):
+            yield
+    finally:
+        matmul.allow_tf32 = before
 
 
 def synchronize(device: torch.device) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 
 from ubn_sweep.training.config import NormConfig, OptimizerConfig, TrainingConfig
 from ubn_sweep.training.norms import NORM_CHOICES, NORM_EFFECTS, NORM_STARTS
-from ubn_sweep.training.optimization import build_optimizer, learning_rate
+from ubn_sweep.training.optimization import build_optimizer, learning_rate, parameter_groups
 from ubn_sweep.training.provenance import Provenance
 from ubn_sweep.training.run import Run
 from ubn_sweep.training.seeds import derive_seed, global_seed
@@ -50,7 +50,7 @@ class NetworkRun(Run):
         self.config, self.hold_out = config, hold_out
         with global_seed(derive_seed(config.seed, "network"), CPU):
             self.network = task.network(config)
-        self.optimizer = build_optimizer(config.optimizer, self.network.parameters())
+        self.optimizer = build_optimizer(config.optimizer, parameter_groups(config.optimizer, self.network))
 
     def learn(self) -> None:
         """One pass over the training data, with the network in training mode; `self.epoch` counts it already."""

@@ -1,20 +1,34 @@
 """OptimizerConfig -> the optimizer, and its learning rate at every step.
 
-Weight decay applies to all parameters alike, as in the paper's plain setting.
+Weight decay applies to all parameters alike, as in the paper's plain setting, unless `norm_weight_decay` is given.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
 
+from ubn_sweep.nn import norm_parameters
 from ubn_sweep.training.config import OptimizerConfig
 
 
-def build_optimizer(optimizer: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def parameter_groups(optimizer: OptimizerConfig, model: nn.Module) -> list[dict[str, Any]]:
+    """The model's parameters; those of its normalization layers apart, where they have a weight decay of their own."""
+    if optimizer.norm_weight_decay is None:
+        return [{"params": list(model.parameters())}]
+    norms = norm_parameters(model)
+    known = {id(parameter) for parameter in norms}
+    others = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    return [{"params": others}, {"params": norms, "weight_decay": optimizer.norm_weight_decay}]
+
+
+def build_optimizer(
+    optimizer: OptimizerConfig, parameters: Iterable[nn.Parameter] | list[dict[str, Any]]
+) -> torch.optim.Optimizer:
     """SGD with momentum (decay added to the gradient), or AdamW (decay decoupled)."""
     if optimizer.name == "adamw":
         return torch.optim.AdamW(parameters, lr=optimizer.lr, weight_decay=optimizer.weight_decay)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 TAG_VIEW = "mlflow.sharedViewState."
+OF_MODEL = "Model metrics"
+"""MLflow's own name of the charts whose metric has no `/` in its name; the others have a section for each prefix."""
 MOST_CHARACTERS = 4900
 """Of a tag's value, in MLflow's own stores."""
 
@@ -65,7 +67,40 @@ class SweepPage:
         )
 
     def _state(self, columns: list[str]) -> dict[str, Any]:
-        return {"searchFilter": self.filter, **self.order(), "selectedColumns": columns}
+        return {"searchFilter": self.filter, **self.order(), "selectedColumns": columns, **self._charts()}
+
+    def _charts(self) -> dict[str, Any]:
+        """The objective's chart comes first, single layers' last. MLflow adds the charts of all other metrics."""
+        section = {
+            "uuid": OF_MODEL,
+            "name": OF_MODEL,
+            "display": True,
+            "isReordered": True,
+            "deleted": False,
+            "isGenerated": True,
+        }
+        objective = {
+            "uuid": "objective",
+            "type": "LINE",
+            "metricSectionId": OF_MODEL,
+            "metricKey": key(self.objective),
+            "selectedMetricKeys": [key(self.objective)],
+            "runsCountToCompare": 10,
+            "deleted": False,
+            "isGenerated": True,
+            "useGlobalXaxisKey": True,
+            "useGlobalLineSmoothing": True,
+            "xAxisKey": "step",
+            "xAxisScaleType": "linear",
+            "scaleType": "linear",
+            "lineSmoothness": 0,
+            "selectedXAxisMetricKey": "",
+        }
+        return {
+            "compareRunSections": [section],
+            "compareRunCharts": [objective],
+            "isAccordionReordered": True,
+        }
 
 
 def share(client: MlflowClient, experiment: str, page: SweepPage) -> str:

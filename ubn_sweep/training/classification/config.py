@@ -17,6 +17,33 @@ from ubn_sweep.training.provenance import Provenance
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImageTrainingConfig(TrainingConfig):
+    """What else the classification of images can do; the defaults are the paper's plain setting."""
+
+    accumulate: int = 1
+    """Batches whose gradients make one step of the optimizer; each has statistics of its own, as one GPU of several."""
+    clip_norm: float | None = None
+    """Greatest length of the gradient of a step; null does not clip."""
+    ema_decay: float | None = None
+    """Judges, and keeps, an average of the weights: average = decay * average + (1 - decay) * weights at each step."""
+    compile: bool = False
+    """Trains through torch.compile."""
+    deterministic: bool = True
+    """False lets cuDNN choose its fastest algorithms: a run is then not the same bit for bit when it is repeated."""
+    tf32: Literal["off", "convolutions", "all"] = "convolutions"
+    """What a GPU rounds to 10 bits of mantissa; matrix products only with `all`. The default is PyTorch's."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        clip, decay = self.clip_norm, self.ema_decay
+        require(self.accumulate >= 1, "accumulate >= 1", self.accumulate, "1 steps after each batch")
+        require(clip is None or clip > 0.0, "clip_norm > 0", clip, "give a length, or null")
+        require(
+            decay is None or 0.0 <= decay < 1.0, "0 <= ema_decay < 1", decay, "0.999 is usual, null is off"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClassificationConfig:
     """Everything that one training run depends on."""
 
@@ -24,7 +51,7 @@ class ClassificationConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     norm: NormConfig = field(default_factory=NormConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    training: ImageTrainingConfig = field(default_factory=ImageTrainingConfig)
     seed: int = 0
     """Of the weights, the order of the images and the augmentation."""
     repeats: int = 1

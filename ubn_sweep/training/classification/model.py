@@ -34,7 +34,8 @@ class TrainedClassifier(nn.Module):
 
 
 def load_network(config: ClassificationConfig, folder: Path) -> TrainedClassifier:
-    """The classifier of a checkpoint, on the CPU, in evaluation mode; of several repeats the first.
+    """The classifier of a checkpoint, on the CPU, in evaluation mode; of several repeats the first. Where weights were
+    averaged, the average.
 
     Raises:
         UserError: there is no checkpoint, it is damaged, or it was written by version 0.1, which kept too little.
@@ -50,5 +51,6 @@ def load_network(config: ClassificationConfig, folder: Path) -> TrainedClassifie
         build_model(config.model, shape["num_classes"], shape["image_size_px"], shape["in_channels"]),
         config.norm,
     )
-    network.load_state_dict(content["repeats"][0]["model"])
+    state = content["repeats"][0]
+    network.load_state_dict(state.get("average", state["model"]))
     return TrainedClassifier(network, shape["shift"], shape["factor"]).eval()

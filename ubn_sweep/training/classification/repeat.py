@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -10,12 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ubn_sweep.training.classification.config import ClassificationConfig
+from ubn_sweep.training.classification.steps import Steps
 from ubn_sweep.training.condensation import CondensationMeter
 from ubn_sweep.training.data.images import Batch, Images, Splits, batch_ends
-from ubn_sweep.training.device import repeatable
+from ubn_sweep.training.device import numerics
 from ubn_sweep.training.models.build import apply_norm, build_model
 from ubn_sweep.training.models.weights import load_weights
-from ubn_sweep.training.optimization import build_optimizer, learning_rate
 from ubn_sweep.training.seeds import derive_seed, global_seed
 
 STEPS_BETWEEN_CHECKS = {"cpu": 1, "cuda": 32}
@@ -44,7 +47,8 @@ class Repeat:
             self.model = apply_norm(model, config.norm).to(device)
         if config.training.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
-        self.optimizer = build_optimizer(config.optimizer, self.model.parameters())
+        self._network = torch.compile(self.model) if config.training.compile else self.model
+        self._steps = Steps(config, self.model, device)
         self._condensation = CondensationMeter(self.model)
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
@@ -56,10 +60,10 @@ class Repeat:
         totals = torch.zeros(2, device=self.device, dtype=torch.float64)
         batches = self.dataset.train.shuffled(training.batch_size, seed=self.seed, epoch=epoch)
         lr, check_every = 0.0, STEPS_BETWEEN_CHECKS[self.device.type]
-        with global_seed(derive_seed(self.seed, "layers", epoch), self.device), repeatable(self.device):
+        with global_seed(derive_seed(self.seed, "layers", epoch), self.device), self._numerics():
             for position, batch in enumerate(batches):
-                lr = self._lr((epoch - 1) * len(examples) + position, len(examples))
-                totals += self._step(batch, lr)
+                loss_of = functools.partial(self._mean_loss, batch, totals)
+                lr = self._steps.learn(loss_of, examples, position, epoch)
                 if position % check_every == check_every - 1 and not _finite(totals):
                     break
         loss, correct = (totals / sum(end - begin for begin, end in examples)).tolist()
@@ -71,13 +75,14 @@ class Repeat:
 
     def evaluate(self, images: Images, prefix: str) -> dict[str, float]:
         """<prefix>_loss, <prefix>_top1 and, of six classes or more, <prefix>_top5: shares of the images."""
-        self.model.eval()
+        judged = self._steps.judged.eval()
+        network = self._network if judged is self.model else judged
         top5 = self.dataset.num_classes >= TOP5_CLASSES
         totals = torch.zeros(3 if top5 else 2, device=self.device, dtype=torch.float64)
         correct = []
-        with torch.inference_mode():
+        with torch.inference_mode(), self._numerics():
             for pixels, labels in images.in_order(self.config.training.eval_batch_size):
-                logits = self._forward(pixels)
+                logits = self._forward(network, pixels)
                 correct.append(logits.argmax(1) == labels)
                 sums = [F.cross_entropy(logits, labels, reduction="sum"), correct[-1].sum()]
                 if top5:
@@ -99,37 +104,32 @@ class Repeat:
         return dict.fromkeys(names, math.nan)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return self._steps.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self._steps.load_state_dict(state)
 
-    def _step(self, batch: Batch, lr: float) -> Tensor:
-        """The batch's summed loss and its correct answers, (2,), left on the device."""
+    def _mean_loss(self, batch: Batch, totals: Tensor) -> Tensor:
+        """The batch's mean loss, to learn from; its summed loss and correct answers are added to `totals` (2,)."""
         pixels, labels = batch
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        logits = self._forward(pixels)
+        logits = self._forward(self._network, pixels)
         loss = F.cross_entropy(logits, labels, label_smoothing=self.config.optimizer.label_smoothing)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
         self._condensation.count_batch()
-        return torch.stack([loss.detach() * len(labels), _correct(logits.detach(), labels)])
+        totals += torch.stack([loss.detach() * len(labels), _correct(logits.detach(), labels)])
+        return loss
 
-    def _forward(self, pixels: Tensor) -> Tensor:
+    def _forward(self, network: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
         training = self.config.training
         if training.channels_last:
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=training.precision == "bfloat16"):
-            logits: Tensor = self.model(pixels)
+        half = torch.float16 if training.precision == "float16" else torch.bfloat16
+        with torch.autocast(self.device.type, dtype=half, enabled=training.precision != "float32"):
+            logits = network(pixels)
         return logits.float()
 
-    def _lr(self, step: int, steps_per_epoch: int) -> float:
-        return learning_rate(
-            self.config.optimizer, step, steps_per_epoch=steps_per_epoch, epochs=self.config.training.epochs
-        )
+    def _numerics(self) -> AbstractContextManager[None]:
+        training = self.config.training
+        return numerics(self.device, deterministic=training.deterministic, tf32=training.tf32)
 
 
 def _correct(logits: Tensor, labels: Tensor) -> Tensor:
