@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from ubn_sweep.commands.train import train_final
-from ubn_sweep.errors import UserError
+from ubn_sweep.commands.train import EpochLines, train_final
+from ubn_sweep.errors import InterruptedSweepError, UserError
 from ubn_sweep.export.confirmation import confirmation_seed
 from ubn_sweep.records.events import FinalConfirmed, FinalEnded, FinalEpoch, FinalJudged, FinalTested
 from ubn_sweep.records.folder import FinalFolder, SweepFolder
@@ -34,12 +34,25 @@ def train(place, capsys, *, to_confirm):
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
-def test_a_verdict_of_the_same_experiment_also_after_the_final_training(tmp_path, capsys):
-    """Asked for later, the final training is not trained again; asked for again, nothing is."""
+def interrupt(monkeypatch):
+    """Ctrl-C behind the first epoch that is told of."""
+
+    def epoch(self, epoch, metrics):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EpochLines, "epoch", epoch)
+
+
+def test_a_verdict_of_the_same_experiment_also_after_the_final_training(tmp_path, capsys, monkeypatch):
+    """Asked for later, the final training is not trained again; interrupted, it goes on."""
     (tmp_path / "best.yaml").write_text(CONFIG + PROMISE)
     first = train(tmp_path, capsys, to_confirm=False)
     assert first["verdict"]["kept"] is None
     assert "two experiments" in first["verdict"]["sentence"]
+    with monkeypatch.context() as patch:
+        interrupt(patch)
+        with pytest.raises(InterruptedSweepError):
+            train(tmp_path, capsys, to_confirm=True)
     second = train(tmp_path, capsys, to_confirm=True)
     assert second["verdict"]["same_protocol"]
     assert second["verdict"]["test"] == second["confirmation"]["metrics"]["test_top1"]

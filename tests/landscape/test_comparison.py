@@ -20,22 +20,22 @@ IMAGES = 1000
 
 
 def test_equal_trials_are_rarely_told_apart():
-    """5% each: more than 7 of 60 sweeps happens once in 100 times; one by one it is said of most."""
+    """5% each: more than 6 of 40 sweeps happens once in 200 times; one by one it is said of many."""
     rates = [
-        errors(rule, [0.93] * 20, 60, images=IMAGES)[0] for rule in (pairwise, without_images, image_by_image)
+        errors(rule, [0.93] * 20, 40, images=IMAGES)[0] for rule in (pairwise, without_images, image_by_image)
     ]
     assert rates[0] > 0.2
-    assert max(rates[1:]) <= 7 / 60
+    assert max(rates[1:]) <= 6 / 40
 
 
 def test_the_luck_of_seeds_is_no_difference_of_configs():
     """With a percent of it one seed each tells trainings apart; of configs little is claimed by three seeds."""
     one, three = (
-        errors(image_by_image, [0.93] * 20, 40, images=IMAGES, seeds=seeds, seed_std=0.01)[0]
+        errors(image_by_image, [0.93] * 12, 25, images=IMAGES, seeds=seeds, seed_std=0.01)[0]
         for seeds in (1, 3)
     )
     assert one > 0.2
-    assert three <= 6 / 40
+    assert three <= 4 / 25
 
 
 def test_pairing_finds_what_scores_alone_do_not():
@@ -67,12 +67,12 @@ def test_bits_of_another_metric_are_not_used():
 def test_the_best_is_too_good_by_about_what_is_said():
     """A bootstrap's correction: somewhat too small where all are equally good."""
     said, true = [], []
-    for seed in range(60):
+    for seed in range(30):
         rows = [
             trial for trial, _ in simulated([0.9] * 15, images=IMAGES, generator=np.random.default_rng(seed))
         ]
         said.append(compare_with_best(rows).optimism)
-        true.append(rows[0].score - 0.9)
+        true.append(rows[0].score - np.mean([row.score for row in rows]))  # what all share left out
     assert 0.5 < np.mean(said) / np.mean(true) < 1.1
 
 

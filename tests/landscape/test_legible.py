@@ -1,15 +1,12 @@
-"""Figures that are read on a phone, and at ten thousand trials."""
-
-import re
+"""Figures of ten thousand trials, and what names their marks."""
 
 import pytest
 
-from tests.support.journals import SPACE, hill, sweep_events, write_sweep
-from ubn_sweep.landscape import build_report
+from tests.support.journals import SPACE, hill, sweep_events
 from ubn_sweep.landscape.analysis import analyse
 from ubn_sweep.landscape.figures import FIGURES
-from ubn_sweep.landscape.figures.style import MOST_MARKS, NARROW, name_starts, new_figure, styled, thinned
-from ubn_sweep.landscape.views import importance, threshold
+from ubn_sweep.landscape.figures.style import MOST_MARKS, name_starts, new_figure, styled, thinned
+from ubn_sweep.landscape.views import threshold
 from ubn_sweep.landscape.views.curve_fit import TooFew
 from ubn_sweep.landscape.views.importance import ImportanceView
 from ubn_sweep.records.observations import observations
@@ -57,25 +54,6 @@ def test_thinning_keeps_order_and_choice():
     few = thinned(range(10_000), 100)
     assert len(few) == 100
     assert few == sorted(set(few)) == thinned(range(10_000), 100)
-
-
-def test_a_phone_sees_all_panels_without_scrolling(tmp_path, monkeypatch):
-    """Each figure with panels beside each other has them beneath each other, too; the page shows one of both."""
-    monkeypatch.setattr(importance, "SHUFFLES", 20)
-    monkeypatch.setattr(importance, "RESAMPLES", 4)
-    folder = write_sweep(tmp_path, sweep_events(40, truth=hill))
-    text = build_report(folder).html.read_text()
-    for entry in FIGURES:
-        if (
-            entry.name == "layers"
-        ):  # a map of as many columns as layers, which says nothing that the others do not
-            continue
-        inside = re.search(rf'aria-labelledby="{entry.name}-title">.*?</section>', text, re.DOTALL)[0]
-        assert inside.count("<svg") == 2
-        assert '<div class="scroll wide">' in inside
-        box = re.search(r'<div class="narrow"><svg[^>]*viewBox="0 0 ([\d.]+) ', inside)
-        assert float(box[1]) <= NARROW * 72 + 1
-    assert ".narrow { display: none; }" in text
 
 
 def test_starts_are_named_beside_their_marks():

@@ -1,6 +1,7 @@
 """The report stands alone, whatever became of the sweep."""
 
 import json
+import re
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,6 +12,8 @@ from tests.landscape.pages import check
 from tests.support.journals import SPACE, hill, sweep_events, write_sweep
 from ubn_sweep.errors import UserError
 from ubn_sweep.landscape import build_report
+from ubn_sweep.landscape.figures import FIGURES
+from ubn_sweep.landscape.figures.style import NARROW
 from ubn_sweep.records.folder import SweepFolder
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
@@ -29,6 +32,22 @@ def test_a_whole_sweep(tmp_path):
     assert any("best threshold lies between" in sentence for sentence in report.summary)
     assert text.count("<tr") > 10
     assert json.loads(report.numbers.read_text())["ranking"]["full_budget"]
+    check_on_a_phone(text)
+
+
+def check_on_a_phone(text):
+    """Each figure with panels beside each other has them beneath each other, too; the page shows one of both."""
+    assert ".narrow { display: none; }" in text
+    for entry in FIGURES:
+        if (
+            entry.name == "layers"
+        ):  # a map of as many columns as layers, which says nothing that the others do not
+            continue
+        inside = re.search(rf'aria-labelledby="{entry.name}-title">.*?</section>', text, re.DOTALL)[0]
+        assert inside.count("<svg") == 2
+        assert '<div class="scroll wide">' in inside
+        box = re.search(r'<div class="narrow"><svg[^>]*viewBox="0 0 ([\d.]+) ', inside)
+        assert float(box[1]) <= NARROW * 72 + 1
 
 
 CASES = {

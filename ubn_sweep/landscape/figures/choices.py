@@ -17,6 +17,7 @@ from ubn_sweep.landscape.figures.style import (
     WIDE,
     limit_to_scores,
     metric_name,
+    name_starts,
     new_figure,
     score_axis,
     thinned,
@@ -37,10 +38,10 @@ def _draw(sweep: SweepView, view: ChoicesView) -> Figure:
     )  # fmt: skip
     most = MOST_MARKS // (rows * sum(len(choice.groups) for choice in view.choices))
     for index, choice in enumerate(view.choices):
-        _panel(panels[index], choice, early=False, most=most)
+        _panel(panels[index], sweep, choice, early=False, most=most)
         panels[index].set_title(choice.title)
         if rows == 2:
-            _panel(panels[columns + index], choice, early=True, most=most)
+            _panel(panels[columns + index], sweep, choice, early=True, most=most)
     for row in range(rows):
         epoch = sweep.max_epochs if row == 0 else view.early_epoch
         panels[row * columns].set_ylabel(f"{metric_name(sweep)}\nafter epoch {epoch}")
@@ -58,7 +59,7 @@ def _narrow(sweep: SweepView, view: ChoicesView) -> Figure:
     for row, choice in enumerate(view.choices):
         for column in range(columns):
             axes = panels[row * columns + column]
-            _panel(axes, choice, early=column == 1, most=most)
+            _panel(axes, sweep, choice, early=column == 1, most=most)
             score_axis(axes.yaxis, sweep)
             axes.tick_params(labelsize=7)
             axes.set_title(
@@ -74,16 +75,21 @@ def _scores(view: ChoicesView, *, early: bool) -> list[float]:
     return [score for group in groups for score in (group.early if early else group.finished)]
 
 
-def _panel(axes: Axes, choice: Choice, *, early: bool, most: int) -> None:
+def _panel(axes: Axes, sweep: SweepView, choice: Choice, *, early: bool, most: int) -> None:
     generator = np.random.default_rng(0)
     labels = []
     for place, group in enumerate(choice.groups):
-        scores = thinned(group.early if early else group.finished, most)
+        all_scores = group.early if early else group.finished
         found = group.early_mean if early else group.finished_mean
-        offsets = generator.uniform(-0.16, 0.16, len(scores))
+        across = place + generator.uniform(-0.16, 0.16, len(all_scores))
+        marks = list(zip(across.tolist(), all_scores, strict=True))
+        trials = group.early_trials if early else group.finished_trials
+        name_starts(axes, sweep, dict(zip(trials, marks, strict=True)))
+        shown = thinned(marks, most)
         axes.scatter(
-            place + offsets, scores, s=13, color=BLUE if not early else MUTED, alpha=0.45, linewidth=0
-        )
+            [x for x, _ in shown], [y for _, y in shown],
+            s=13, color=BLUE if not early else MUTED, alpha=0.45, linewidth=0,
+        )  # fmt: skip
         _mean(axes, place, found)
         labels.append(
             f"{group.value}\nn = {len(group.finished)}" + f" / {len(group.early)}" * bool(group.early)

@@ -18,9 +18,12 @@ class ChoiceGroup:
     value: str
     finished: tuple[float, ...]
     """Scores at the full budget."""
+    finished_trials: tuple[int, ...]
+    """Whose they are."""
     finished_mean: GroupMean | None
     early: tuple[float, ...]
     """Scores at the common epoch, of all trials that reached it."""
+    early_trials: tuple[int, ...]
     early_mean: GroupMean | None
     stopped: int
 
@@ -63,13 +66,17 @@ def _group(sweep: SweepView, key: str, value: str, epoch: int | None) -> ChoiceG
     def mine(trial: TrialView) -> bool:
         return key in trial.config and as_shown(trial.config[key]) == value
 
-    finished = [trial.score for trial in sweep.finished if mine(trial)]
-    early = [] if epoch is None else [t.curve[epoch] for t in reached(sweep, epoch) if mine(t)]
+    full = [trial for trial in sweep.finished if mine(trial)]
+    before = [] if epoch is None else [trial for trial in reached(sweep, epoch) if mine(trial)]
+    finished = [trial.score for trial in full]
+    early = [] if epoch is None else [trial.curve[epoch] for trial in before]
     return ChoiceGroup(
         value=value,
         finished=tuple(finished),
+        finished_trials=tuple(trial.number for trial in full),
         finished_mean=group_mean(finished),
         early=tuple(early),
+        early_trials=tuple(trial.number for trial in before),
         early_mean=group_mean(early),
         stopped=sum(mine(trial) for trial in sweep.unfinished),
     )
