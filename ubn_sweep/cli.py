@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from ubn_sweep.errors import InterruptedSweepError, NothingFoundError, UserError
 from ubn_sweep.invocation import as_typed
 from ubn_sweep.masking import masked
 from ubn_sweep.privacy import opt_out_of_usage_reports
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 def _complete_sweep(context: click.Context, parameter: click.Parameter, begin: str) -> list[str]:
@@ -279,6 +282,10 @@ def main() -> None:
         _fail(f"{error.format_message()} (`ubn-sweep --help` explains)", 2)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted", 130)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        _fail(f"{error.filename or 'the disk'}: {error.strerror}: free space, then type the same again", 2)
 
 
 def _fail(message: str, code: int) -> None:

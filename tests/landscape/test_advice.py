@@ -10,8 +10,10 @@ from ubn_sweep.landscape.advice import batch_norm, leaders
 from ubn_sweep.landscape.baselines import is_batch_norm, start_name
 from ubn_sweep.landscape.read import read_sweep
 from ubn_sweep.landscape.views.baseline import baseline_view
+from ubn_sweep.landscape.views.curve_fit import CurveFit
 from ubn_sweep.landscape.views.leaders import leaders_view
 from ubn_sweep.landscape.views.ranking import ranking
+from ubn_sweep.landscape.views.threshold import threshold_view
 from ubn_sweep.landscape.words import best
 from ubn_sweep.records.events import EpochReported, TrialCreated
 from ubn_sweep.records.observations import observations
@@ -42,6 +44,17 @@ def with_starts(events, **starts):
 def said(events):
     sweep = read_sweep(observations(events))
     return batch_norm(sweep, baseline_view(sweep, ranking(sweep)))
+
+
+def told_of(sweep, *, has_shape=False):
+    """`has_shape` stands for what the threshold's curve says, which takes a while and is tested elsewhere."""
+    nothing_fitted = threshold_view(dataclasses.replace(sweep, trials=()))
+    fit = CurveFit(
+        n=9, log=False, x=(), mean=(), low=(), high=(), noise_std=1.0, flat_probability=0.0 if has_shape else 1.0,
+        best_x=0.1, optimum_low=0.0, optimum_high=0.2,
+    )  # fmt: skip
+    curve = dataclasses.replace(nothing_fitted.full, fit=fit)
+    return leaders(leaders_view(sweep), dataclasses.replace(nothing_fitted, full=curve))
 
 
 def never_plain(**options):
@@ -126,10 +139,15 @@ def test_the_best_at_the_edge_is_told_with_what_to_widen():
     )
     (edge,) = leaders_view(sweep).edges
     assert (edge.key, edge.upper, edge.bound) == ("norm.momentum", True, 0.5)
-    assert f"{edge.at_edge} of the 8 best trials lie at the upper end of momentum (0.5)" in leaders(
-        leaders_view(sweep)
-    )
-    assert "raise `space.norm.momentum.high`" in leaders(leaders_view(sweep))
+    assert f"{edge.at_edge} of the 8 best trials lie at the upper end of momentum (0.5)" in told_of(sweep)
+    assert "raise `space.norm.momentum.high`" in told_of(sweep)
+
+
+def test_nothing_is_widened_below_zero():
+    space = {"own.dropout": {"type": "float", "low": 0.0, "high": 0.5}} | MOMENTUM
+    truth = lambda p: 0.9 - p["own.dropout"] / 2  # noqa: E731
+    text = told_of(read_sweep(observations(sweep_events(60, space=space, stops=(), truth=truth))))
+    assert text.endswith("best trials lie at the lower end of dropout (0), and scores rise towards it.")
 
 
 def test_the_last_of_listed_values_is_an_edge_too():
@@ -139,7 +157,17 @@ def test_the_last_of_listed_values_is_an_edge_too():
             sweep_events(60, space=space, stops=(), truth=lambda p: 0.9 - p["training.batch_size"] / 1000)
         )
     )
-    assert "add a smaller one to `space.training.batch_size.values`" in leaders(leaders_view(sweep))
+    assert "add a smaller one to `space.training.batch_size.values`" in told_of(sweep)
+
+
+@pytest.mark.parametrize("has_shape", [False, True])
+def test_of_the_threshold_an_end_is_told_where_its_curve_has_a_shape(has_shape):
+    space = {"norm.threshold": SPACE["norm.threshold"] | {"when": {}}}
+    truth = lambda p: 0.9 - p["norm.threshold"] / 4  # noqa: E731
+    text = told_of(
+        read_sweep(observations(sweep_events(60, space=space, stops=(), truth=truth))), has_shape=has_shape
+    )
+    assert ("at the lower end of threshold (0)" in text) == has_shape
 
 
 def test_where_nothing_matters_few_edges_are_told():
@@ -160,7 +188,7 @@ def test_a_gate_that_never_closed_is_told(opened, words):
         else e
         for e in sweep_events(40, truth=hill, stops=())
     ]
-    text = leaders(leaders_view(read_sweep(observations(events))))
+    text = told_of(read_sweep(observations(events)))
     if words is None:
         assert "open in every batch" not in text
     else:

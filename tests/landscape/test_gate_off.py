@@ -70,6 +70,14 @@ def test_three_on_each_side_are_enough(no_curve, off):
         assert said.startswith("Too few trials" if off < 3 else "Trials with the gate on score")
 
 
+def test_where_none_without_a_gate_finished_the_early_epoch_tells():
+    """Early stopping ended them all: what they scored before it says the most."""
+    sweep, found = mapped(40, truth=lambda params: 0.9 if params["norm.gate"] else 0.5)
+    full = dataclasses.replace(found.full, gate_off=(), gain=None)
+    said = threshold(sweep, dataclasses.replace(found, full=full))
+    assert f"points better on average than those with it off (epoch {found.early.epoch}, " in said
+
+
 def test_a_loss_is_better_where_it_is_less(no_curve):
     sweep, found = mapped(truth=lambda params: 0.9 if params["norm.gate"] else 0.8, metric="val_loss")
     assert found.early.gain.better > 0

@@ -8,6 +8,7 @@ from ubn_sweep.landscape.views.baseline import Baseline, BaselineView
 from ubn_sweep.landscape.views.failures import FailuresView
 from ubn_sweep.landscape.views.leaders import LeadersView
 from ubn_sweep.landscape.views.numbers import MIN_GROUP
+from ubn_sweep.landscape.views.threshold import THRESHOLD, ThresholdView
 
 MOST_REASONS = 3
 
@@ -100,19 +101,26 @@ def _baseline(sweep: SweepView, found: Baseline, what: str) -> str:
     return f"{what}: {score}, {amount(sweep, found.place.behind)} behind the best{how}."
 
 
-def leaders(view: LeadersView) -> str:
-    """What the best trials have in common that asks for another sweep."""
+def leaders(view: LeadersView, threshold: ThresholdView) -> str:
+    """What the best trials have in common that asks for another sweep.
+
+    Of the threshold its curve tells more: where that has no shape, an end of it is no news either.
+    """
     sentences = []
     for edge in view.edges:
+        if edge.key == THRESHOLD and not threshold.has_shape:
+            continue
         end = "upper" if edge.upper else "lower"
         widen = (
             f"add a {'larger' if edge.upper else 'smaller'} one to `space.{edge.key}.values`"
             if edge.has_values
             else f"{'raise' if edge.upper else 'lower'} `space.{edge.key}.{'high' if edge.upper else 'low'}`"
         )
+        # Most of what begins at 0 cannot be negative.
+        beyond = "" if edge.bound == 0 else f": where values beyond it make sense, {widen} and sweep again"
         sentences.append(
             f"{edge.at_edge} of the {edge.n} best trials lie at the {end} end of {edge.title} ({edge.bound:.3g}), and "
-            f"scores rise towards it: where values beyond it make sense, {widen} and sweep again."
+            f"scores rise towards it{beyond}."
         )
     if view.with_gate > 0 and 2 * view.never_closed >= view.with_gate:
         which = "all" if view.never_closed == view.with_gate else f"{view.never_closed}"

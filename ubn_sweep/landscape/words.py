@@ -24,7 +24,7 @@ def summary(landscape: Landscape) -> tuple[str, ...]:
         best(landscape.sweep, landscape.ranking),
         batch_norm(landscape.sweep, landscape.baseline),
         threshold(landscape.sweep, landscape.threshold),
-        leaders(landscape.leaders),
+        leaders(landscape.leaders, landscape.threshold),
         importance(landscape.importance),
     ]
     return tuple(sentence for sentence in sentences if sentence)
@@ -113,16 +113,24 @@ def threshold(sweep: SweepView, view: ThresholdView) -> str:
             )
             return (
                 f"The best threshold lies between {fit.optimum_low:.2g} and {fit.optimum_high:.2g} with a probability "
-                f"of 80% (n = {fit.n}{where}). {gate_off(sweep, curve)}"
+                f"of 80% (n = {fit.n}{where}). {_gate_off(sweep, view, curve)}"
             )
     n = view.full.fit.n
     if not isinstance(view.full.fit, CurveFit) and view.early is None:
         few = f"Too few trials to recommend a threshold: {plural(n, 'finished trial')} with the gate on."
-        return f"{few} {gate_off(sweep, view.full)}"
+        return f"{few} {_gate_off(sweep, view, view.full)}"
     curve = view.full if isinstance(view.full.fit, CurveFit) or view.early is None else view.early
     return (
         f"No threshold between {view.low:.2g} and {view.high:.2g} can be told from another "
-        f"(epoch {curve.epoch}, n = {curve.fit.n}). {gate_off(sweep, curve)}"
+        f"(epoch {curve.epoch}, n = {curve.fit.n}). {_gate_off(sweep, view, curve)}"
+    )
+
+
+def _gate_off(sweep: SweepView, view: ThresholdView, curve: ThresholdCurve) -> str:
+    """At the curve's own epoch, or at the other one where that alone has trials enough."""
+    other = view.early if curve is view.full else view.full
+    return gate_off(
+        sweep, other if curve.gain is None and other is not None and other.gain is not None else curve
     )
 
 
@@ -140,7 +148,7 @@ def gate_off(sweep: SweepView, curve: ThresholdCurve) -> str:
     side = "better" if found.better >= 0 else "worse"
     begin = (
         f"{on} score {amount(sweep, abs(found.better))} {side} on average than those with it off "
-        f"(95% interval: {interval(sweep, found)}; n = {found.n} and {found.n_other})"
+        f"(epoch {curve.epoch}, 95% interval: {interval(sweep, found)}; n = {found.n} and {found.n_other})"
     )
     return f"{begin}." if found.is_shown else f"{begin}, which chance explains."
 

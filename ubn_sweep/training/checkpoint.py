@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -43,7 +43,7 @@ def save_checkpoint(
         "network": network,
     }
     with written_beside(folder / CHECKPOINT_FILE, to_disk=True) as beside, beside.open("wb") as file:
-        torch.save(content, file)  # to a path, it would write the path's name into the file
+        _save(content, file)  # to a path, it would write the path's name into the file
 
 
 def load_checkpoint(
@@ -115,3 +115,13 @@ def _in_todays_options(saved: dict[str, Any], config: TaskConfig) -> dict[str, A
 def _identity(config: TaskConfig) -> dict[str, Any]:
     flat = flatten(schema.to_plain(config))
     return {key: value for key, value in flat.items() if not is_below(key, *MAY_DIFFER)}
+
+
+def _save(content: dict[str, Any], file: IO[bytes]) -> None:
+    """torch.save, whose own error about an unfinished archive would hide that the disk is full."""
+    try:
+        torch.save(content, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise

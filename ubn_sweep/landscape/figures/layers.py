@@ -38,7 +38,7 @@ def _heat_map(figure: Figure, axes: Axes, item: LayerMap) -> None:
         values, cmap="cividis", vmin=min(float(finite.min(initial=0.0)), 0.0), vmax=top, aspect="auto"
     )
     axes.set_title(f"{measure.title}, by layer")
-    names = [f"trial {trial.number}, epoch {trial.last_epoch}" for trial in item.trials]
+    names = [f"{trial.label}, epoch {trial.last_epoch}" for trial in item.trials]
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.grid(visible=False)
     for spine in axes.spines.values():

@@ -79,6 +79,7 @@ def _filled(figure: Figure, panels: dict[str, Axes], sweep: SweepView, view: Thr
 def _panel(axes: Axes, sweep: SweepView, view: ThresholdView, curve: ThresholdCurve) -> None:
     _threshold_axis(axes, view)
     _gate_off(axes, curve)
+    _starts_without_gate(axes, sweep, curve)
     points = thinned(curve.points, MOST_MARKS // PANELS)
     name_starts(axes, sweep, {point.trial: (point.threshold, point.score) for point in curve.points})
     axes.scatter(
@@ -116,6 +117,19 @@ def _gate_off(axes: Axes, curve: ThresholdCurve) -> None:
         xytext=(-4, 3), textcoords="offset points", ha="right", va="bottom", color=ORANGE, fontsize=8.5,
         zorder=6,
     )  # fmt: skip
+
+
+def _starts_without_gate(axes: Axes, sweep: SweepView, curve: ThresholdCurve) -> None:
+    """BatchNorm, for one, has no threshold: a mark at the left edge, named, at its score."""
+    with_gate = {point.trial for point in curve.points}
+    for trial in sweep.trials:
+        if trial.start and trial.number not in with_gate and curve.epoch in trial.curve:
+            place = 0.012, trial.curve[curve.epoch]
+            axes.plot(*place, ">", color=ORANGE, markersize=5, transform=axes.get_yaxis_transform(), zorder=6)
+            axes.annotate(
+                trial.start, place, xycoords=("axes fraction", "data"), xytext=(6, -3), textcoords="offset points",
+                color=ORANGE, fontsize=7.5, va="top", zorder=7,
+            )  # fmt: skip
 
 
 def _stopped(axes: Axes, view: ThresholdView, max_epochs: int) -> None:

@@ -66,6 +66,12 @@ class ThresholdView:
     stopped: tuple[Point, ...]
     """The others at their last epoch: shown, never fitted with the finished ones."""
 
+    @property
+    def has_shape(self) -> bool:
+        """Whether a curve is told from a constant, at either epoch."""
+        fits = [curve.fit for curve in (self.full, self.early) if curve is not None]
+        return any(isinstance(fit, CurveFit) and fit.shape_is_shown for fit in fits)
+
 
 def threshold_view(sweep: SweepView) -> ThresholdView:
     """Threshold against the objective: finished, stopped, and at a common epoch."""

@@ -183,6 +183,7 @@ class _LineCount:
 
 
 def describe(error: BaseException) -> str:
-    """An error on one line of bearable length, without passwords."""
-    text = masked(" ".join(f"{type(error).__name__}: {error}".split()))
+    """An error on one line of bearable length, without passwords and without the statement that a database refused."""
+    whole = " ".join(f"{type(error).__name__}: {error}".split())
+    text = masked(whole.partition(" [SQL: ")[0])
     return text if len(text) <= ERROR_LENGTH else text[: ERROR_LENGTH - 3] + "..."
