@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.processes import call_cli, kill_all, run_cli, start_cli, wait_until
 from tests.tracking.servers import free_port
+from ubn_sweep.cli import main
 from ubn_sweep.records.events import AttemptStarted, FinalEnded, FinalEpoch, FinalTested
 from ubn_sweep.records.folder import FinalFolder, SweepFolder
 from ubn_sweep.records.journal import read_journal
@@ -90,6 +91,20 @@ def test_killed_at_random_moments_it_is_one_run_with_every_epoch_once(place, kil
 
 
 @pytest.mark.slow
+def test_too_little_memory_is_told_in_a_line_with_the_batch_size(place, monkeypatch, capsys):
+    """A network of 10**13 channels, as no machine has room for it."""
+    model = "{name: 'tests.support.own_models:plain', options: {depth: 1, channels: 10000000000000}}"
+    monkeypatch.chdir(place)
+    monkeypatch.setattr("sys.argv", ["ubn-sweep", "train", "best.yaml", "--set", f"model={model}"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.startswith("error: out of memory with training.batch_size 64: ")
+    assert told.endswith(": lower it, or training.eval_batch_size, and take another --out")
+    assert [event.status for event in events_in(place) if isinstance(event, FinalEnded)] == ["failed"]
+
+
 def test_a_dead_server_costs_nothing_and_sync_delivers(place):
     away = f"http://127.0.0.1:{free_port()}"
     done = run_cli([*TRAIN, "--tracking-uri", away], cwd=place)

@@ -72,6 +72,12 @@ def test_frozen_statistics_stay() -> None:
     assert model[1].weight.grad is not None
 
 
+@pytest.mark.parametrize("affine", ["pointwise", "depthwise"])
+def test_nothing_puts_synchronized_bn_in_their_place(affine: str) -> None:
+    with pytest.raises(AttributeError, match="track_running_stats"):
+        nn.SyncBatchNorm.convert_sync_batchnorm(model_with("ubn", affine=affine))
+
+
 @pytest.mark.parametrize("norm", [name for name in NORM_NAMES if name != "sabn"])
 def test_parameters_of_normalization(norm: str) -> None:
     model = model_with(norm)

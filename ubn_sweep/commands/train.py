@@ -12,7 +12,7 @@ from typing import Any
 from ubn_sweep.commands.common import home_folder
 from ubn_sweep.commands.final_copies import following, sink_of, store_of
 from ubn_sweep.commands.live import duration, print_json, say, warn
-from ubn_sweep.errors import DivergedError, InterruptedSweepError
+from ubn_sweep.errors import DivergedError, InterruptedSweepError, UserError
 from ubn_sweep.export.confirmation import confirm
 from ubn_sweep.export.final import FinalResult, prepare_folder, train_for_good, write_result
 from ubn_sweep.export.judging import check_promise, judge
@@ -24,6 +24,7 @@ from ubn_sweep.records.final_training import FinalRecorder, recording
 from ubn_sweep.records.folder import FinalFolder
 from ubn_sweep.schema import to_plain
 from ubn_sweep.training.loading import load_config
+from ubn_sweep.training.memory import is_out_of_memory, out_of_memory_in_words
 from ubn_sweep.training.provenance import Provenance
 from ubn_sweep.training.run import Run
 from ubn_sweep.training.task import Task
@@ -143,9 +144,12 @@ def _train(
     except DivergedError:
         recorder.end("diverged")
         raise
-    except BaseException:
+    except BaseException as error:
         recorder.end("failed")
-        raise
+        if not isinstance(error, Exception) or not is_out_of_memory(error):
+            raise
+        words = out_of_memory_in_words(error, to_plain(config))
+        raise UserError(f"{words}: lower it, or training.eval_batch_size, and take another --out") from error
     recorder.end("completed")
     return outcome
 

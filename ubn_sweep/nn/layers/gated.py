@@ -27,7 +27,9 @@ class GatedBatchNorm2d(_BatchNorm):
     """x -> x_cs, by UnifiedBatchNorm2d's formula and with its state; a subclass adds the affine step.
 
     A `_BatchNorm` to whoever looks for one: torch.optim.swa_utils.update_bn, what freezes statistics by `eval()`,
-    what takes weight decay off normalization. It shares nothing with it but these names.
+    what takes weight decay off normalization. It shares nothing with it but these names. What would put another
+    layer in its place, as nn.SyncBatchNorm.convert_sync_batchnorm does, asks for `track_running_stats`, and fails:
+    there is none.
 
     A subclass registers `weight` and `bias`, calls `reset_parameters` at the end of its constructor, and hands
     `_normalized` from its `forward` what the affine step takes: pointwise or depthwise, or one per sample.
@@ -45,7 +47,6 @@ class GatedBatchNorm2d(_BatchNorm):
     num_batches_tracked: Tensor
     gate_open: Tensor
     process_group: ProcessGroup | None
-    track_running_stats = True
 
     def __init__(
         self,
@@ -234,7 +235,7 @@ class GatedBatchNorm2d(_BatchNorm):
                 value = getattr(self, name)
                 if value is not None:
                     state_dict.setdefault(prefix + name, value.detach())
-        super()._load_from_state_dict(state_dict, prefix, metadata, strict, *rest)
+        nn.Module._load_from_state_dict(self, state_dict, prefix, metadata, strict, *rest)
 
     def extra_repr(self) -> str:
         names = ("eps", "momentum", "threshold", "similarity_momentum", "centering", "scaling")
