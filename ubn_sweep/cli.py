@@ -273,7 +273,7 @@ def main() -> None:
     except UserError as error:
         _fail(str(error), 2)
     except NothingFoundError as error:
-        _fail(str(error), 1)
+        _fail(str(error), 1, in_json=False)  # the sweep's own object says it
     except InterruptedSweepError as notice:
         _fail(str(notice), notice.code)
     except click.exceptions.Exit as done:
@@ -288,10 +288,10 @@ def main() -> None:
         _fail(f"{error.filename or 'the disk'}: {error.strerror}: free space, then type the same again", 2)
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int, *, in_json: bool = True) -> None:
     line = as_typed(masked(" ".join(message.split("\n"))))
     print(f"error: {line}", file=sys.stderr)
-    if "--json" in sys.argv[1:]:
+    if in_json and "--json" in sys.argv[1:]:
         print(json.dumps({"error": line, "exit_code": code}))
     sys.exit(code)
 

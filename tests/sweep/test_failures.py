@@ -19,6 +19,7 @@ def test_a_sweep_whose_trials_all_fail_ends_with_1_and_says_why(write_spec, tmp_
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["trials"] == {"completed": 0, "stopped": 0, "failed": 4, "diverged": 0}
     assert found["best"] is None
+    assert last == f"error: {found['error']}"
 
     export = call_cli(["export", "small"], cwd=tmp_path)
     assert export.returncode == 2

@@ -76,6 +76,7 @@ def _finish(outcome: Outcome, *, as_json: bool) -> None:
                 "trials": result.counts,
                 "best": best_of(folder),
                 "ended_by": result.ended_by,
+                "error": outcome.failure,
                 "tracking_uri": uri,
                 "report": str(report.html),
                 "observations": str(report.observations),
