@@ -53,7 +53,7 @@ def training(config, place):
 
 def test_it_is_validated_with_its_own_keys(place):
     found = last_json(call_cli(["validate", "specs/table.yaml", "--json"], cwd=place))
-    assert found["spec"]["objective"] == {"metric": "val_rmse", "mode": "min"}
+    assert found["spec"]["objective"] == {"metric": "val_rmse", "mode": "min", "constraints": {}}
     assert "net.hidden" in found["order"]
     wrong = call_cli(["validate", "specs/table.yaml", "--set", "net.hiden=3"], cwd=place)
     assert wrong.returncode == 2
