@@ -46,7 +46,9 @@ def configs(sweep, place):
 
 @pytest.fixture(scope="module")
 def final(configs, place):
-    return last_json(run_cli(["train", str(configs[0]), "--json"], cwd=place))
+    done = run_cli(["train", str(configs[0]), "--json"], cwd=place)
+    assert "has not taken" not in done.stderr
+    return last_json(done)
 
 
 def runs_of(uri):
