@@ -1,6 +1,8 @@
 """The sweep's state: what it decides, and that replayed events lead to the same state at any point."""
 
+import gc
 import random
+import weakref
 
 import pytest
 from optuna.trial import TrialState as OptunaState
@@ -199,3 +201,20 @@ def test_a_sweep_whose_trials_all_fail_ends_without_a_word_from_the_sampler(make
     assert state.finished
     assert state.best is None
     assert [str(warning.message) for warning in recwarn if "sampler" in str(warning.message)] == []
+
+
+def test_what_a_trial_reports_beside_its_objective_is_not_held(make):
+    class Metrics(dict):
+        """A dict that can be referred to weakly."""
+
+    state, held = make(early_stopping=None), []
+    for _ in range(3):
+        trial = state.next_trial()
+        for epoch in range(1, 10):
+            metrics = Metrics(val_top1=epoch / 10, **{f"similarity/layer{n}": 0.5 for n in range(100)})
+            held.append(weakref.ref(metrics))
+            state.report(trial.number, epoch, metrics)
+    del metrics
+    gc.collect()
+    assert [ref() for ref in held] == [None] * 27
+    assert [trial.value for trial in state.trials.values()] == [0.9] * 3

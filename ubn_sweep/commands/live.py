@@ -124,7 +124,7 @@ def duration(seconds: float | None) -> str:
 
 def score(trial: SweepTrial, spec: SweepSpec) -> str:
     """A trial's objective as people read it."""
-    return spec.metric.text(trial.metrics.get(spec.objective.metric, float("nan")))
+    return spec.metric.text(trial.value)
 
 
 def _trials(outlook: Outlook, spec: SweepSpec) -> Table:

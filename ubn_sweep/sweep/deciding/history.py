@@ -86,7 +86,8 @@ class SweepHistory:
     def _reported(self, event: EpochReported) -> None:
         trial = self.trials[event.trial]
         self._leave_rung(trial)  # it trains, so it does not wait: early stopping was of another kind then
-        trial.epoch, trial.metrics = event.epoch, event.metrics
+        trial.epoch = event.epoch
+        trial.value = event.metrics.get(self.spec.objective.metric, math.nan)
         trial.score = self.spec.objective.score(event.metrics)
         self.epochs_done += 1
         trial.feasible = self.spec.objective.meets(event.metrics)

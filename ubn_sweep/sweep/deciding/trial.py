@@ -10,7 +10,7 @@ from ubn_sweep.records.events import Status, StoppedBy
 from ubn_sweep.sweep.spec.space import Params
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class SweepTrial:
     """What is known of one trial."""
 
@@ -21,7 +21,8 @@ class SweepTrial:
     epoch: int = 0
     score: float = math.nan
     """Of the last epoch, turned so that higher is better."""
-    metrics: dict[str, float] = field(default_factory=dict)
+    value: float = math.nan
+    """The objective's, as it was reported then; all else that a trial reports is in the journal alone."""
     correct: dict[str, Any] = field(default_factory=dict)
     """Which validation examples were right after the last epoch, packed; of running trials alone."""
     feasible: bool = True
