@@ -23,11 +23,15 @@ os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.envir
 LONGEST = (
     "tests/sweep/test_restart.py",
     "tests/test_main_job.py",
-    "tests/nn/test_triton.py",
-    "tests/test_own_task.py",
     "tests/sweep/test_engine.py",
-    "tests/commands/test_final_killed.py",
-    "tests/test_cli.py",
+    "tests/nn/test_surgery.py",
+    "tests/sweep/test_faults.py",
+    "tests/sweep/test_lessons.py",
+    "tests/nn/test_triton.py",
+    "tests/landscape/test_report.py",
+    "tests/sweep/test_tracking_away.py",
+    "tests/sweep/test_version_0_1.py",
+    "tests/nn/test_keeping_the_function.py",
 )
 """Files that take long as a whole: first, so that no worker is left alone with one at the end."""
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from tests.support.journals import sweep_events, write_sweep
 from tests.support.processes import REPOSITORY, call_cli
-from ubn_sweep.landscape import build_report
+from ubn_sweep.records.journal import stream
+from ubn_sweep.records.observations import write_observations
 
 PAGES = sorted(
     [*(REPOSITORY / "docs").glob("*.md"), REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"]
@@ -46,7 +47,7 @@ def test_the_layers_code(page):
 
 def test_the_tables_code(tmp_path, monkeypatch, capsys):
     folder = write_sweep(tmp_path / "sweeps", sweep_events(30))
-    build_report(folder)
+    write_observations(stream(folder.path), folder.observations)
     folder.path.rename(tmp_path / "sweeps" / "quickstart")
     monkeypatch.chdir(tmp_path)
     (code,) = blocks(REPOSITORY / "docs" / "table.md", "python")
@@ -60,7 +61,7 @@ def test_the_table_lists_every_column(tmp_path):
     import pyarrow.parquet as pq
 
     folder = write_sweep(tmp_path, sweep_events(8))
-    build_report(folder)
+    write_observations(stream(folder.path), folder.observations)
     listed = set(re.findall(r"`([\w.]+)`", (REPOSITORY / "docs" / "table.md").read_text()))
     plain = {name for name in pq.read_schema(folder.observations).names if "." not in name}
     assert plain <= listed

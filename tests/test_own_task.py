@@ -36,7 +36,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sweep(place):
-    return last_json(run_cli(["run", "specs/table.yaml", "--cpus", "2", "--json"], cwd=place))
+    return last_json(call_cli(["run", "specs/table.yaml", "--executor", "in-process", "--json"], cwd=place))
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def config(sweep, place):
 @pytest.fixture(scope="module")
 def training(config, place):
     """The final training's end."""
-    return run_cli(["train", str(config), "--json"], cwd=place)
+    return call_cli(["train", str(config), "--json"], cwd=place)
 
 
 def test_it_is_validated_with_its_own_keys(place):
@@ -114,3 +114,22 @@ def test_a_changed_key_takes_the_promise_but_not_the_task(sweep, config, place):
     assert final["promised"] is None
     kept = yaml.safe_load((place / "changed" / "config.yaml").read_text())["provenance"]
     assert kept["changed"] == ["training.epochs=1"]
+
+
+@pytest.mark.slow
+def test_on_ray_its_module_is_found_beside_the_spec(place):
+    """Workers start in folders of their own."""
+    arguments = [
+        "run",
+        "specs/table.yaml",
+        "--name",
+        "on-ray",
+        "--cpus",
+        "2",
+        "--set",
+        "search.trials=3",
+        "--json",
+    ]
+    found = last_json(run_cli(arguments, cwd=place))
+    assert found["trials"]["failed"] == 0
+    assert sum(found["trials"].values()) == 3

@@ -66,7 +66,8 @@ def check_whole(place, uri):
     return run
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [5])
 def test_killed_at_random_moments_it_is_one_run_with_every_epoch_once(place, kills):
     """Kills fall on the start-up, the training, and the end with its test and its delivery."""
     rng = random.Random(7)
@@ -105,6 +106,7 @@ def test_too_little_memory_is_told_in_a_line_with_the_batch_size(place, monkeypa
     assert [event.status for event in events_in(place) if isinstance(event, FinalEnded)] == ["failed"]
 
 
+@pytest.mark.slow
 def test_a_dead_server_costs_nothing_and_sync_delivers(place):
     away = f"http://127.0.0.1:{free_port()}"
     done = run_cli([*TRAIN, "--tracking-uri", away], cwd=place)

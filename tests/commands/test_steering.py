@@ -45,6 +45,7 @@ def facts(tmp_path):
     return json.loads(call_cli(["status", "held", "--json"], cwd=tmp_path).stdout)
 
 
+@pytest.mark.slow
 def test_a_running_sweep_is_seen_steered_and_paused(tmp_path, folder, running):
     seen = facts(tmp_path)
     assert (seen["state"], seen["total"]) == ("running", 8)

@@ -69,6 +69,7 @@ def test_nothing_is_claimed_of_nothing(flat):
     assert "can be told from another" in " ".join(summary(flat))
 
 
+@pytest.mark.slow
 def test_no_influence_is_named_more_often_than_chance(monkeypatch):
     monkeypatch.setattr(importance, "SHUFFLES", 100)
     monkeypatch.setattr(importance, "RESAMPLES", 2)
