@@ -21,17 +21,22 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
 
 LONGEST = (
-    "tests/sweep/test_restart.py",
     "tests/test_main_job.py",
     "tests/sweep/test_engine.py",
     "tests/nn/test_surgery.py",
-    "tests/sweep/test_faults.py",
-    "tests/sweep/test_lessons.py",
-    "tests/nn/test_triton.py",
-    "tests/landscape/test_report.py",
-    "tests/sweep/test_tracking_away.py",
     "tests/sweep/test_version_0_1.py",
-    "tests/nn/test_keeping_the_function.py",
+    "tests/sweep/test_larger_budget.py",
+    "tests/landscape/test_report.py",
+    "tests/sweep/test_lessons.py",
+    "tests/sweep/test_faults.py",
+    "tests/training/test_resume.py",
+    "tests/training/test_models.py",
+    "tests/sweep/test_in_process.py",
+    "tests/tracking/test_faults.py",
+    # of the slow ones
+    "tests/sweep/test_restart.py",
+    "tests/nn/test_triton.py",
+    "tests/commands/test_final_killed.py",
 )
 """Files that take long as a whole: first, so that no worker is left alone with one at the end."""
 

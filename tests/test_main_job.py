@@ -13,7 +13,7 @@ from ubn_sweep import schema
 from ubn_sweep.training.classification.config import ClassificationConfig
 
 QUICKSTART = str(REPOSITORY / "search_spaces" / "quickstart.yaml")
-TRIALS, EPOCHS = 9, 4
+TRIALS, EPOCHS = 7, 4
 
 
 def last_json(done):

@@ -1,11 +1,10 @@
 """Some gloo processes on this machine, each running one function, and what they return.
 
-They stay for the next call: to import PyTorch takes them longer than most of what they do.
+They stay for the calls of a module: to import PyTorch takes them longer than most of what they do.
 """
 
 from __future__ import annotations
 
-import functools
 import multiprocessing
 import os
 import tempfile
@@ -20,6 +19,8 @@ import torch.distributed as dist
 
 PATIENCE = timedelta(seconds=120)
 """For a rank whose partner raised."""
+_pools: dict[int, ProcessPoolExecutor] = {}
+"""By the number of processes."""
 
 
 def _enter(
@@ -47,7 +48,14 @@ def run_together(work: Callable[..., Any], *arguments: Any, world_size: int = 2)
         return [torch.load(Path(folder) / f"{rank}.pt") for rank in range(world_size)]
 
 
-@functools.cache
+def end_processes() -> None:
+    """Leaves none behind."""
+    while _pools:
+        _pools.popitem()[1].shutdown()
+
+
 def _processes(world_size: int) -> ProcessPoolExecutor:
     """One process a rank: each waits for the others, so that none takes two ranks."""
-    return ProcessPoolExecutor(world_size, multiprocessing.get_context("spawn"))
+    if world_size not in _pools:
+        _pools[world_size] = ProcessPoolExecutor(world_size, multiprocessing.get_context("spawn"))
+    return _pools[world_size]

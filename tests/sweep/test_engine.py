@@ -8,9 +8,12 @@ from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import EpochReported, SweepEnded, TrialCreated, TrialEnded
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import read_journal
+from ubn_sweep.sweep.running.in_process import InProcessExecutor
 from ubn_sweep.sweep.running.launch import Surroundings, resume_sweep, start_sweep
 
 pytestmark = pytest.mark.usefixtures("cluster", "empty_log")
+HERE = Surroundings(executor=InProcessExecutor())
+"""For what is no matter of Ray's."""
 
 
 def events_of(folder, kind):
@@ -38,6 +41,7 @@ def test_actors_are_reused(small_spec, tmp_path, epoch_log):
     assert len(processes) <= 2  # one may do it all while the other starts
 
 
+@pytest.mark.slow
 def test_each_fault_is_recorded_as_what_it_was(small_spec, tmp_path):
     spec = small_spec(
         task="tests.support.trainables:train_with_faults",
@@ -56,6 +60,7 @@ def test_each_fault_is_recorded_as_what_it_was(small_spec, tmp_path):
     assert "before its last epoch" in ends[6].reason
 
 
+@pytest.mark.slow
 def test_a_trial_whose_process_died_goes_on_from_its_checkpoint(small_spec, tmp_path, epoch_log):
     spec = small_spec(
         task="tests.support.trainables:train_with_faults",
@@ -82,20 +87,28 @@ def test_a_finished_sweep_resumes_to_the_same_result(small_spec, tmp_path):
 def test_names_count_up_or_are_refused(small_spec, tmp_path):
     home = tmp_path / "sweeps"
     spec = small_spec(search={"trials": 1, "sampler": "random"})
-    assert [start_sweep(spec, home=home, name=None).sweep for _ in range(2)] == ["small", "small-2"]
+    assert [start_sweep(spec, home=home, name=None, surroundings=HERE).sweep for _ in range(2)] == [
+        "small",
+        "small-2",
+    ]
     with pytest.raises(UserError, match="--name: there is a sweep `small`"):
-        start_sweep(spec, home=home, name="small")
+        start_sweep(spec, home=home, name="small", surroundings=HERE)
 
 
 def test_earlier_results_are_learned_from(small_spec, tmp_path):
     home = tmp_path / "sweeps"
-    start_sweep(small_spec(), home=home, name="first")
+    start_sweep(small_spec(), home=home, name="first", surroundings=HERE)
     spec = small_spec(search={"trials": 3, "sampler": "tpe", "learn_from": ["first"]})
-    second = start_sweep(spec, home=home, name="second")
+    second = start_sweep(spec, home=home, name="second", surroundings=HERE)
     events = read_journal(second.folder)
     assert sum(type(event).__name__ == "PriorTrial" for event in events) == 10
     with pytest.raises(UserError, match="unknown sweep `absent`"):
-        start_sweep(small_spec(search={"trials": 3, "learn_from": ["absent"]}), home=home, name="third")
+        start_sweep(
+            small_spec(search={"trials": 3, "learn_from": ["absent"]}),
+            home=home,
+            name="third",
+            surroundings=HERE,
+        )
     assert not (home / "third").exists()
 
 

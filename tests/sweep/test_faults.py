@@ -33,6 +33,7 @@ def test_a_process_that_went_bad_is_not_used_again(small_spec, tmp_path):
     assert set(reports.values()) == {1}
 
 
+@pytest.mark.slow
 def test_a_slow_teardown_costs_no_other_trial(small_spec, tmp_path):
     spec = small_spec(
         task="tests.support.trainables:tear_down_slowly", search={"trials": 5, "sampler": "random"}

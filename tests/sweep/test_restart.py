@@ -106,6 +106,7 @@ def stored_study(tmp_path):
     return optuna.load_study(study_name=summary.study_name, storage=storage)
 
 
+@pytest.mark.slow
 def test_everything_killed_in_mid_sweep_is_taken_up(spec_path, tmp_path):
     log = tmp_path / "epochs.txt"
     process = start(spec_path, tmp_path, TEST_EPOCH_LOG=str(log))

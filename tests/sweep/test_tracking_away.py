@@ -39,6 +39,7 @@ def ends(tmp_path):
     return {event.trial: event.status for event in events if isinstance(event, TrialEnded)}
 
 
+@pytest.mark.slow
 def test_with_no_server_the_sweep_goes_on_and_sync_delivers(write_spec, server, tmp_path):
     spec = write_spec(search={"trials": TRIALS, "sampler": "random"}, tracking={"uri": server.uri})
     done = call_cli(["run", str(spec), "--executor", "in-process", "--json"], cwd=tmp_path)
