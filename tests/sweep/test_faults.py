@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.support.processes import call_cli
+from tests.support.processes import call_cli, run_cli
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import EpochReported, TrialEnded, TrialFault
 from ubn_sweep.records.folder import SweepFolder
@@ -74,7 +74,7 @@ def test_a_trial_that_hangs_or_crashes_leaves_a_trace(small_spec, tmp_path):
     folder = SweepFolder(home=tmp_path, name=result.sweep)
     assert "wait_for_ever" in folder.log(1).read_text()
     assert "in before_epoch" in folder.log(2).read_text()
-    printed = call_cli(["logs", result.sweep, "3", "-f", "--home", str(tmp_path)], cwd=tmp_path)
+    printed = run_cli(["logs", result.sweep, "3", "-f", "--home", str(tmp_path)], cwd=tmp_path)
     assert "this is trial 3" in printed.stdout
     absent = call_cli(["logs", result.sweep, "9", "--home", str(tmp_path)], cwd=tmp_path)
     assert absent.returncode == 2
