@@ -84,9 +84,12 @@ def test_killed_at_random_moments_it_is_one_run_with_every_epoch_once(place, kil
         assert events_in(place)[: len(before)] == before
     done = run_cli(TRAIN, cwd=place)
     assert done.returncode == 0, done.stderr
-    run = check_whole(place, SweepFolder(home=place / "sweeps", name="").default_tracking_uri)
     result = json.loads(done.stdout.splitlines()[-1])
-    assert result["run_id"] == run.info.run_id
+    if result["run_id"] is None:  # a busy machine: it is said, and `sync` does it
+        assert "ubn-sweep sync" in done.stderr
+        assert call_cli(["sync", "runs/best"], cwd=place).returncode == 0
+    run = check_whole(place, SweepFolder(home=place / "sweeps", name="").default_tracking_uri)
+    assert result["run_id"] in (run.info.run_id, None)
     assert result["test"] == run.data.metrics["test_top1"]
     assert count(place, AttemptStarted) >= (kills + 1) // 2  # some fall on the start-up, or on the very end
 

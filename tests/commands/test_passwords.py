@@ -14,6 +14,12 @@ PASSWORD = "hunter2secret"
 AWAY = "postgresql://me:%s@127.0.0.1:1/db"
 
 
+@pytest.fixture(autouse=True)
+def _little_patience(monkeypatch):
+    """With the store that is away."""
+    monkeypatch.setattr("ubn_sweep.tracking.delivery.follower.LEAST_S", 1.0)
+
+
 def sweep(tmp_path, storage, **environment):
     spec = {
         **SPEC,

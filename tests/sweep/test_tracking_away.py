@@ -59,7 +59,7 @@ def test_with_no_server_the_sweep_goes_on_and_sync_delivers(write_spec, server, 
 @pytest.mark.slow
 def test_a_server_that_comes_late_gets_everything_without_being_asked(write_spec, server, tmp_path):
     spec = write_spec(search={"trials": TRIALS, "sampler": "random"}, tracking={"uri": server.uri})
-    process = start_cli(["run", str(spec), "--cpus", "2", "--json"], cwd=tmp_path, TEST_EPOCH_S="1.0")
+    process = start_cli(["run", str(spec), "--cpus", "2", "--json"], cwd=tmp_path, TEST_EPOCH_S="2.0")
     wait_until(lambda: len(ends(tmp_path)) >= 1, timeout_s=120)
     server.start()
     out, err = process.communicate(timeout=240)

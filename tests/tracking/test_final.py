@@ -166,7 +166,8 @@ def test_a_promise_of_any_metric_goes_by_its_name(final, record, uri):
     assert read(uri)[1].data.metrics["promised_val_mae"] > 1e300
 
 
-def test_a_store_that_is_away_loses_nothing(final, record, uri):
+def test_a_store_that_is_away_loses_nothing(final, record, uri, monkeypatch):
+    monkeypatch.setattr("ubn_sweep.tracking.delivery.follower.LEAST_S", 1.0)
     away = f"http://127.0.0.1:{free_port()}"
     sink = FinalSink(final, away)
     followers = Followers(final, [sink])

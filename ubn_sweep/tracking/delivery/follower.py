@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from ubn_sweep.tracking.delivery.sink import Sink
 ERROR_LENGTH = 300
 PATIENCE_S = 60.0
 """How long the end waits for a store that lags; `ubn-sweep sync` delivers the rest."""
+LEAST_S = 10.0
+"""A store that answers errors is tried for so long at least, before it is given up."""
 LAG_WORTH_TELLING = 200
 
 
@@ -72,17 +75,20 @@ class Follower:
     def start(self) -> None:
         self._thread.start()
 
-    def wait_until_caught_up(self, timeout_s: float, *, attempts: int = 4) -> bool:
+    def wait_until_caught_up(self, timeout_s: float, *, attempts: int = 4, least_s: float = 0.0) -> bool:
         """Waits until all that is in the journal by now has been delivered; whether it was.
 
-        Tries at once, whatever the pause after earlier failures, and gives up when so many attempts have failed.
+        Tries at once, whatever the pause after earlier failures, and gives up when so many attempts have failed, but
+        not before `least_s` seconds: on a busy machine a store answers errors before it answers.
         """
+        begun_s = time.monotonic()
         target = self._lines.up_to_end()
         most_failures = self._failures + attempts
         self._wanted.set()
 
         def over() -> bool:
-            given_up = self._failures >= most_failures or not self._thread.is_alive()
+            waited = time.monotonic() - begun_s >= least_s
+            given_up = (waited and self._failures >= most_failures) or not self._thread.is_alive()
             return self._delivery.delivered >= target or given_up
 
         with self._news:
@@ -147,7 +153,7 @@ class Followers:
     def finish(self, patience_s: float = PATIENCE_S) -> None:
         """Waits for what is under way, as long as it is told for each, and ends them."""
         for follower in self._followers:
-            if not follower.wait_until_caught_up(patience_s):
+            if not follower.wait_until_caught_up(patience_s, least_s=LEAST_S):
                 self.undelivered[follower.store] = follower.last_error or "it is slow"
             follower.stop(timeout_s=5)
 
