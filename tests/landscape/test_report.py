@@ -104,6 +104,7 @@ def test_no_journal(tmp_path):
     keys=st.sets(st.sampled_from(sorted(SPACE)), min_size=1),
     statuses=st.dictionaries(st.integers(0, 13), st.sampled_from(["failed", "diverged", "running"])),
 )
+@pytest.mark.slow
 def test_odd_sweeps(tmp_path_factory, trials, seed, epochs, keys, statuses):
     space = {key: SPACE[key] | {"when": {}} for key in keys if key not in ("norm.gate", "norm.affine")}
     space = space or {"norm.momentum": SPACE["norm.momentum"]}

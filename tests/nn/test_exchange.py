@@ -57,6 +57,7 @@ def train(rank: int) -> dict[str, Any]:
     return {"decisions": decisions, "similarities": similarities, "calls_without": len(calls)}
 
 
+@pytest.mark.slow
 def test_all_gates_agree_by_one_collective_a_step() -> None:
     one, other = run_together(train)
     assert one == other

@@ -164,6 +164,7 @@ def test_condensation_lists_the_gated_layers() -> None:
 @pytest.mark.parametrize(
     "name", ["ubn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rbn", "sabn"))]
 )
+@pytest.mark.slow
 def test_compiled_equals_eager(name: str, layout: str) -> None:
     """torch.compile without a graph break; the whole graph, forward and backward, the eager backend's kernels."""
     eager, compiled = (shaken_layer(3, name=name, gate="open") for _ in range(2))

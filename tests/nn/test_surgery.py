@@ -270,6 +270,7 @@ def test_classifiers_train(name: str) -> None:
     assert all(p.grad is not None for p in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DETECTORS)
 def test_every_detector_of_torchvision(name: str) -> None:
     model = torchvision.models.get_model(name, weights=None, weights_backbone=None)

@@ -35,6 +35,7 @@ def test_a_sweep_runs_to_its_end(small_spec, tmp_path, epoch_log):
     assert not (result.folder / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_actors_are_reused(small_spec, tmp_path, epoch_log):
     start_sweep(small_spec(), home=tmp_path / "sweeps", name=None)
     processes = {line.split()[2] for line in epoch_log.read_text().splitlines()}

@@ -18,6 +18,7 @@ def of_kind(folder, kind):
     return [event for event in read_journal(folder) if isinstance(event, kind)]
 
 
+@pytest.mark.slow
 def test_a_process_that_went_bad_is_not_used_again(small_spec, tmp_path):
     spec = small_spec(
         task="tests.support.trainables:spoil_the_process",

@@ -26,6 +26,7 @@ def facts(result):
     return created, epochs, ended
 
 
+@pytest.mark.slow
 def test_it_decides_as_on_ray(small_spec, tmp_path):
     spec = small_spec(resources={"max_concurrent": 1})
     here = start_sweep(spec, home=tmp_path / "here", name=None, surroundings=HERE)

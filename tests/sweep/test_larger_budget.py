@@ -112,6 +112,7 @@ def test_completed_trials_go_on_to_a_larger_budget_from_kept_checkpoints(small_s
     assert all(trial.epoch == 20 for trial in state.trials.values() if trial.status == "completed")
 
 
+@pytest.mark.slow
 def test_without_checkpoints_they_begin_anew_and_a_line_says_so(small_spec, folder, trained):
     start(small_spec(search=FEW, early_stopping=None), folder)
     trained()

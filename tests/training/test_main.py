@@ -105,6 +105,7 @@ def test_too_little_memory_is_told_with_the_batch_size(config_path, tmp_path, ca
     assert told.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_checkpoint_to_go_on_from(config_path, tmp_path):
     out = tmp_path / "out"
     long = command(config_path, "--out", out, "--set", "training.epochs=3000")

@@ -59,7 +59,16 @@ def test_the_stem_follows_the_image_size(name, size, stem, small):
     assert bool(norms(model, nn.MaxPool2d)) is not small
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        *(
+            pytest.param(n, marks=pytest.mark.slow)
+            for n in ("resnet50", "resnext50_32x4d", "wide_resnet50_2")
+        ),
+    ],
+)
 def test_torchvision_networks_take_any_channels_and_classes(name):
     model = build(name, channels=1, classes=7).eval()
     assert model(torch.zeros(2, 1, 32, 32)).shape == (2, 7)
