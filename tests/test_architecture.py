@@ -22,6 +22,7 @@ GROUND = {
     "masking",
     "mounts",
     "privacy",
+    "processes",
     "invocation",
     "version",
 }

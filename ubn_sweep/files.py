@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ubn_sweep.processes import is_running
+
 
 @contextlib.contextmanager
 def written_beside(path: Path, *, to_disk: bool = False) -> Iterator[Path]:
@@ -54,15 +56,5 @@ def clear_up(path: Path) -> None:
     """Removes what killed processes left beside a file's place, half written."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp*"):
         pid = left.name.removeprefix(f".{path.name}.").split(".")[0]
-        if pid.isdigit() and int(pid) != os.getpid() and not _alive(int(pid)):
+        if pid.isdigit() and int(pid) != os.getpid() and not is_running(int(pid)):
             left.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ubn_sweep.files import write_text
+from ubn_sweep.processes import is_running
 
 SILENT_S = 60.0
 """A process of another machine that has not touched its file for so long is taken for dead. Clocks may differ."""
@@ -105,7 +106,7 @@ def is_alive(path: Path) -> bool:
         return False
     silent_s = time.time() - stamp / 1e9
     if presence.machine == _machine():
-        return _runs(presence.pid)
+        return is_running(presence.pid)
     return silent_s < SILENT_S
 
 
@@ -155,13 +156,3 @@ def _machine() -> str:
         return f"{BOOT_ID.read_text().strip()} {PID_NAMESPACE.stat().st_ino}"
     except OSError:  # no Linux
         return f"{uuid.getnode():x}"
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
