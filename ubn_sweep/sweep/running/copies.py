@@ -12,6 +12,7 @@ from ubn_sweep.records.events import SweepStarted
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import first_event
 from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.running.interruption import HASTE_S
 from ubn_sweep.sweep.spec.space import Space
 from ubn_sweep.sweep.spec.spec import SweepSpec
 from ubn_sweep.tracking.delivery.follower import PATIENCE_S, Followers
@@ -22,9 +23,6 @@ from ubn_sweep.tracking.mlflow.sweep_sink import SweepSink
 from ubn_sweep.tracking.optuna.mirror import StudyMirror
 from ubn_sweep.tracking.tensorboard import TensorBoardSink
 from ubn_sweep.tracking.uri import check_apart, check_uri, sqlite_path
-
-HASTE_S = 3.0
-"""How long the end of a sweep that was interrupted waits for each store."""
 
 
 def sinks_of(spec: SweepSpec, folder: SweepFolder) -> list[Sink]:

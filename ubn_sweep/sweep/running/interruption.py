@@ -10,6 +10,8 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HASTE_S = 3.0
+"""Who interrupts a sweep wants its end now: the longest that it waits for a store, a command or a webhook then."""
 
 
 class Interruption:

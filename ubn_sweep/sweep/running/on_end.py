@@ -17,10 +17,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ubn_sweep.masking import from_environment, masked
+from ubn_sweep.sweep.running.interruption import HASTE_S
 from ubn_sweep.sweep.spec.spec import OnEndConfig
 
-HASTE_S = 3.0
-"""At most so long where somebody wants the sweep's end now."""
 WEBHOOK = "on_end.webhook"
 
 
