@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.records.events import TrialCreated
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import stream
 from ubn_sweep.records.standing import Standing
-from ubn_sweep.records.trials import Trials
 from ubn_sweep.sweep.running.presence import is_alive
 
 
@@ -49,7 +49,8 @@ def best_of(folder: SweepFolder) -> dict[str, Any] | None:
     if best.progress.best is None:
         return None
     number = best.progress.best.trial
-    created = Trials(stream(folder.path))[number].created
+    begun = (event for event in stream(folder.path, kinds=(TrialCreated,)) if isinstance(event, TrialCreated))
+    created = next(event for event in begun if event.trial == number)
     return {
         "trial": number,
         "score": best.best_value,

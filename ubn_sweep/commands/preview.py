@@ -11,7 +11,7 @@ from pathlib import Path
 from ubn_sweep.commands.common import home_folder
 from ubn_sweep.commands.live import print_json, say, warn, working
 from ubn_sweep.errors import UserError
-from ubn_sweep.landscape.needs import CURVE_TRIALS, IMPORTANCE_TRIALS
+from ubn_sweep.landscape.needs import CURVE_TRIALS, IMPORTANCE_TRIALS, THRESHOLD
 from ubn_sweep.records.events import SweepStarted
 from ubn_sweep.records.folder import SweepFolder, find_sweep
 from ubn_sweep.records.journal import read_journal, stream
@@ -23,9 +23,6 @@ from ubn_sweep.sweep.spec.loading import load_spec
 from ubn_sweep.sweep.spec.shares import share_active
 from ubn_sweep.sweep.spec.space import Space
 from ubn_sweep.sweep.spec.spec import ResourcesConfig, SweepSpec
-
-THRESHOLD = "norm.threshold"
-"""Whose curve the landscape draws."""
 
 
 def preview_sweep(

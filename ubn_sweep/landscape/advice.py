@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from ubn_sweep.landscape.needs import THRESHOLD
 from ubn_sweep.landscape.phrases import amount, interval, plural
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.baseline import Baseline, BaselineView
 from ubn_sweep.landscape.views.failures import FailuresView
 from ubn_sweep.landscape.views.leaders import LeadersView
 from ubn_sweep.landscape.views.numbers import MIN_GROUP
-from ubn_sweep.landscape.views.threshold import THRESHOLD, ThresholdView
+from ubn_sweep.landscape.views.threshold import ThresholdView
 
 MOST_REASONS = 3
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ubn_sweep.landscape.needs import THRESHOLD
 from ubn_sweep.landscape.read import SweepView, TrialView
 from ubn_sweep.landscape.views.epochs import common_epoch, reached
-from ubn_sweep.landscape.views.threshold import THRESHOLD
 
 MOST_PLACES = 12
 

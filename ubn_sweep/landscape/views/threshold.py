@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ubn_sweep.landscape.needs import THRESHOLD
 from ubn_sweep.landscape.read import SweepView, TrialView
 from ubn_sweep.landscape.views.curve_fit import CurveFit, TooFew, fit_curve
 from ubn_sweep.landscape.views.epochs import common_epoch, reached
@@ -19,7 +20,7 @@ from ubn_sweep.landscape.views.numbers import (
     group_mean,
 )
 
-THRESHOLD, GATE = "norm.threshold", "norm.gate"
+GATE = "norm.gate"
 """Keys of NormConfig, which every task with such a layer has under `norm`."""
 
 

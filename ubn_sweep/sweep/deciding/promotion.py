@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
-from ubn_sweep.sweep.deciding.rungs import rung_levels
+from ubn_sweep.sweep.deciding.rungs import RungRecords
 
 
-class PromotionRungs:
+class PromotionRungs(RungRecords):
     """The rungs of `Rungs`, with the values that were recorded in each.
 
     A trial that reaches a rung is recorded and waits. Whenever a worker is free, the best trial that waits among the
@@ -21,26 +21,6 @@ class PromotionRungs:
     """
 
     promotes = True
-
-    def __init__(self, *, grace_epochs: int, reduction_factor: float, max_epochs: int):
-        self.reduction_factor = reduction_factor
-        self.max_epochs = max_epochs
-        levels = rung_levels(grace_epochs, reduction_factor, max_epochs)
-        self._values: dict[int, dict[int, float]] = {level: {} for level in levels}
-
-    @property
-    def levels(self) -> tuple[int, ...]:
-        """The epochs at which trials are compared, ascending."""
-        return tuple(self._values)
-
-    @property
-    def values(self) -> dict[int, dict[int, float]]:
-        """{level: {trial: value}} in the order of arrival, as a copy."""
-        return {level: dict(recorded) for level, recorded in self._values.items()}
-
-    def counts(self) -> dict[int, int]:
-        """{level: number of trials recorded there}."""
-        return {level: len(recorded) for level, recorded in self._values.items()}
 
     def report(self, trial: int, epoch: int, value: float) -> bool:
         """Take one report; True means: this trial has reached a rung, and waits there."""

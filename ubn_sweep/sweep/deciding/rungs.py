@@ -9,7 +9,31 @@ import math
 from collections.abc import Collection
 
 
-class Rungs:
+class RungRecords:
+    """The rungs at `grace_epochs * reduction_factor ** k`, and what was recorded in each; who goes on is not said."""
+
+    def __init__(self, *, grace_epochs: int, reduction_factor: float, max_epochs: int):
+        levels = rung_levels(grace_epochs, reduction_factor, max_epochs)
+        self.reduction_factor = reduction_factor
+        self.max_epochs = max_epochs
+        self._values: dict[int, dict[int, float]] = {level: {} for level in levels}
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The epochs at which trials are compared, ascending."""
+        return tuple(self._values)
+
+    @property
+    def values(self) -> dict[int, dict[int, float]]:
+        """{level: {trial: value}} in the order of arrival, as a copy."""
+        return {level: dict(recorded) for level, recorded in self._values.items()}
+
+    def counts(self) -> dict[int, int]:
+        """{level: number of trials recorded there}."""
+        return {level: len(recorded) for level, recorded in self._values.items()}
+
+
+class Rungs(RungRecords):
     """The rungs at `grace_epochs * reduction_factor ** k`, and the finite values that were recorded in each.
 
     A trial that reaches a rung is compared with the values recorded there before it: it stops when
@@ -23,32 +47,15 @@ class Rungs:
     promotes = False
 
     def __init__(self, *, grace_epochs: int, reduction_factor: float, max_epochs: int):
-        levels = rung_levels(grace_epochs, reduction_factor, max_epochs)
+        super().__init__(grace_epochs=grace_epochs, reduction_factor=reduction_factor, max_epochs=max_epochs)
         self.grace_epochs = grace_epochs
-        self.reduction_factor = reduction_factor
-        self.max_epochs = max_epochs
-        self._values: dict[int, dict[int, float]] = {level: {} for level in levels}
         self._sorted: dict[int, list[float]] = {level: [] for level in self._values}
         self._stopped: set[int] = set()
-
-    @property
-    def levels(self) -> tuple[int, ...]:
-        """The epochs at which trials are compared, ascending."""
-        return tuple(self._values)
-
-    @property
-    def values(self) -> dict[int, dict[int, float]]:
-        """{level: {trial: value}} in the order of arrival, as a copy."""
-        return {level: dict(recorded) for level, recorded in self._values.items()}
 
     @property
     def stopped(self) -> frozenset[int]:
         """The trials that were told to stop before `max_epochs`."""
         return frozenset(self._stopped)
-
-    def counts(self) -> dict[int, int]:
-        """{level: number of trials recorded there}."""
-        return {level: len(recorded) for level, recorded in self._values.items()}
 
     def cutoff(self, level: int) -> float | None:
         """What a trial must reach at `level` to go on; None while the rung is empty."""
