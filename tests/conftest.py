@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ prepare_ray_environment(local=True)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # As in a shell with the environment active: commands are printed by their short name.
 os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+
+# Decoded images of tests lie apart from those of the user's sweeps; the last few stay there.
+os.environ.setdefault("UBN_SWEEP_CACHE", str(Path(tempfile.gettempdir()) / f"ubn-sweep-tests-{os.getuid()}"))
 
 LONGEST = (
     "tests/test_main_job.py",
