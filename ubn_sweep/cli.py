@@ -206,6 +206,26 @@ def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("number", type=click.Choice(["2", "3", "4", "7", "8"]))
+@click.option(
+    "--from", "first", multiple=True, required=True, metavar="NAME", help="A sweep; more may follow."
+)
+@click.argument("more", nargs=-1, shell_complete=_complete_sweep)
+@click.option(
+    "--dataset",
+    type=click.Choice(["cifar10", "cifar100", "imagenet"]),
+    help="What the images of a parquet or imagefolder data set are.  [default: the table's, where it has one]",
+)
+@home_option
+@as_json
+def table(number: str, first: tuple[str, ...], more: tuple[str, ...], **options: Any) -> None:
+    """Set sweeps beside a table of the paper."""
+    from ubn_sweep.commands.tables import show_table
+
+    show_table(int(number), [*first, *more], **options)
+
+
+@cli.command()
 @click.argument("sweep", shell_complete=_complete_sweep)
 @click.option("--top", type=int, default=3, show_default=True, help="How many configs.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("configs"), show_default=True)

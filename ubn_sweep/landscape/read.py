@@ -43,7 +43,7 @@ class TrialView:
     reason: str = ""
     """Why it ended so, where that was told."""
     stopped_by: str = ""
-    """Of a stopped one: `rungs`, `user` or `rule`."""
+    """Of a stopped one: `rungs`, `user`, `rule` or `target`."""
     repeat_std: float | None = None
     """Standard deviation of the last score over the repeats."""
     metrics: dict[str, float] = field(default_factory=dict)

@@ -202,6 +202,8 @@ class StopWhenConfig:
     """Trained by all trials together."""
     target: float | None = None
     """A trial reported this value of the objective, in its own unit, or a better one."""
+    trial_target: float | None = None
+    """A trial that reports this value of the objective, or a better one, ends there; the others go on."""
     trials_without_progress: int | None = None
     """So many trials ended one after another, and none of them was the best. Failed ones do not count."""
 
@@ -212,8 +214,10 @@ class StopWhenConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"`{name} >= 1` must hold, but got {value}: or leave it out")
-        if self.target is not None and not math.isfinite(self.target):
-            raise ValueError(f"`target` must be a finite number, but got {self.target}: or leave it out")
+        for name in ("target", "trial_target"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"`{name}` must be a finite number, but got {value}: or leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)
