@@ -88,7 +88,14 @@ class SweepState(SweepHistory):
                 self._do(PointRefused(time_s=self._now_s(), params=params, origin=origin, reason=reason))
                 continue
             self._do(
-                TrialCreated(time_s=self._now_s(), trial=number, params=params, config=config, origin=origin)
+                TrialCreated(
+                    time_s=self._now_s(),
+                    trial=number,
+                    params=params,
+                    config=config,
+                    origin=origin,
+                    audit=self.suggestions.is_audit(number, origin),
+                )
             )
             return self.trials[number]
         self._end_waiting_if_due()
