@@ -100,7 +100,7 @@ def go_on(
     )
 
 
-def export(folder: SweepFolder, *, top: int, out: Path) -> list[Path]:
+def export(folder: SweepFolder, *, top: int | None, out: Path) -> list[Path]:
     """Writes the best configs, best first. Raises UserError where there are none, or they cannot be written."""
     from ubn_sweep.export import export_configs
 

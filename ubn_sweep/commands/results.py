@@ -29,7 +29,7 @@ def map_landscape(sweep: str, *, home: Path | None, as_json: bool) -> None:
     tell_landscape(report)
 
 
-def export_best(sweep: str, *, top: int, out: Path, home: Path | None, as_json: bool) -> None:
+def export_best(sweep: str, *, top: int | None, out: Path, home: Path | None, as_json: bool) -> None:
     """Writes the best configs."""
     paths = export(find_sweep(sweep, home_folder(home)), top=top, out=out)
     if as_json:
@@ -76,6 +76,7 @@ def open_ui(sweep: str | None, *, port: int, home: Path | None) -> None:
             sweep=folder.name,
             objective=spec.objective.metric,
             maximized=spec.objective.mode == "max",
+            second=None if spec.objective.second is None else spec.objective.second.metric,
             keys=tuple(spec.space),
         )
         serve_ui(uri_of(spec, folder), port=port, page=page, experiment=spec.tracking.experiment)

@@ -11,6 +11,7 @@ from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.course import CourseView, course_view
 from ubn_sweep.landscape.views.failures import FailuresView, failures_view
+from ubn_sweep.landscape.views.front import FrontView, front_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
 from ubn_sweep.landscape.views.leaders import LeadersView, leaders_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
@@ -30,6 +31,7 @@ class Landscape:
     failures: FailuresView
     baseline: BaselineView
     leaders: LeadersView
+    front: FrontView
 
 
 def analyse(table: pa.Table) -> Landscape:
@@ -46,4 +48,5 @@ def analyse(table: pa.Table) -> Landscape:
         failures=failures_view(sweep),
         baseline=baseline_view(sweep, ranks),
         leaders=leaders_view(sweep),
+        front=front_view(sweep),
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
 
+from ubn_sweep.sweep.deciding.front_rungs import FrontPromotionRungs, FrontRungs
 from ubn_sweep.sweep.deciding.promotion import PromotionRungs
 from ubn_sweep.sweep.deciding.rungs import Rungs
 from ubn_sweep.sweep.spec.spec import SweepSpec
@@ -24,14 +25,14 @@ class EarlyStopping(Protocol):
         """The epochs at which trials are compared, ascending."""
 
     @property
-    def values(self) -> dict[int, dict[int, float]]:
+    def values(self) -> dict[int, dict[int, Any]]:
         """{level: {trial: value}} in the order of arrival, as a copy."""
 
     def counts(self) -> dict[int, int]:
         """{level: number of trials recorded there}."""
 
-    def report(self, trial: int, epoch: int, value: float) -> bool:
-        """Takes one report, higher is better; True means: this trial does not go on now."""
+    def report(self, trial: int, epoch: int, value: Any) -> bool:
+        """Takes one report, a score or a pair of them, higher is better; True: this trial does not go on now."""
 
     def promotable(self, waiting: Collection[int]) -> int | None:
         """The trial that shall go on next, of those that wait; None for none."""
@@ -69,9 +70,9 @@ class Brackets:
         return tuple(sorted({level for ladder in self._ladders for level in ladder.levels}))
 
     @property
-    def values(self) -> dict[int, dict[int, float]]:
+    def values(self) -> dict[int, dict[int, Any]]:
         """Those of all ladders together."""
-        found: dict[int, dict[int, float]] = {level: {} for level in self.levels}
+        found: dict[int, dict[int, Any]] = {level: {} for level in self.levels}
         for ladder in self._ladders:
             for level, recorded in ladder.values.items():
                 found[level] |= recorded
@@ -80,7 +81,7 @@ class Brackets:
     def counts(self) -> dict[int, int]:
         return {level: len(recorded) for level, recorded in self.values.items()}
 
-    def report(self, trial: int, epoch: int, value: float) -> bool:
+    def report(self, trial: int, epoch: int, value: Any) -> bool:
         return self.of(trial).report(trial, epoch, value)
 
     def promotable(self, waiting: Collection[int]) -> int | None:
@@ -106,7 +107,12 @@ def early_stopping_of(spec: SweepSpec) -> EarlyStopping | None:
     stopping = spec.early_stopping
     if stopping is None:
         return None
-    kind = PromotionRungs if stopping.kind == "promote" else Rungs
+    by_front = spec.objective.second is not None
+    kind: Callable[..., EarlyStopping]
+    if stopping.kind == "promote":
+        kind = FrontPromotionRungs if by_front else PromotionRungs
+    else:
+        kind = FrontRungs if by_front else Rungs
     ladders: list[EarlyStopping] = [
         kind(
             grace_epochs=stopping.first_rung(bracket),

@@ -6,6 +6,7 @@ at a time, to the same Rungs that the sweep will use. The spread is over replays
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -174,7 +175,7 @@ class _Replay:
 
 
 def _replay(spec: SweepSpec, curves: Sequence[np.ndarray], seconds: Sequence[float], workers: int) -> _Replay:
-    max_epochs, rungs = spec.base.training.epochs, early_stopping_of(spec)
+    max_epochs, rungs = spec.base.training.epochs, early_stopping_of(_with_one_objective(spec))
     fresh = list(range(len(curves)))[::-1]
     waiting: dict[int, int] = {}  # trial -> its epoch, of those that wait to be promoted
     running: list[tuple[float, int, int]] = []  # when the next epoch ends, trial, that epoch
@@ -200,6 +201,11 @@ def _replay(spec: SweepSpec, curves: Sequence[np.ndarray], seconds: Sequence[flo
         elif rungs.promotes:
             waiting[trial] = epoch
     return _Replay(epochs=epochs, completed=completed, busy_s=busy_s, wall_s=now_s)
+
+
+def _with_one_objective(spec: SweepSpec) -> SweepSpec:
+    """Curves are of one; by two, the same share of trials goes on from each rung."""
+    return dataclasses.replace(spec, objective=dataclasses.replace(spec.objective, second=None))
 
 
 def _spread(values: np.ndarray) -> Spread:

@@ -35,6 +35,11 @@ class ImageClassification(Task):
         ),
         Metric(name="val_loss", label="validation loss", direction="min", test="test_loss"),
     )
+    costs = (
+        Metric(name="epoch_s", label="time of an epoch", direction="min", unit="s"),
+        Metric(name="val_images_per_s", label="speed at inference", direction="max", unit="images/s"),
+        Metric(name="parameters", label="trained parameters", direction="min"),
+    )
     told = (
         Metric(name="train_loss", label="training loss", direction="min"),
         Metric(name="train_top1", label="top-1", direction="max", unit=SHARE),

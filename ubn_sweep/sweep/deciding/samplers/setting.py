@@ -21,3 +21,5 @@ class Setting:
     """Of all parameters, in the order in which they are decided; those left out come behind as they are met."""
     listed: frozenset[str] = frozenset()
     """Parameters whose values the user has listed, one by one or by a step."""
+    objectives: int = 1
+    """Or 2."""
