@@ -165,16 +165,6 @@ def _cells(trial: SweepTrial, spec: SweepSpec, keys: list[str]) -> list[str]:
     return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", *shown, *values]
 
 
-@contextmanager
-def working(what: str) -> Iterator[Callable[[str], None]]:
-    """A turning sign with what is being done, where people look at a terminal; it goes when the block ends."""
-    if not console.is_terminal:
-        yield lambda step: None
-        return
-    with console.status(what) as status:
-        yield lambda step: status.update(f"{what}: {step}")
-
-
 def say(*parts: str | tuple[str, str]) -> None:
     """A line for people, whose commands can be pasted.
 

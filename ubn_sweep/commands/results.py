@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from ubn_sweep.commands.bars import working
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
 from ubn_sweep.commands.final_copies import deliver_final, final_of
-from ubn_sweep.commands.live import print_json, say, working
+from ubn_sweep.commands.live import print_json, say
 from ubn_sweep.commands.operations import export
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.folder import FinalFolder, SweepFolder, find_sweep

@@ -118,6 +118,13 @@ class Task:
             UserError: it is not.
         """
 
+    def prepare(self, config: Any) -> None:
+        """Fetches what trials need and a config allows to fetch, once, where the sweep is started.
+
+        Raises:
+            UserError: it cannot be fetched.
+        """
+
     def check_gpus(self, config: Any, gpus: float) -> None:
         """Looks whether a trial can train with the GPUs that it is given: it sees no others. Any number will do, unless
         the task knows better.

@@ -74,6 +74,10 @@ class ImageClassification(Task):
         find_dataset(config.dataset).check()
         check_model(config.model)
 
+    def prepare(self, config: Any) -> None:
+        """Downloads the images where `dataset.download` allows it and they are absent."""
+        find_dataset(config.dataset).prepare()
+
     def check_gpus(self, config: Any, gpus: float) -> None:
         """A trial trains on one device."""
         if config.device == "cuda" and gpus == 0:

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from torchvision.transforms import v2
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.progress import progress
 from ubn_sweep.training.data.augmentation import paddings_px
 from ubn_sweep.training.data.config import DatasetConfig
 from ubn_sweep.training.data.dataset import Fingerprint, Part, fingerprint_of
@@ -259,7 +260,12 @@ def _is_grey_set(paths: tuple[Path, ...]) -> bool:
 @functools.lru_cache(maxsize=4)
 def _normalization(paths: tuple[Path, ...], size: ImageSize, grey: bool) -> Normalization:
     images = ImageFiles(_some(paths), v2.Compose(_to_size(size)), grey=grey, seed=None)
-    return Normalization.of(torch.stack([images[i] for i in range(len(images))]))
+    pictures = []
+    with progress("decoding images for their mean", total=len(images)) as advance:
+        for place in range(len(images)):
+            pictures.append(images[place])
+            advance(1)
+    return Normalization.of(torch.stack(pictures))
 
 
 def _some(paths: tuple[Path, ...]) -> tuple[Path, ...]:
