@@ -27,6 +27,7 @@ from ubn_sweep.texts import as_shown
 REFRESH_S = 0.5
 LINE_EVERY_S = 10.0
 MOST_ROWS = 12
+MOST_OF_FRONT = 6
 PIPE_WIDTH = 4000
 console = Console(
     stderr=True,
@@ -91,6 +92,8 @@ def summary_line(outlook: Outlook, spec: SweepSpec) -> str:
         if outlook.best is not None
         else ""
     )
+    if outlook.front:
+        best = f"; front of {len(outlook.front)}{best.replace('; best', ', from')}"
     return f"{outlook.ended}/{outlook.total} trials ({counts or 'none ended'}), {left}{best}"
 
 
@@ -123,18 +126,31 @@ def duration(seconds: float | None) -> str:
 
 
 def score(trial: SweepTrial, spec: SweepSpec) -> str:
-    """A trial's objective as people read it."""
-    return spec.metric.text(trial.value)
+    """A trial's objective as people read it, or both of them: `93.21%, 3.914 s`."""
+    return ", ".join(scores(trial, spec))
+
+
+def scores(trial: SweepTrial, spec: SweepSpec) -> list[str]:
+    """Each objective of a trial's last epoch, as people read it."""
+    shown = [spec.metric.text(trial.value)]
+    if trial.second is not None:
+        second = spec.metrics[1]
+        shown.append(second.text(second.better(trial.second)))  # it is kept turned: turned again it is itself
+    return shown
 
 
 def _trials(outlook: Outlook, spec: SweepSpec) -> Table:
     keys, task = list(spec.space), spec.find_task()
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
-    for name in ("", "trial", "epoch", spec.objective.metric):
+    for name in ("", "trial", "epoch", *spec.objective.metrics):
         table.add_column(name, justify="right", no_wrap=True)
     for key in keys:
         table.add_column(task.short_title(key), justify="right", overflow="ellipsis", no_wrap=True)
-    if outlook.best is not None:
+    for trial in outlook.front[:MOST_OF_FRONT]:
+        table.add_row("front", *_cells(trial, spec, keys), style="green")
+    if len(outlook.front) > MOST_OF_FRONT:
+        table.add_row("", "…", f"{len(outlook.front) - MOST_OF_FRONT} more", style="green")
+    if outlook.best is not None and not outlook.front:
         table.add_row("best", *_cells(outlook.best, spec, keys), style="green")
     for trial in outlook.running[:MOST_ROWS]:
         table.add_row("", *_cells(trial, spec, keys))
@@ -144,19 +160,9 @@ def _trials(outlook: Outlook, spec: SweepSpec) -> Table:
 
 
 def _cells(trial: SweepTrial, spec: SweepSpec, keys: list[str]) -> list[str]:
-    value = score(trial, spec) if trial.epoch else "–"
+    shown = scores(trial, spec) if trial.epoch else ["–"] * len(spec.objective.metrics)
     values = [as_shown(trial.params[key]) if key in trial.params else "–" for key in keys]
-    return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", value, *values]
-
-
-@contextmanager
-def working(what: str) -> Iterator[Callable[[str], None]]:
-    """A turning sign with what is being done, where people look at a terminal; it goes when the block ends."""
-    if not console.is_terminal:
-        yield lambda step: None
-        return
-    with console.status(what) as status:
-        yield lambda step: status.update(f"{what}: {step}")
+    return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", *shown, *values]
 
 
 def say(*parts: str | tuple[str, str]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
 
+from ubn_sweep.sweep.deciding.front_rungs import FrontPromotionRungs, FrontRungs
 from ubn_sweep.sweep.deciding.local_rungs import LocalRungs
 from ubn_sweep.sweep.deciding.promotion import PromotionRungs
 from ubn_sweep.sweep.deciding.rungs import Rungs
@@ -25,7 +26,7 @@ class EarlyStopping(Protocol):
         """The epochs at which trials are compared, ascending."""
 
     @property
-    def values(self) -> dict[int, dict[int, float]]:
+    def values(self) -> dict[int, dict[int, Any]]:
         """{level: {trial: value}} in the order of arrival, as a copy."""
 
     def counts(self) -> dict[int, int]:
@@ -34,8 +35,8 @@ class EarlyStopping(Protocol):
     def enter(self, trial: int, place: float | None) -> None:
         """Where a trial lies on the axis of a map, from 0 to 1; None where there is no such axis."""
 
-    def report(self, trial: int, epoch: int, value: float, *, exempt: bool = False) -> bool:
-        """Takes one report, higher is better; True means: this trial does not go on now.
+    def report(self, trial: int, epoch: int, value: Any, *, exempt: bool = False) -> bool:
+        """Takes one report, a score or a pair of them, higher is better; True: this trial does not go on now.
 
         One that is `exempt` counts for the others, and always goes on.
         """
@@ -76,9 +77,9 @@ class Brackets:
         return tuple(sorted({level for ladder in self._ladders for level in ladder.levels}))
 
     @property
-    def values(self) -> dict[int, dict[int, float]]:
+    def values(self) -> dict[int, dict[int, Any]]:
         """Those of all ladders together."""
-        found: dict[int, dict[int, float]] = {level: {} for level in self.levels}
+        found: dict[int, dict[int, Any]] = {level: {} for level in self.levels}
         for ladder in self._ladders:
             for level, recorded in ladder.values.items():
                 found[level] |= recorded
@@ -90,7 +91,7 @@ class Brackets:
     def enter(self, trial: int, place: float | None) -> None:
         self.of(trial).enter(trial, place)
 
-    def report(self, trial: int, epoch: int, value: float, *, exempt: bool = False) -> bool:
+    def report(self, trial: int, epoch: int, value: Any, *, exempt: bool = False) -> bool:
         return self.of(trial).report(trial, epoch, value, exempt=exempt)
 
     def promotable(self, waiting: Collection[int]) -> int | None:
@@ -116,8 +117,14 @@ def early_stopping_of(spec: SweepSpec) -> EarlyStopping | None:
     stopping = spec.early_stopping
     if stopping is None:
         return None
-    local = LocalRungs if spec.search.goal == "map" else Rungs
-    kind = PromotionRungs if stopping.kind == "promote" else local
+    by_front = spec.objective.second is not None
+    kind: Callable[..., EarlyStopping]
+    if stopping.kind == "promote":
+        kind = FrontPromotionRungs if by_front else PromotionRungs
+    elif by_front:
+        kind = FrontRungs
+    else:
+        kind = LocalRungs if spec.search.goal == "map" else Rungs
     ladders: list[EarlyStopping] = [
         kind(
             grace_epochs=stopping.first_rung(bracket),
