@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from ubn_sweep.sweep.deciding.promotion import PromotionRungs
+from ubn_sweep.sweep.deciding.review import ReviewedRungs
 from ubn_sweep.sweep.deciding.rungs import Rungs
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
@@ -101,12 +102,19 @@ class Brackets:
     __hash__ = None  # type: ignore[assignment]  # mutable
 
 
+_KINDS: dict[str, type[Rungs | PromotionRungs]] = {
+    "promote": PromotionRungs,
+    "review": ReviewedRungs,
+    "stop": Rungs,
+}
+
+
 def early_stopping_of(spec: SweepSpec) -> EarlyStopping | None:
     """What a spec asks for, with nothing recorded yet; None where it stops no trial early."""
     stopping = spec.early_stopping
     if stopping is None:
         return None
-    kind = PromotionRungs if stopping.kind == "promote" else Rungs
+    kind = _KINDS[stopping.kind]
     ladders: list[EarlyStopping] = [
         kind(
             grace_epochs=stopping.first_rung(bracket),
