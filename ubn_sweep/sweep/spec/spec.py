@@ -153,9 +153,10 @@ class EarlyStoppingConfig:
     Source: Li et al., arXiv 1810.05934.
     """
 
-    kind: Literal["stop", "promote"] = "stop"
-    """stop: a trial is judged by those before it, and goes on or ends at once. promote: it waits until it is among the
-    best, and goes on from its checkpoint then; its worker takes another one meanwhile."""
+    kind: Literal["review", "stop", "promote"] = "review"
+    """stop: a trial is judged by those before it, and goes on or ends at once. review: so too, and at each rung again
+    by all that has come to the rungs below. promote: it waits until it is among the best, and goes on from its
+    checkpoint then; its worker takes another one meanwhile."""
     grace_epochs: int = 1
     """No trial is stopped before; the first rung."""
     reduction_factor: float = 3.0
