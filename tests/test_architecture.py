@@ -25,6 +25,7 @@ GROUND = {
     "processes",
     "invocation",
     "version",
+    "storage",
 }
 """Single modules at the top, which import nothing above themselves."""
 MAY_IMPORT = {

@@ -69,6 +69,10 @@ class ImageClassification(Task):
         find_dataset(config.dataset).check()
         check_model(config.model)
 
+    def fingerprint(self, config: Any) -> str | None:
+        """Of the images' files, by name and size, or by their number."""
+        return find_dataset(config.dataset).identity()
+
     def check_gpus(self, config: Any, gpus: float) -> None:
         """A trial trains on one device."""
         if config.device == "cuda" and gpus == 0:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-import ray
-
 from ubn_sweep.errors import UserError
 from ubn_sweep.sweep.deciding.slots import slots_of
 from ubn_sweep.sweep.running.dispatch import Dispatch
+from ubn_sweep.sweep.running.ray.apart import Newcomers
+from ubn_sweep.sweep.running.ray.asking import live_nodes
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
 LOOK_EVERY_S = 5.0
@@ -18,22 +18,24 @@ LOOK_EVERY_S = 5.0
 class Slots:
     """How many trials may be out: what the cluster holds, and one that waits, for Ray to see that more would run."""
 
-    def __init__(self, spec: SweepSpec) -> None:
+    def __init__(self, spec: SweepSpec, newcomers: Newcomers | None = None) -> None:
         self._resources = spec.resources
+        self._newcomers = newcomers
         self._looked_s = -LOOK_EVERY_S
         self._slots = 0
 
     def wanted(self) -> int:
         """At least 1; never more than `max_concurrent`."""
         if time.monotonic() - self._looked_s >= LOOK_EVERY_S:
-            self._slots, self._looked_s = slots_of(live_nodes(), self._resources), time.monotonic()
+            self.look()
         most = self._resources.max_concurrent
         return self._slots + 1 if most is None else min(self._slots + 1, most)
 
-
-def live_nodes() -> list[dict[str, float]]:
-    """What each node of the connected cluster has."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    def look(self) -> None:
+        """Counts them now."""
+        nodes = live_nodes() if self._newcomers is None else self._newcomers.usable()
+        self._slots = slots_of([node.resources for node in nodes], self._resources)
+        self._looked_s = time.monotonic()
 
 
 def check_capacity(dispatch: Dispatch, *, own: bool) -> None:
@@ -43,7 +45,7 @@ def check_capacity(dispatch: Dispatch, *, own: bool) -> None:
         UserError: this machine does not hold one trial.
     """
     resources = dispatch.state.spec.resources
-    nodes = live_nodes()
+    nodes = [node.resources for node in live_nodes()]
     if resources.gpus_per_trial == 0 and any(node.get("GPU", 0) > 0 for node in nodes):
         dispatch.tell("there is a GPU, but no trial takes one: set resources.gpus_per_trial for that")
     if slots_of(nodes, resources) > 0:
