@@ -31,6 +31,9 @@ class StorageSink:
         self._begin = 0
         """Of the piece that still grows, in bytes."""
 
+    def load(self) -> None:
+        """All is imported since the storage was opened."""
+
     def resume(self, events: Iterable[Event]) -> bool:
         pieces = _pieces(self._storage)
         self._begin = 0

@@ -95,7 +95,8 @@ class TrainingRun(Run):
         train_loss and train_top1 (during the epoch, on augmented images), lr (of its last step), val_loss,
         val_top1 and val_top5 (shares; that only of six classes or more), val_examples (how many images those
         are of), epoch_s and images_per_s (training alone, of all repeats), and where layers have a gate:
-        similarity, gate_open (means over the layers), similarity/<layer>, gate_open/<layer>. Over several
+        similarity, gate_open (means over the layers), similarity/<layer>, gate_open/<layer>; with
+        `training.condensation_images` condensation and condensation/<layer>. Over several
         repeats val_top1_std is their sample standard deviation. A run that diverges holds NaN for what is
         unknown then.
         """
@@ -106,7 +107,7 @@ class TrainingRun(Run):
         duration_s = time.perf_counter() - begin
         self.epoch = epoch
         for repeat, of_repeat in zip(self._repeats, metrics, strict=True):
-            of_repeat |= self._validate(repeat)
+            of_repeat |= repeat.measure_condensation() | self._validate(repeat)
         images = self.train_examples * len(self._repeats)
         counted = {"val_examples": float(self.validation_examples)} if self.hold_out else {}
         timed = {"epoch_s": duration_s, "images_per_s": images / duration_s}
