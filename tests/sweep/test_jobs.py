@@ -74,7 +74,9 @@ def test_a_sweep_that_was_sent_outlives_its_driver_and_its_sender(server, laptop
     ]
     sender = start_cli(command, cwd=laptop)
     try:
-        wait_until(lambda: folder.journal.exists() and '"epoch"' in folder.journal.read_text(), timeout_s=200)
+        wait_until(lambda: folder.journal.exists() and '"epoch"' in folder.journal.read_text(), timeout_s=300)
+    except TimeoutError as error:
+        raise AssertionError(call_cli(["logs", "sent", "--address", server], cwd=laptop).stdout) from error
     finally:
         kill_all(sender)  # the laptop sleeps
     os.kill(process_with("ubn_sweep", "run", "spec.yaml", str(folder.home)), signal.SIGKILL)

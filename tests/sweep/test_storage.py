@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.processes import call_cli
+from ubn_sweep.commands.operations import Running, start
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import read_journal
@@ -13,7 +14,7 @@ from ubn_sweep.storage import Storage, below, check_place
 from ubn_sweep.sweep.running.in_process import InProcessExecutor
 from ubn_sweep.sweep.running.launch import Surroundings, resume_sweep, start_sweep
 from ubn_sweep.tracking.delivery.follower import Followers
-from ubn_sweep.tracking.storage import StorageSink, fetch_sweep
+from ubn_sweep.tracking.storage import StorageSink, bring_newer, fetch_sweep
 
 TASKS = "tests.support.trainables:"
 
@@ -124,12 +125,48 @@ def test_a_journal_is_copied_in_pieces_and_a_salvaged_one_anew(small_spec, tmp_p
     assert b"".join(pieces) == whole
     assert all(piece.endswith(b"\n") for piece in pieces)
     assert StorageSink(folder, storage.place).resume([])
-    lines = whole.splitlines(keepends=True)
-    folder.journal.write_bytes(b"".join(lines[:-1]))  # what salvaging left
+    storage.remove(*storage.sizes("journal"))  # as a person does after salvaging
     sink = StorageSink(folder, storage.place)
     assert not sink.resume([])
     sink.deliver([])
-    assert b"".join(storage.read(name) for name in storage.sizes("journal")) == b"".join(lines[:-1])
+    assert b"".join(storage.read(name) for name in storage.sizes("journal")) == whole
+
+
+def test_a_driver_that_was_cut_off_changes_nothing_of_what_its_successor_records(small_spec, tmp_path, place):
+    spec = small_spec(storage=place, search={"trials": 2})
+    start_sweep(spec, home=tmp_path / "old", name=None, surroundings=around(place))
+    old, new = (SweepFolder(home=tmp_path / home, name="small") for home in ("old", "new"))
+    late = StorageSink(old, below(place, "small"))
+    assert late.resume([])
+    assert bring_newer(late.address, new)
+    for folder, reason in ((new, "of the new one"), (old, "of the old one")):
+        with folder.journal.open("ab") as file:
+            file.write(f'{{"event":"sweep_ended","time_s":1.0,"reason":"{reason}"}}\n'.encode())
+    StorageSink(new, late.address).deliver([])
+    for sink in (late, StorageSink(old, late.address)):
+        with pytest.raises(UserError, match="another process went on with it"):
+            sink.deliver([])
+    with pytest.raises(UserError, match="another process went on with it"):
+        StorageSink(old, late.address).resume([])
+    assert Storage(late.address).read("journal/000000000000.jsonl") == new.journal.read_bytes()
+
+
+@pytest.mark.slow
+def test_the_same_command_on_another_machine_goes_on(small_spec, tmp_path, place, monkeypatch):
+    monkeypatch.setenv("TEST_INTERRUPT_AT", "1 5")
+    spec = small_spec(
+        task=TASKS + "interrupt",
+        storage=place,
+        early_stopping=None,
+        search={"trials": 2, "sampler": "random"},
+    )
+    start_sweep(spec, home=tmp_path / "a", name=None, surroundings=around(place))
+    monkeypatch.delenv("TEST_INTERRUPT_AT")
+    here = Running(executor="in-process", shown=False)
+    outcome = start(spec, home=tmp_path / "b", or_resume=True, running=here)
+    assert (outcome.result.sweep, outcome.result.counts["completed"]) == ("small", 2)
+    trained = [line.rpartition(" ")[0] for line in (tmp_path / "epochs.txt").read_text().splitlines()]
+    assert trained.count("0 3") == 1  # nothing that was recorded is trained again
 
 
 def test_the_best_checkpoints_come_home_and_trials_go_on_from_them(small_spec, tmp_path, place):

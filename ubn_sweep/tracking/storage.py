@@ -37,25 +37,17 @@ class StorageSink:
     def resume(self, events: Iterable[Event]) -> bool:
         pieces = _pieces(self._storage)
         self._begin = 0
-        if not pieces:
-            return False
-        stored = _joined(self._storage, pieces[:1]).partition(b"\n")[0]
         with self._folder.journal.open("rb") as file:
-            own = file.readline().rstrip(b"\n")
-            if own and _sweep_id(stored) != _sweep_id(own):
-                raise UserError(
-                    f"storage: {self.address} holds another sweep of this name: give this one another --name"
-                )
             for begin, size in pieces:
                 file.seek(begin)
                 if begin != self._begin or file.read(size) != self._storage.read(_name(begin)):
-                    self._storage.remove(*(_name(later) for later, _ in pieces if later >= begin))
-                    return False  # the journal was salvaged since
+                    raise self._other(begin)
                 self._begin = begin + size
-        self._begin = pieces[-1][0]
-        return True
+        self._begin = pieces[-1][0] if pieces else 0
+        return bool(pieces)
 
     def deliver(self, events: Sequence[Event]) -> None:
+        """Another process may have gone on with the sweep meanwhile: what it wrote is looked at first, and stays."""
         with self._folder.journal.open("rb") as file:
             while True:
                 file.seek(self._begin)
@@ -67,10 +59,25 @@ class StorageSink:
                     piece = file.readline()
                 if not piece:
                     return
-                self._storage.write(_name(self._begin), piece)
+                name = _name(self._begin)
+                if name in self._storage and not piece.startswith(self._storage.read(name)):
+                    raise self._other(self._begin)
+                self._storage.write(name, piece)
                 if not is_full:
                     return
                 self._begin += len(piece)
+
+    def _other(self, begin: int) -> UserError:
+        stored = _joined(self._storage, _pieces(self._storage)[:1]).partition(b"\n")[0]
+        if _sweep_id(stored) != _sweep_id(_whole_lines(self._folder).partition(b"\n")[0]):
+            return UserError(
+                f"storage: {self.address} holds another sweep of this name: give this one another --name"
+            )
+        return UserError(
+            f"storage: {self.address} holds other records of this sweep from byte {begin} on: another process went on "
+            "with it (`ubn-sweep fetch` brings its records), or the journal was salvaged (remove the folder `journal` "
+            "there, and it is copied anew)"
+        )
 
     def attach(self, paths: Iterable[Path]) -> int:
         """Results go where `fetch` finds them."""
@@ -81,6 +88,22 @@ class StorageSink:
             ):
                 self._storage.upload(file, str(file.relative_to(self._folder.path)))
         return len(there)
+
+
+def bring_newer(place: str, folder: SweepFolder) -> bool:
+    """Where the storage holds a sweep's records beyond those here, brings them; whether it holds any.
+
+    Raises:
+        UserError: it is out of reach, or holds others.
+    """
+    storage = Storage(place)
+    try:
+        pieces = _pieces(storage)
+        if pieces and not _whole_lines(folder).startswith(_joined(storage, pieces)):
+            fetch_sweep(place, folder)
+    except OSError as error:
+        raise _out_of_reach(place, error) from error
+    return bool(pieces)
 
 
 def name_at(place: str) -> str:
@@ -107,17 +130,12 @@ def fetch_sweep(place: str, folder: SweepFolder) -> None:
         for name in (name for result in results for name in _files_of(storage, result)):
             _download(storage, name, folder)
     except OSError as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{place}: cannot be read ({reason}): see that it is there, with credentials for it"
-        ) from error
+        raise _out_of_reach(place, error) from error
 
 
 def _check_older(folder: SweepFolder, journal: bytes) -> None:
     """What is here may only be the beginning of what is there."""
-    if not folder.journal.exists():
-        return
-    own = folder.journal.read_bytes()
+    own = _whole_lines(folder)
     if not journal.startswith(own):
         which = (
             "has records that the storage lacks"
@@ -126,6 +144,20 @@ def _check_older(folder: SweepFolder, journal: bytes) -> None:
             else "is another sweep"
         )
         raise UserError(f"{folder.path}: {which}: fetch into another --home, or go on with the one here")
+
+
+def _whole_lines(folder: SweepFolder) -> bytes:
+    """The journal without a last line that a kill cut short; nothing where there is none."""
+    try:
+        content = folder.journal.read_bytes()
+    except FileNotFoundError:
+        return b""
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _out_of_reach(place: str, error: OSError) -> UserError:
+    reason = " ".join(str(error).split())
+    return UserError(f"{place}: cannot be read ({reason}): see that it is there, with credentials for it")
 
 
 def _download(storage: Storage, name: str, folder: SweepFolder) -> None:

@@ -22,7 +22,7 @@ from ubn_sweep.tracking.delivery.sync import attach_now, sync
 from ubn_sweep.tracking.mlflow.runs import trial_run_ids
 from ubn_sweep.tracking.mlflow.sweep_sink import SweepSink
 from ubn_sweep.tracking.optuna.mirror import StudyMirror
-from ubn_sweep.tracking.storage import StorageSink
+from ubn_sweep.tracking.storage import StorageSink, bring_newer
 from ubn_sweep.tracking.tensorboard import TensorBoardSink
 from ubn_sweep.tracking.uri import check_apart, check_uri, sqlite_path
 
@@ -182,6 +182,17 @@ def put_onto_parent_run(folder: SweepFolder, spec: SweepSpec, paths: Iterable[Pa
     """Puts files onto the sweep's run. None when it went well, else why not: `sync` does it later."""
     sink = SweepSink(folder, tracking_uri(spec, folder), spec.tracking.experiment)
     return attach_now(folder, sink, paths)
+
+
+def bring_from_storage(folder: SweepFolder, spec: SweepSpec) -> None:
+    """A sweep whose driver, or whose driver's disk, is gone comes here; nothing is done where there is none.
+
+    Raises:
+        UserError: the storage is out of reach, or holds another sweep of this name.
+    """
+    place = stored_at(spec, folder)
+    if place is not None:
+        bring_newer(place, folder)
 
 
 def put_into_storage(folder: SweepFolder, spec: SweepSpec) -> str | None:

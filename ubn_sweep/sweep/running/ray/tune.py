@@ -233,7 +233,7 @@ def run_with_tune(
     # Tune looks for the files of its own loggers at the end, and complains of each that is not there.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.CRITICAL)
     spec = dispatch.state.spec
-    slots = Slots(spec, newcomers)
+    slots = Slots(spec, newcomers, dispatch.tell)
     # Tune starts as many processes at once, and for a searcher that is not its own one after another.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots.wanted())
     with suppress(_OverError):
