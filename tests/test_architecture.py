@@ -26,6 +26,7 @@ GROUND = {
     "progress",
     "invocation",
     "version",
+    "storage",
 }
 """Single modules at the top, which import nothing above themselves."""
 MAY_IMPORT = {

@@ -10,6 +10,7 @@ from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.constraints import Constraint, unmet
 from ubn_sweep.records.metrics import Metric
+from ubn_sweep.storage import check_place
 from ubn_sweep.sweep.spec.goals import MAP_AUDIT, Goal, MapConfig
 from ubn_sweep.sweep.spec.parameters import Parameter
 from ubn_sweep.training.finding import DEFAULT_TASK, find_task
@@ -303,9 +304,14 @@ class SweepSpec:
     resources: ResourcesConfig = field(default_factory=ResourcesConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     on_end: OnEndConfig = field(default_factory=OnEndConfig)
+    storage: str | None = field(default=None, metadata={schema.OMIT_EMPTY: True})
+    """Where checkpoints, logs and a copy of the records lie: a URL (s3://bucket/sweeps, gs://, file://), or a whole
+    path. null is the folder of the sweeps, which all nodes must share then."""
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        if self.storage is not None:
+            check_place(self.storage, "`storage`")
         if not self.space:
             raise ValueError("`space` must vary something, but is empty: name a key such as norm.threshold")
 

@@ -79,6 +79,10 @@ class ImageClassification(Task):
         """Downloads the images where `dataset.download` allows it and they are absent."""
         find_dataset(config.dataset).prepare()
 
+    def fingerprint(self, config: Any) -> str | None:
+        """Of the images' files, by name and size, or by their number."""
+        return find_dataset(config.dataset).identity()
+
     def check_gpus(self, config: Any, gpus: float) -> None:
         """A trial trains on one device."""
         if config.device == "cuda" and gpus == 0:
