@@ -8,8 +8,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ubn_sweep.commands.bars import working
 from ubn_sweep.commands.common import home_folder
-from ubn_sweep.commands.live import print_json, say, warn, working
+from ubn_sweep.commands.live import print_json, say, warn
 from ubn_sweep.errors import UserError
 from ubn_sweep.landscape.needs import CURVE_TRIALS, IMPORTANCE_TRIALS, THRESHOLD
 from ubn_sweep.records.events import SweepStarted
@@ -124,6 +125,10 @@ def _tell_cost(spec: SweepSpec, cost: preview.Preview) -> None:
         f"of the {cost.epochs_without_stopping} without early stopping"
     )
     say(f"completed   {_spread(cost.completed, '.0f')} of the trials")
+    if cost.audits:
+        say(
+            f"audits      {cost.audits} of the trials, never stopped: {_spread(cost.audit_epochs, '.0f')} of the epochs"
+        )
     for name, hours in (
         ("trial hours", cost.trial_hours),
         ("GPU hours", cost.gpu_hours),

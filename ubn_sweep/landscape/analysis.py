@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ubn_sweep.landscape.read import SweepView, read_correctness, read_sweep
+from ubn_sweep.landscape.views.audit import AuditView, audit_view
 from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.course import CourseView, course_view
 from ubn_sweep.landscape.views.failures import FailuresView, failures_view
+from ubn_sweep.landscape.views.front import FrontView, front_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
 from ubn_sweep.landscape.views.leaders import LeadersView, leaders_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
@@ -30,6 +32,8 @@ class Landscape:
     failures: FailuresView
     baseline: BaselineView
     leaders: LeadersView
+    audit: AuditView
+    front: FrontView
 
 
 def analyse(table: pa.Table) -> Landscape:
@@ -46,4 +50,6 @@ def analyse(table: pa.Table) -> Landscape:
         failures=failures_view(sweep),
         baseline=baseline_view(sweep, ranks),
         leaders=leaders_view(sweep),
+        audit=audit_view(sweep),
+        front=front_view(sweep),
     )

@@ -40,10 +40,12 @@ class TrialView:
     """What was trained, as far as the table shows it: `norm.threshold`, ...; without the keys that have no effect."""
     curve: dict[int, float]
     """Epoch -> objective; finite values alone."""
+    audit: bool = False
+    """Drawn at random, and never stopped early."""
     reason: str = ""
     """Why it ended so, where that was told."""
     stopped_by: str = ""
-    """Of a stopped one: `rungs`, `user` or `rule`."""
+    """Of a stopped one: `rungs`, `user`, `rule` or `target`."""
     repeat_std: float | None = None
     """Standard deviation of the last score over the repeats."""
     metrics: dict[str, float] = field(default_factory=dict)
@@ -89,7 +91,7 @@ class SweepView:
     description: str
     task: TaskRecord
     metric: Metric
-    """The objective."""
+    """The objective; of two the first, which trials are ranked by."""
     max_epochs: int
     repeats: int
     space: dict[str, dict[str, Any]]
@@ -101,6 +103,13 @@ class SweepView:
     """What the best must keep, in words: `epoch_s <= 2`."""
     ended_by: str = ""
     """The stop rule that ended the sweep, in a line; empty where none did."""
+    second: Metric | None = None
+    """The other objective, where there are two."""
+
+    @property
+    def objectives(self) -> str:
+        """`validation accuracy`; `validation accuracy and trained parameters`."""
+        return self.metric.label if self.second is None else f"{self.metric.label} and {self.second.label}"
 
     @property
     def finished(self) -> tuple[TrialView, ...]:
@@ -140,7 +149,7 @@ def read_sweep(table: pa.Table) -> SweepView:
     _check_one_sweep(table, origin)
     base = origin.spec.get("base", {})
     task = _task(origin)
-    metric = task.metric(origin.objective)
+    metric, second = task.metric(origin.objective), origin.spec.get("objective", {}).get("second")
     counted = _counted_examples(table, metric)
     rows_of: dict[int, list[dict[str, Any]]] = {}
     for row in table.to_pylist():
@@ -162,6 +171,7 @@ def read_sweep(table: pa.Table) -> SweepView:
         trials=trials,
         constraints=tuple(constraint.text(name) for name, constraint in constraints.items()),
         ended_by=origin.ended_by,
+        second=task.metric(second["metric"]) if second is not None else None,
     )
 
 
@@ -214,6 +224,7 @@ def _trial(rows: list[dict[str, Any]], metric: Metric, constraints: Mapping[str,
         status=last["status"],
         last_epoch=last["last_epoch"],
         origin=last["origin"],
+        audit=bool(last.get("audit")),
         reason=last.get("reason") or "",
         stopped_by=(last.get("stopped_by") or "rungs") if last["status"] == "stopped" else "",
         params=_named(last, "params."),
