@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import yaml
+
 from tests.support.processes import REPOSITORY
 
 COMPOSE = REPOSITORY / "docker" / "compose.yaml"
@@ -45,9 +47,25 @@ class Stack:
         command += ["--project-name", self.project, "--file", str(COMPOSE), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd=REPOSITORY)
 
-    def up(self, *services: str) -> None:
-        done = self.compose("up", "--detach", "--no-build", *services)
-        assert done.returncode == 0, done.stderr[-3000:]
+    def up(self, *services: str, healthy_within_s: float = 300) -> None:
+        """Starts services one after another: not every podman waits for `depends_on` by itself."""
+        for service in services:
+            done = self.compose("up", "--detach", "--no-build", "--no-recreate", service)
+            assert done.returncode == 0, done.stderr[-3000:]
+            for number in range(1, self.replicas(service) + 1):
+                self.wait_until_healthy(service, number, timeout_s=healthy_within_s)
+
+    def replicas(self, service: str) -> int:
+        content = yaml.safe_load(COMPOSE.read_text())["services"][service]
+        return int(content.get("deploy", {}).get("replicas", 1))
+
+    def wait_until_healthy(self, service: str, number: int = 1, *, timeout_s: float = 300) -> None:
+        self.wait(
+            lambda: self.healthy(service, number),
+            f"{service} {number} is healthy",
+            timeout_s=timeout_s,
+            look_at=(service,),
+        )
 
     def down(self) -> None:
         self.compose("down", "--volumes", "--timeout", "5")

@@ -41,10 +41,6 @@ def stack():
     found.down()
     try:
         found.up("postgres", "mlflow", "head", "worker")
-        for service in ("postgres", "mlflow", "head"):
-            found.wait(lambda one=service: found.healthy(one), f"{service} is healthy", timeout_s=300)
-        for number in (1, 2):
-            found.wait(lambda n=number: found.healthy("worker", n), f"worker {number} is healthy", timeout_s=300)
         yield found
     finally:
         found.down()
@@ -87,7 +83,9 @@ except urllib.error.HTTPError as error:
 
 
 def test_a_client_that_only_asks_sends_a_sweep(stack):
-    done = stack.client("submit", *SWEEP, "--address", "http://head:8265", "--home", "/work/sweeps", "--no-follow")
+    done = stack.client(
+        "submit", *SWEEP, "--address", "http://head:8265", "--home", "/work/sweeps", "--no-follow"
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     stack.wait(lambda: ended(stack) >= 1, "the first trial ends", timeout_s=300, look_at=("head", "worker"))
 
@@ -114,11 +112,13 @@ def test_mlflow_and_its_database_restart(stack):
         done = stack.podman("restart", "--time", "5", stack.container(service))
         assert done.returncode == 0, done.stderr
     for service in ("postgres", "mlflow"):
-        stack.wait(lambda one=service: stack.healthy(one), f"{service} is healthy again", timeout_s=300)
+        stack.wait_until_healthy(service)
 
 
 def test_the_driver_is_killed_and_goes_on(stack):
-    assert ended(stack) < TRIALS, "the sweep was over before its driver could be killed: more trials are needed"
+    assert ended(stack) < TRIALS, (
+        "the sweep was over before its driver could be killed: more trials are needed"
+    )
     done = stack.inside("head", "python3", "-c", KILL)
     assert done.stdout.split(), "the driver was not found"
 
@@ -148,7 +148,8 @@ def mlflow(path, content):
         data=json.dumps(content).encode(),
         headers={
             "Content-Type": "application/json",
-            "Authorization": "Basic " + b64encode(f"admin:{secret('mlflow_admin_password')}".encode()).decode(),
+            "Authorization": "Basic "
+            + b64encode(f"admin:{secret('mlflow_admin_password')}".encode()).decode(),
         },
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
@@ -169,7 +170,12 @@ def test_mlflow_has_all_of_it(stack):
 def ask(stack, address, **headers):
     """The status that a process within the cluster's network is answered with."""
     done = stack.inside(
-        "worker", "python3", "-c", ASK, address, *(f"{name.replace('_', '-')}={value}" for name, value in headers.items())
+        "worker",
+        "python3",
+        "-c",
+        ASK,
+        address,
+        *(f"{name.replace('_', '-')}={value}" for name, value in headers.items()),
     )
     assert done.returncode == 0, done.stderr[-1000:]
     return int(done.stdout)
@@ -212,5 +218,7 @@ def test_no_container_runs_as_root_or_writes_its_own_image(stack):
     for service in ("head", "worker", "mlflow"):
         assert stack.inside(service, "id", "-u").stdout.strip() == "1000", service
         assert stack.inside(service, "touch", "/opt/venv/here").returncode != 0, service
-    published = stack.podman("ps", "--filter", f"name={stack.project}", "--format", "{{.Ports}}").stdout.split()
+    published = stack.podman(
+        "ps", "--filter", f"name={stack.project}", "--format", "{{.Ports}}"
+    ).stdout.split()
     assert published == ["127.0.0.1:5000->5000/tcp"]
