@@ -13,9 +13,11 @@ from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.importance import IMPORTANCE
 from ubn_sweep.landscape.figures.layers import LAYERS
 from ubn_sweep.landscape.figures.parameters import PARAMETERS
+from ubn_sweep.landscape.figures.profile import PROFILE
 from ubn_sweep.landscape.figures.threshold import THRESHOLD
 
 FIGURES: tuple[ReportFigure[Any], ...] = (
+    PROFILE,
     THRESHOLD,
     IMPORTANCE,
     PARAMETERS,
