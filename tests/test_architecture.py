@@ -23,8 +23,10 @@ GROUND = {
     "mounts",
     "privacy",
     "processes",
+    "progress",
     "invocation",
     "version",
+    "storage",
 }
 """Single modules at the top, which import nothing above themselves."""
 MAY_IMPORT = {

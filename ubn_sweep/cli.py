@@ -32,6 +32,9 @@ home_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of the sweeps.  [default: ./sweeps]",
 )
+address_option = click.option(
+    "--address", metavar="URL", help="Of a sweep that was sent there by `submit`: http://HEAD:8265."
+)
 set_option = click.option(
     "--set",
     "assignments",
@@ -156,11 +159,19 @@ def list_sweeps(home: Path | None, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("sweep", shell_complete=_complete_sweep)
-@click.argument("trial", type=click.IntRange(0))
+@click.argument("trial", type=click.IntRange(0), required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what it prints, until it is over.")
 @home_option
-def logs(sweep: str, trial: int, follow: bool, home: Path | None) -> None:
-    """Print what a trial printed."""
+@address_option
+def logs(sweep: str, trial: int | None, follow: bool, home: Path | None, address: str | None) -> None:
+    """Print what a trial printed; with --address, what a sweep that was sent prints."""
+    if address is not None:
+        from ubn_sweep.commands.jobs import job_log
+
+        job_log(sweep, address=address, follow=follow)
+        return
+    if trial is None:
+        raise UserError("logs: needs the trial's number, or --address: add one of them")
     from ubn_sweep.commands.logs import print_log
 
     print_log(sweep, trial, follow=follow, home=home)
@@ -169,9 +180,15 @@ def logs(sweep: str, trial: int, follow: bool, home: Path | None) -> None:
 @cli.command()
 @click.argument("sweep", shell_complete=_complete_sweep)
 @home_option
+@address_option
 @as_json
-def status(sweep: str, home: Path | None, as_json: bool) -> None:
+def status(sweep: str, home: Path | None, address: str | None, as_json: bool) -> None:
     """Say how a sweep stands, from any terminal or machine that sees its folder."""
+    if address is not None:
+        from ubn_sweep.commands.jobs import job_status
+
+        job_status(sweep, address=address, as_json=as_json)
+        return
     from ubn_sweep.commands.steering import sweep_status
 
     sweep_status(sweep, home=home, as_json=as_json)
@@ -181,8 +198,18 @@ def status(sweep: str, home: Path | None, as_json: bool) -> None:
 @click.argument("sweep", shell_complete=_complete_sweep)
 @click.option("--trial", type=click.IntRange(0), help="Stop this trial alone, with its next report.")
 @home_option
-def stop(sweep: str, trial: int | None, home: Path | None) -> None:
+@address_option
+def stop(sweep: str, trial: int | None, home: Path | None, address: str | None) -> None:
     """End a running sweep from another terminal, as Ctrl-C does; `resume` goes on."""
+    if address is not None:
+        if trial is not None:
+            raise UserError(
+                "--trial: is told to a sweep's own folder, and not through --address: leave one out"
+            )
+        from ubn_sweep.commands.jobs import stop_job
+
+        stop_job(sweep, address=address)
+        return
     from ubn_sweep.commands.steering import stop_sweep
 
     stop_sweep(sweep, trial=trial, word="stopped", home=home)
@@ -220,12 +247,32 @@ def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("number", type=click.Choice(["2", "3", "4", "7", "8"]))
+@click.option(
+    "--from", "first", multiple=True, required=True, metavar="NAME", help="A sweep; more may follow."
+)
+@click.argument("more", nargs=-1, shell_complete=_complete_sweep)
+@click.option(
+    "--dataset",
+    type=click.Choice(["cifar10", "cifar100", "imagenet"]),
+    help="What the images of a parquet or imagefolder data set are.  [default: the table's, where it has one]",
+)
+@home_option
+@as_json
+def table(number: str, first: tuple[str, ...], more: tuple[str, ...], **options: Any) -> None:
+    """Set sweeps beside a table of the paper."""
+    from ubn_sweep.commands.tables import show_table
+
+    show_table(int(number), [*first, *more], **options)
+
+
+@cli.command()
 @click.argument("sweep", shell_complete=_complete_sweep)
-@click.option("--top", type=int, default=3, show_default=True, help="How many configs.")
+@click.option("--top", type=int, help="How many configs.  [default: 3; with two objectives the whole front]")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("configs"), show_default=True)
 @home_option
 @as_json
-def export(sweep: str, top: int, out: Path, home: Path | None, as_json: bool) -> None:
+def export(sweep: str, top: int | None, out: Path, home: Path | None, as_json: bool) -> None:
     """Write a sweep's best configs, ready for `ubn-sweep train`."""
     from ubn_sweep.commands.results import export_best
 
@@ -266,6 +313,73 @@ def sync(sweep: str, **options: Any) -> None:
     from ubn_sweep.commands.results import sync_sweep
 
     sync_sweep(sweep, **options)
+
+
+@cli.command()
+@click.argument("place", metavar="URL|SWEEP")
+@home_option
+@address_option
+@as_json
+def fetch(place: str, home: Path | None, address: str | None, as_json: bool) -> None:
+    """Bring a sweep's records and results here, from its storage's URL or, by its name, from a cluster."""
+    from ubn_sweep.commands import fetching
+
+    if address is not None:
+        fetching.fetch_from_job(place, address=address, home=home, as_json=as_json)
+    else:
+        fetching.fetch(place, home=home, as_json=as_json)
+
+
+@cli.command()
+@click.argument("spec_path", metavar="SPEC", type=click.Path(path_type=Path))
+@click.option("--address", required=True, metavar="URL", help="Of the cluster's jobs: http://HEAD:8265.")
+@click.option("--name", help="The sweep's name.  [default: the spec's]")
+@click.option("--home", metavar="FOLDER", help="Folder of the sweeps there, which all its nodes share.")
+@click.option("--env", "environment", multiple=True, metavar="NAME", help="Send this variable along.")
+@click.option("--or-resume", is_flag=True, help="Go on with the sweep of this name, if there is one.")
+@click.option(
+    "--follow/--no-follow", default=True, help="Show what it does, until it is over.  [default: follow]"
+)
+@set_option
+@as_json
+def submit(spec_path: Path, **options: Any) -> None:
+    """Send a sweep to a Ray cluster, and follow it; it runs there whatever becomes of this machine."""
+    from ubn_sweep.commands import jobs
+
+    jobs.submit(spec_path, **options)
+
+
+@cli.command()
+@click.option("--address", required=True, metavar="URL", help="Of the cluster's jobs: http://HEAD:8265.")
+@as_json
+def jobs(address: str, as_json: bool) -> None:
+    """List the sweeps that were sent to a cluster."""
+    from ubn_sweep.commands.jobs import list_jobs
+
+    list_jobs(address, as_json=as_json)
+
+
+@cli.command(hidden=True)
+@click.argument("spec_path", metavar="SPEC", type=click.Path(path_type=Path))
+@click.option("--name", required=True)
+@click.option("--home", required=True, type=click.Path(path_type=Path))
+@click.option("--or-resume", is_flag=True)
+@click.option("--sent-by", required=True)
+def keep(spec_path: Path, **options: Any) -> None:
+    """What `submit` has a cluster run: a sweep that is started again when its process is killed."""
+    from ubn_sweep.commands.jobs import keep_sweep
+
+    sys.exit(keep_sweep(spec_path, **options))
+
+
+@cli.command(hidden=True)
+@click.argument("sweep")
+@home_option
+def hand_over(sweep: str, home: Path | None) -> None:
+    """What `fetch` has a cluster print: a sweep's records and results."""
+    from ubn_sweep.commands import handing
+
+    handing.hand_over(sweep, home=home)
 
 
 @cli.command()

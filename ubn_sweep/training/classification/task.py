@@ -35,6 +35,11 @@ class ImageClassification(Task):
         ),
         Metric(name="val_loss", label="validation loss", direction="min", test="test_loss"),
     )
+    costs = (
+        Metric(name="epoch_s", label="time of an epoch", direction="min", unit="s"),
+        Metric(name="val_images_per_s", label="speed at inference", direction="max", unit="images/s"),
+        Metric(name="parameters", label="trained parameters", direction="min"),
+    )
     told = (
         Metric(name="train_loss", label="training loss", direction="min"),
         Metric(name="train_top1", label="top-1", direction="max", unit=SHARE),
@@ -49,6 +54,7 @@ class ImageClassification(Task):
     columns = (
         "norm", "optimizer", "model", "training", "seed", "repeats", "dataset.name", "dataset.validation_fraction",
         "dataset.train_examples", "dataset.split_seed", "dataset.augmentation", "dataset.image_size_px",
+        "dataset.validate_on_test",
     )  # fmt: skip
     choices = NORM_CHOICES
 
@@ -69,6 +75,14 @@ class ImageClassification(Task):
         find_dataset(config.dataset).check()
         check_model(config.model)
 
+    def prepare(self, config: Any) -> None:
+        """Downloads the images where `dataset.download` allows it and they are absent."""
+        find_dataset(config.dataset).prepare()
+
+    def fingerprint(self, config: Any) -> str | None:
+        """Of the images' files, by name and size, or by their number."""
+        return find_dataset(config.dataset).identity()
+
     def check_gpus(self, config: Any, gpus: float) -> None:
         """A trial trains on one device."""
         if config.device == "cuda" and gpus == 0:
@@ -86,6 +100,10 @@ class ImageClassification(Task):
                 f"resources.gpus_per_trial: a trial trains on one GPU, but got {gpus:g}: set it to 1, or less to "
                 "share one"
             )
+
+    def judges_on_test(self, config: Any) -> bool:
+        """As papers do."""
+        return bool(config.dataset.validate_on_test)
 
     def subject(self, config: Any) -> str:
         return f"{config.model.name} on {config.dataset.name}"
