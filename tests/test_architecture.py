@@ -23,6 +23,7 @@ GROUND = {
     "mounts",
     "privacy",
     "processes",
+    "progress",
     "invocation",
     "version",
     "storage",

@@ -234,11 +234,11 @@ def table(number: str, first: tuple[str, ...], more: tuple[str, ...], **options:
 
 @cli.command()
 @click.argument("sweep", shell_complete=complete_sweep)
-@click.option("--top", type=int, default=3, show_default=True, help="How many configs.")
+@click.option("--top", type=int, help="How many configs.  [default: 3; with two objectives the whole front]")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("configs"), show_default=True)
 @home_option
 @as_json
-def export(sweep: str, top: int, out: Path, home: Path | None, as_json: bool) -> None:
+def export(sweep: str, top: int | None, out: Path, home: Path | None, as_json: bool) -> None:
     """Write a sweep's best configs, ready for `ubn-sweep train`."""
     from ubn_sweep.commands.results import export_best
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ubn_sweep.commands.live import say, warn, working
+from ubn_sweep.commands.bars import working
+from ubn_sweep.commands.live import say, warn
 from ubn_sweep.records.folder import SweepFolder, default_home
 from ubn_sweep.sweep.running.copies import put_into_storage, put_onto_parent_run
 from ubn_sweep.sweep.running.launch import recorded_spec, spec_events

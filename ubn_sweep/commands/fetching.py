@@ -6,9 +6,10 @@ import shlex
 from contextlib import nullcontext
 from pathlib import Path
 
+from ubn_sweep.commands.bars import working
 from ubn_sweep.commands.common import home_folder
 from ubn_sweep.commands.handing import take_over
-from ubn_sweep.commands.live import print_json, say, working
+from ubn_sweep.commands.live import print_json, say
 from ubn_sweep.commands.looking import facts_of
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.storage import check_place

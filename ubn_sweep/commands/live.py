@@ -28,6 +28,7 @@ from ubn_sweep.texts import as_shown
 REFRESH_S = 0.5
 LINE_EVERY_S = 10.0
 MOST_ROWS = 12
+MOST_OF_FRONT = 6
 PIPE_WIDTH = 4000
 console = Console(
     stderr=True,
@@ -110,6 +111,8 @@ def summary_line(outlook: Outlook, spec: SweepSpec) -> str:
         if outlook.best is not None
         else ""
     )
+    if outlook.front:
+        best = f"; front of {len(outlook.front)}{best.replace('; best', ', from')}"
     return f"{outlook.ended}/{outlook.total} trials ({counts or 'none ended'}), {left}{best}"
 
 
@@ -121,7 +124,8 @@ def render(outlook: Outlook, spec: SweepSpec, folder: SweepFolder, notice: str |
 def snapshot_of(outlook: Outlook, spec: SweepSpec, folder: SweepFolder) -> dict[str, Any]:
     """What the live table shows, as plain values: it may be drawn on another machine."""
     keys, task = list(spec.space), spec.find_task()
-    trials = [outlook.best] if outlook.best is not None else []
+    best = [outlook.best] if outlook.best is not None else []
+    shown = outlook.front[:MOST_OF_FRONT] if outlook.front else best
     return {
         "name": spec.name,
         "folder": str(folder.path),
@@ -131,8 +135,11 @@ def snapshot_of(outlook: Outlook, spec: SweepSpec, folder: SweepFolder) -> dict[
         "left_s": outlook.left_s,
         "epochs_per_s": outlook.epochs_per_s,
         "counts": outlook.counts,
-        "columns": ["trial", "epoch", spec.objective.metric, *(task.short_title(key) for key in keys)],
-        "best": [_cells(trial, spec, keys) for trial in trials],
+        "columns": ["trial", "epoch", *spec.objective.metrics, *(task.short_title(key) for key in keys)],
+        "narrow": 2 + len(spec.objective.metrics),
+        "best_are": "front" if outlook.front else "best",
+        "best": [_cells(trial, spec, keys) for trial in shown],
+        "more_best": max(len(outlook.front) - MOST_OF_FRONT, 0),
         "running": [_cells(trial, spec, keys) for trial in outlook.running[:MOST_ROWS]],
         "more": max(len(outlook.running) - MOST_ROWS, 0),
         "line": summary_line(outlook, spec),
@@ -168,18 +175,30 @@ def duration(seconds: float | None) -> str:
 
 
 def score(trial: SweepTrial, spec: SweepSpec) -> str:
-    """A trial's objective as people read it."""
-    return spec.metric.text(trial.value)
+    """A trial's objective as people read it, or both of them: `93.21%, 3.914 s`."""
+    return ", ".join(scores(trial, spec))
+
+
+def scores(trial: SweepTrial, spec: SweepSpec) -> list[str]:
+    """Each objective of a trial's last epoch, as people read it."""
+    shown = [spec.metric.text(trial.value)]
+    if trial.second is not None:
+        second = spec.metrics[1]
+        shown.append(second.text(second.better(trial.second)))  # it is kept turned: turned again it is itself
+    return shown
 
 
 def _trials(snapshot: Mapping[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
-    for name in ("", *snapshot["columns"][:3]):
+    narrow = snapshot["narrow"]
+    for name in ("", *snapshot["columns"][:narrow]):
         table.add_column(name, justify="right", no_wrap=True)
-    for title in snapshot["columns"][3:]:
+    for title in snapshot["columns"][narrow:]:
         table.add_column(title, justify="right", overflow="ellipsis", no_wrap=True)
     for cells in snapshot["best"]:
-        table.add_row("best", *cells, style="green")
+        table.add_row(snapshot["best_are"], *cells, style="green")
+    if snapshot["more_best"]:
+        table.add_row("", "…", f"{snapshot['more_best']} more", style="green")
     for cells in snapshot["running"]:
         table.add_row("", *cells)
     if snapshot["more"]:
@@ -188,19 +207,9 @@ def _trials(snapshot: Mapping[str, Any]) -> Table:
 
 
 def _cells(trial: SweepTrial, spec: SweepSpec, keys: list[str]) -> list[str]:
-    value = score(trial, spec) if trial.epoch else "–"
+    shown = scores(trial, spec) if trial.epoch else ["–"] * len(spec.objective.metrics)
     values = [as_shown(trial.params[key]) if key in trial.params else "–" for key in keys]
-    return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", value, *values]
-
-
-@contextmanager
-def working(what: str) -> Iterator[Callable[[str], None]]:
-    """A turning sign with what is being done, where people look at a terminal; it goes when the block ends."""
-    if not console.is_terminal:
-        yield lambda step: None
-        return
-    with console.status(what) as status:
-        yield lambda step: status.update(f"{what}: {step}")
+    return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", *shown, *values]
 
 
 def say(*parts: str | tuple[str, str]) -> None:

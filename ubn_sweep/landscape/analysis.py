@@ -12,6 +12,7 @@ from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.course import CourseView, course_view
 from ubn_sweep.landscape.views.failures import FailuresView, failures_view
+from ubn_sweep.landscape.views.front import FrontView, front_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
 from ubn_sweep.landscape.views.leaders import LeadersView, leaders_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
@@ -32,6 +33,7 @@ class Landscape:
     baseline: BaselineView
     leaders: LeadersView
     audit: AuditView
+    front: FrontView
 
 
 def analyse(table: pa.Table) -> Landscape:
@@ -49,4 +51,5 @@ def analyse(table: pa.Table) -> Landscape:
         baseline=baseline_view(sweep, ranks),
         leaders=leaders_view(sweep),
         audit=audit_view(sweep),
+        front=front_view(sweep),
     )

@@ -8,6 +8,7 @@ from ubn_sweep.landscape.phrases import amount, interval, plural, score_text
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.course import CourseView
 from ubn_sweep.landscape.views.curve_fit import CurveFit
+from ubn_sweep.landscape.views.front import FrontView
 from ubn_sweep.landscape.views.importance import ImportanceView
 from ubn_sweep.landscape.views.numbers import MIN_GROUP
 from ubn_sweep.landscape.views.ranking import Ranking
@@ -21,6 +22,7 @@ def summary(landscape: Landscape) -> tuple[str, ...]:
     sentences = [
         counts(landscape.sweep, landscape.course),
         failures(landscape.sweep, landscape.failures),
+        front(landscape.sweep, landscape.front),
         best(landscape.sweep, landscape.ranking),
         batch_norm(landscape.sweep, landscape.baseline),
         threshold(landscape.sweep, landscape.threshold),
@@ -46,6 +48,25 @@ def counts(sweep: SweepView, course: CourseView) -> str:
     return f"{begin} Ended by a rule: {sweep.ended_by}." if sweep.ended_by else begin
 
 
+def front(sweep: SweepView, view: FrontView) -> str:
+    """Which finished trials none beats in both objectives; empty where there is one objective."""
+    if sweep.second is None:
+        return ""
+    if not view.on_it:
+        return f"No trial has finished yet, so {sweep.objectives} have no front."
+    total = len(view.on_it) + len(view.others)
+    ends = [view.on_it[0]] if len(view.on_it) == 1 else [view.on_it[0], view.on_it[-1]]
+    told = [f"{end.label} ({sweep.metric.text(end.first)}, {sweep.second.text(end.second)})" for end in ends]
+    if len(told) == 1:
+        return (
+            f"By {sweep.objectives}, {told[0]} is behind none of {plural(total, 'finished trial')} in either."
+        )
+    return (
+        f"By {sweep.objectives}, none beats {len(view.on_it)} of {plural(total, 'finished trial')} in both: from "
+        f"{told[0]} to {told[1]}."
+    )
+
+
 def best(sweep: SweepView, ranking: Ranking) -> str:
     """The best trial, its error, and how many cannot be told from it; which trials constraints leave out."""
     left_out = len(sweep.finished) - len(sweep.candidates)
@@ -67,7 +88,8 @@ def _best(sweep: SweepView, ranking: Ranking) -> str:
         return (
             f"No trial has finished yet; the furthest is {first.trial.label}: {score} of {sweep.max_epochs}."
         )
-    sentence = f"Best of {plural(len(ranking.trials), 'finished trial')}: {_leading(ranking)}, {score}"
+    by = "" if sweep.second is None else f" by {sweep.metric.label} alone"
+    sentence = f"Best{by} of {plural(len(ranking.trials), 'finished trial')}: {_leading(ranking)}, {score}"
     if ranking.tied is None:
         return f"{sentence}; {ranking.error_from}, so nothing says how far it is from the next."
     others = ranking.compared - 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.sweep.deciding.ranking import in_order
 from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.running.places import checkpoints_of
 
@@ -30,7 +31,7 @@ class BestCheckpoints:
         if newest is None:
             return
         kept = [int(path.name.removeprefix("trial-")) for path in self._folder.best.glob("trial-*")]
-        ranked = sorted({*kept, number}, key=lambda other: trials[other].score, reverse=True)
+        ranked = [trial.number for trial in in_order(trials[other] for other in {*kept, number})]
         if number in ranked[:count]:
             self._folder.best.mkdir(exist_ok=True)
             target = self._folder.best / f"trial-{number:04d}"

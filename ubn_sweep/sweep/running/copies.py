@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ubn_sweep.masking import from_environment, has_password
 from ubn_sweep.mounts import network_file_system
+from ubn_sweep.progress import At, nowhere
 from ubn_sweep.records.events import SweepStarted
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import first_event
@@ -157,7 +158,7 @@ def deliver_all(
     *,
     to: str | None = None,
     from_start: bool = False,
-    at: Callable[[str], None] = lambda step: None,
+    at: At = nowhere,
 ) -> dict[str, int]:
     """Delivers what is missing, to all stores or to another MLflow store alone: store -> records.
 

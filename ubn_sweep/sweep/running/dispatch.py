@@ -185,7 +185,7 @@ class Dispatch:
     def _lacking(self, report: Report) -> str | None:
         """What a report should hold to be judged by, and does not; None where it holds all."""
         objective = self.state.spec.objective
-        needed = (objective.metric, *objective.constraints) if report.ended is None else ()
+        needed = (*objective.metrics, *objective.constraints) if report.ended is None else ()
         return next((name for name in needed if name not in report.metrics), None)
 
     def _end(self, number: int, reason: str, *, counts: bool = True) -> None:

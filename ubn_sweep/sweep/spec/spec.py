@@ -32,8 +32,21 @@ NAME_CHARACTERS = "letters, digits, `-`, `_` and `.`"
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecondObjective:
+    """What trials are judged by besides: those that are best in both ways form the front."""
+
+    metric: str
+    mode: Literal["max", "min"] | None = None
+    """null takes the metric's own direction."""
+
+    def score(self, metrics: dict[str, float]) -> float:
+        """The metric, turned so that higher is better; NaN where it is absent."""
+        return _turned(metrics.get(self.metric, math.nan), self.mode)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
-    """What a trial is judged by: a metric of the task, on the validation split."""
+    """What a trial is judged by: a metric of the task, on the validation split. In YAML also a list of two."""
 
     metric: str = ""
     """Left out, the task's first."""
@@ -41,6 +54,12 @@ class ObjectiveConfig:
     """null takes the metric's own direction."""
     constraints: dict[str, Constraint] = field(default_factory=dict)
     """Bounds on metrics that trials report: {epoch_s: {max: 2.0}}. Who does not keep them is none of the best."""
+    second: SecondObjective | None = field(default=None, metadata={schema.OMIT_EMPTY: True})
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the one or two that trials are judged by."""
+        return (self.metric,) if self.second is None else (self.metric, self.second.metric)
 
     def meets(self, metrics: dict[str, float]) -> bool:
         """Whether metrics meet all constraints."""
@@ -52,8 +71,15 @@ class ObjectiveConfig:
 
     def score(self, metrics: dict[str, float]) -> float:
         """The metric, turned so that higher is better; NaN where it is absent."""
-        value = metrics.get(self.metric, float("nan"))
-        return value if self.mode == "max" else -value
+        return _turned(metrics.get(self.metric, math.nan), self.mode)
+
+    def second_score(self, metrics: dict[str, float]) -> float | None:
+        """The same of the second objective; None where there is none."""
+        return None if self.second is None else self.second.score(metrics)
+
+
+def _turned(value: float, mode: str | None) -> float:
+    return value if mode == "max" else -value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +154,10 @@ class EarlyStoppingConfig:
     Source: Li et al., arXiv 1810.05934.
     """
 
-    kind: Literal["stop", "promote"] = "stop"
-    """stop: a trial is judged by those before it, and goes on or ends at once. promote: it waits until it is among the
-    best, and goes on from its checkpoint then; its worker takes another one meanwhile."""
+    kind: Literal["review", "stop", "promote"] = "review"
+    """stop: a trial is judged by those before it, and goes on or ends at once. review: so too, and at each rung again
+    by all that has come to the rungs below. promote: it waits until it is among the best, and goes on from its
+    checkpoint then; its worker takes another one meanwhile."""
     grace_epochs: int = 1
     """No trial is stopped before; the first rung."""
     reduction_factor: float = 3.0
@@ -292,6 +319,12 @@ class SweepSpec:
     def metric(self) -> Metric:
         """What trials are judged by."""
         return self.find_task().metric(self.objective.metric)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """All that trials are judged by, one or two."""
+        task = self.find_task()
+        return tuple(task.metric(name) for name in self.objective.metrics)
 
     def find_task(self) -> Task:
         """The task, imported.

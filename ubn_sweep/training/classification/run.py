@@ -94,7 +94,8 @@ class TrainingRun(Run):
 
         train_loss and train_top1 (during the epoch, on augmented images), lr (of its last step), val_loss,
         val_top1 and val_top5 (shares; that only of six classes or more), val_examples (how many images those
-        are of), epoch_s and images_per_s (training alone, of all repeats), and where layers have a gate:
+        are of), val_images_per_s (through the network, without gradients), parameters (trained numbers of one
+        network), epoch_s and images_per_s (training alone, of all repeats), and where layers have a gate:
         similarity, gate_open (means over the layers), similarity/<layer>, gate_open/<layer>; with
         `training.condensation_images` condensation and condensation/<layer>. Over several
         repeats val_top1_std is their sample standard deviation. A run that diverges holds NaN for what is
@@ -106,12 +107,21 @@ class TrainingRun(Run):
         synchronize(self.device)
         duration_s = time.perf_counter() - begin
         self.epoch = epoch
+        begin = time.perf_counter()
         for repeat, of_repeat in zip(self._repeats, metrics, strict=True):
-            of_repeat |= repeat.measure_condensation() | self._validate(repeat)
+            of_repeat |= self._validate(repeat)
+        synchronize(self.device)
+        validation_s = time.perf_counter() - begin
+        for repeat, of_repeat in zip(self._repeats, metrics, strict=True):
+            of_repeat |= repeat.measure_condensation()
         images = self.train_examples * len(self._repeats)
-        counted = {"val_examples": float(self.validation_examples)} if self.hold_out else {}
         timed = {"epoch_s": duration_s, "images_per_s": images / duration_s}
-        return _mean_over_repeats(metrics) | counted | timed
+        facts = {"parameters": float(self.parameters)}
+        if self.hold_out:
+            judged = self.validation_examples
+            facts["val_examples"] = float(judged)
+            timed["val_images_per_s"] = judged * len(self._repeats) / validation_s
+        return _mean_over_repeats(metrics) | facts | timed
 
     def evaluate_validation(self) -> dict[str, float]:
         """The validation metrics of train_epoch, for the state as it is; none in the final training."""

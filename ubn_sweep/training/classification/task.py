@@ -35,6 +35,11 @@ class ImageClassification(Task):
         ),
         Metric(name="val_loss", label="validation loss", direction="min", test="test_loss"),
     )
+    costs = (
+        Metric(name="epoch_s", label="time of an epoch", direction="min", unit="s"),
+        Metric(name="val_images_per_s", label="speed at inference", direction="max", unit="images/s"),
+        Metric(name="parameters", label="trained parameters", direction="min"),
+    )
     told = (
         Metric(name="train_loss", label="training loss", direction="min"),
         Metric(name="train_top1", label="top-1", direction="max", unit=SHARE),
@@ -69,6 +74,10 @@ class ImageClassification(Task):
         """Whether the images, a model of one's own and its weights are there."""
         find_dataset(config.dataset).check()
         check_model(config.model)
+
+    def prepare(self, config: Any) -> None:
+        """Downloads the images where `dataset.download` allows it and they are absent."""
+        find_dataset(config.dataset).prepare()
 
     def fingerprint(self, config: Any) -> str | None:
         """Of the images' files, by name and size, or by their number."""

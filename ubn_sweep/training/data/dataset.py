@@ -91,6 +91,27 @@ class Dataset(ABC):
                     "lower it"
                 )
 
+    def prepare(self) -> None:
+        """Fetches what is absent and may be fetched, before trials start: each of them would wait for it otherwise.
+
+        Raises:
+            UserError: it cannot be fetched.
+        """
+        if self.downloads and self.config.download and not self.is_there():
+            self.fetch()
+
+    def is_there(self) -> bool:
+        """Whether nothing need be fetched; a data set that says no knows how to `fetch`."""
+        return True
+
+    def fetch(self) -> None:
+        """Downloads what is not there yet: called where `dataset.download` asks for it.
+
+        Raises:
+            UserError: it cannot be fetched.
+        """
+        raise NotImplementedError(f"{type(self).__name__} says that it is to be fetched, and must say how")
+
     def sizes(self) -> Sizes | None:
         """How many images there are; None where that is not known before they are read, or they are not there."""
         return None

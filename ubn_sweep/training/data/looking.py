@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ubn_sweep.progress import progress
 from ubn_sweep.training.data.dataset import Fingerprint
 from ubn_sweep.training.data.decoding import all_grey
 from ubn_sweep.training.data.image_size import ImageSize
@@ -68,5 +69,9 @@ def _normalization(
     images: _Images, positions: tuple[int, ...], size: ImageSize, grey: bool, fingerprint: Fingerprint
 ) -> Normalization:
     transform = plain_transform(size)
-    pictures = [transform(decoded(images.source, position, grey=grey)) for position in positions]
+    pictures = []
+    with progress("decoding images for their mean", total=len(positions)) as advance:
+        for position in positions:
+            pictures.append(transform(decoded(images.source, position, grey=grey)))
+            advance(1)
     return Normalization.of(torch.stack(pictures))

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.progress import progress
 from ubn_sweep.training.data.decoding import open_image, to_size
 from ubn_sweep.training.data.image_size import ImageSize
 from ubn_sweep.training.data.labelled import LabelledImages, check_labels
@@ -35,9 +36,11 @@ def read_parquet(
     check_labels(labels, num_classes, where=str(shards[0].parent))
     rows = choose(labels)
     read = functools.partial(_array, image_size_px=image_size_px)
-    images = [
-        _decode(encoded, row, shards[0].parent, read) for row, encoded in _encoded(shards, layouts, rows)
-    ]
+    images = []
+    with progress("decoding images", total=len(rows)) as advance:
+        for row, encoded in _encoded(shards, layouts, rows):
+            images.append(_decode(encoded, row, shards[0].parent, read))
+            advance(1)
     _check_sizes(images, shards[0].parent)
     pixels = np.ascontiguousarray(np.stack(_of_one_kind(images)).transpose(0, 3, 1, 2))
     return LabelledImages(pixels=pixels, labels=labels[rows], num_classes=num_classes)
