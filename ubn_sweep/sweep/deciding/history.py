@@ -78,7 +78,11 @@ class SweepHistory:
     def _created(self, event: TrialCreated) -> None:
         assert event.trial == len(self.trials), "trials are numbered without gaps"
         self.trials[event.trial] = SweepTrial(
-            number=event.trial, params=event.params, config=event.config, origin=event.origin
+            number=event.trial,
+            params=event.params,
+            config=event.config,
+            origin=event.origin,
+            workers=event.workers,
         )
         self.suggestions.accept()
         self.memory.add(event.trial, event.params, event.origin)

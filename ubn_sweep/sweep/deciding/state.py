@@ -87,8 +87,16 @@ class SweepState(SweepHistory):
                 reason = str(error).removeprefix("the trial's config: ")
                 self._do(PointRefused(time_s=self._now_s(), params=params, origin=origin, reason=reason))
                 continue
+            workers = self.spec.resources.shape(config).workers
             self._do(
-                TrialCreated(time_s=self._now_s(), trial=number, params=params, config=config, origin=origin)
+                TrialCreated(
+                    time_s=self._now_s(),
+                    trial=number,
+                    params=params,
+                    config=config,
+                    origin=origin,
+                    workers=workers,
+                )
             )
             return self.trials[number]
         self._end_waiting_if_due()

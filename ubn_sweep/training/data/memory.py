@@ -18,6 +18,7 @@ from ubn_sweep.training.data.labelled import check_labels
 from ubn_sweep.training.data.normalization import Normalization
 from ubn_sweep.training.data.splits import split_training_set
 from ubn_sweep.training.seeds import generator_for
+from ubn_sweep.training.share import WHOLE, Share
 
 
 class MemoryImages:
@@ -34,7 +35,7 @@ class MemoryImages:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def shuffled(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Batch]:
+    def shuffled(self, batch_size: int, *, seed: int, epoch: int, share: Share = WHOLE) -> Iterator[Batch]:
         """Augmented training batches; the same for the same seed and epoch."""
         examples, device = len(self), self.pixels.device
         order = torch.randperm(examples, generator=generator_for(seed, "order", epoch)).to(device)
@@ -45,17 +46,19 @@ class MemoryImages:
             generator=generator_for(seed, "augmentation", epoch),
             device=device,
         )
-        for begin, end in batch_ends(examples, batch_size):
-            chosen = order[begin:end]
+        for begin, end in batch_ends(examples, batch_size, share):
+            chosen = share.of(order[begin:end])
             pixels = self.pixels[chosen]
             if augment is not None:
                 pixels = augment(pixels, chosen)
             yield self.normalize(pixels), self.labels[chosen]
 
-    def in_order(self, batch_size: int) -> Iterator[Batch]:
+    def in_order(self, batch_size: int, *, share: Share = WHOLE) -> Iterator[Batch]:
         """All images as they are, for evaluation."""
-        for pixels, labels in zip(self.pixels.split(batch_size), self.labels.split(batch_size), strict=True):
-            yield self.normalize(pixels), labels
+        own = share.of(self.pixels), share.of(self.labels)
+        for pixels, labels in zip(*(part.split(batch_size) for part in own), strict=True):
+            if len(labels) > 0:  # a tensor without images is split into one without images
+                yield self.normalize(pixels), labels
 
 
 def _own_validation(own: Decoded, train: Decoded, config: DatasetConfig) -> tuple[Tensor, Tensor]:

@@ -34,6 +34,7 @@ from ubn_sweep.training.data.images import Batch, Splits, batch_ends
 from ubn_sweep.training.data.normalization import Normalization
 from ubn_sweep.training.data.splits import balanced_subset, split_training_set
 from ubn_sweep.training.seeds import derive_seed, generator_for, global_seed
+from ubn_sweep.training.share import WHOLE, Share
 
 IMAGES_LOOKED_AT = 512
 """Evenly spaced over the training set: a whole pass would take an epoch's time."""
@@ -91,16 +92,17 @@ class FolderImages:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def shuffled(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Batch]:
+    def shuffled(self, batch_size: int, *, seed: int, epoch: int, share: Share = WHOLE) -> Iterator[Batch]:
         """Augmented training batches; the same for the same seed and epoch."""
         order = torch.randperm(len(self), generator=generator_for(seed, "order", epoch))
-        batches = [order[begin:end] for begin, end in batch_ends(len(self), batch_size)]
+        batches = [share.of(order[begin:end]) for begin, end in batch_ends(len(self), batch_size, share)]
         transform = training_transform(self.dataset)
         return self._load(batches, transform, seed=derive_seed(seed, "augmentation", epoch))
 
-    def in_order(self, batch_size: int) -> Iterator[Batch]:
+    def in_order(self, batch_size: int, *, share: Share = WHOLE) -> Iterator[Batch]:
         """All images as they are, for evaluation."""
-        batches = list(torch.arange(len(self)).split(batch_size))
+        own: Tensor = share.of(torch.arange(len(self)))
+        batches = [batch for batch in own.split(batch_size) if len(batch) > 0]
         return self._load(batches, evaluation_transform(self.dataset), seed=None)
 
     def _load(self, batches: list[Tensor], transform: nn.Module, *, seed: int | None) -> Iterator[Batch]:
