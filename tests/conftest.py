@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ prepare_ray_environment(local=True)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # As in a shell with the environment active: commands are printed by their short name.
 os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+# A shell's background jobs ignore Ctrl-C, and so would all processes that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 LONGEST = (
     "tests/test_main_job.py",

@@ -130,6 +130,20 @@ def resume(sweep: str, **options: Any) -> None:
     resume_sweep(sweep, **options)
 
 
+@cli.command("map")
+@click.argument("sweep", shell_complete=_complete_sweep)
+@click.option("--add", type=click.IntRange(1), default=20, show_default=True, help="How many trials.")
+@set_option
+@home_option
+@with_running_options
+@as_json
+def map_(sweep: str, **options: Any) -> None:
+    """Run more trials where the best threshold may still be."""
+    from ubn_sweep.commands.mapping import add_to_map
+
+    add_to_map(sweep, **options)
+
+
 @cli.command("list")
 @home_option
 @as_json

@@ -13,12 +13,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from ubn_sweep.surrogate.coding import Activity, Coding
+from ubn_sweep.surrogate.process import _SCALES, Posterior, Rows, _Objective, fit_kernel
 from ubn_sweep.sweep.deciding.rungs import Rungs
 from ubn_sweep.sweep.deciding.samplers import auto as auto_module
 from ubn_sweep.sweep.deciding.samplers import make_sampler
 from ubn_sweep.sweep.deciding.samplers.acquisition import log_expected_improvement
-from ubn_sweep.sweep.deciding.samplers.coding import Activity, Coding
-from ubn_sweep.sweep.deciding.samplers.process import _SCALES, Posterior, Rows, _Objective, fit_kernel
 from ubn_sweep.sweep.deciding.samplers.records import considered, kept, points_of, standardised
 from ubn_sweep.sweep.spec.spec import SAMPLER_NAMES
 

@@ -32,6 +32,9 @@ class ListSink:
 
     resumes_from = ()
 
+    def load(self):
+        self.loaded_in = threading.current_thread()
+
     def resume(self, events):
         self.resumed_with = list(events)
         self._fail()

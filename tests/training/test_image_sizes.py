@@ -7,9 +7,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from tests.training.builders import pictures, tiny_config, write_image_folder, write_parquet
+from tests.training.going_on import goes_on_bit_for_bit
 from tests.training.test_datasets import load
-from tests.training.test_resume import untimed
-from ubn_sweep.training.classification.run import TrainingRun
 from ubn_sweep.training.classification.task import ImageClassification
 from ubn_sweep.training.data.augmentation import crop_flip, prepare_augmentation, resized_crop_flip
 from ubn_sweep.training.data.decoding import to_size
@@ -37,12 +36,7 @@ def test_a_run_on_wide_images_of_five_channels(wide_root, tmp_path, augmentation
     config = tiny_config(dataset=dataset, norm={"name": "ubn"})
     splits = load(**dataset)
     assert (splits.in_channels, splits.image_size_px) == (5, (6, 10))
-    whole, first, second = (TrainingRun(config) for _ in range(3))
-    expected = [untimed(whole.train_epoch()) for _ in range(2)]
-    first.train_epoch()
-    first.save(tmp_path / "out")
-    second.load(tmp_path / "out")
-    assert untimed(second.train_epoch()) == expected[1]
+    goes_on_bit_for_bit(config, tmp_path / "out")
     assert ImageClassification().load_model(config, tmp_path / "out")(torch.zeros(2, 5, 6, 10)).shape == (
         2,
         3,

@@ -9,8 +9,7 @@ import torch
 
 from tests.support.processes import REPOSITORY
 from tests.training.builders import DEVICE, pictures, tiny_config, write_own_images
-from tests.training.test_resume import untimed
-from tests.training.test_run import same, weights
+from tests.training.going_on import goes_on_bit_for_bit
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.training.classification.run import TrainingRun
@@ -58,13 +57,7 @@ def test_it_is_read_once_until_its_files_change(root):
 
 def test_a_run_on_it_goes_on_bit_for_bit(root, tmp_path):
     config = tiny_config(dataset=section(root))
-    whole, first, second = (TrainingRun(config) for _ in range(3))
-    expected = [untimed(whole.train_epoch()) for _ in range(2)]
-    first.train_epoch()
-    first.save(tmp_path / "out")
-    second.load(tmp_path / "out")
-    assert untimed(second.train_epoch()) == expected[1]
-    assert same(weights(whole), weights(second))
+    goes_on_bit_for_bit(config, tmp_path / "out")
     other = TrainingRun(tiny_config(dataset=section(root, inverted=True)))
     with pytest.raises(UserError, match=r"dataset\.options\.inverted = None, but got True"):
         other.load(tmp_path / "out")

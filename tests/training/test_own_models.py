@@ -11,8 +11,7 @@ from torch import nn
 
 from tests.support.processes import REPOSITORY
 from tests.training.builders import tiny_config
-from tests.training.test_resume import untimed
-from tests.training.test_run import same, weights
+from tests.training.going_on import goes_on_bit_for_bit
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.nn import UnifiedBatchNorm2d
@@ -33,15 +32,9 @@ def network_of(run):
 
 def test_a_model_of_ones_own_trains_and_goes_on_bit_for_bit(tmp_path):
     config = tiny_config(model=OWN, norm={"name": "ubn"})
-    whole, first, second = (TrainingRun(config) for _ in range(3))
-    assert sum(isinstance(module, UnifiedBatchNorm2d) for module in network_of(whole)) == 2
-    expected = [untimed(whole.train_epoch()) for _ in range(2)]
-    first.train_epoch()
-    first.save(tmp_path / "out")
-    second.load(tmp_path / "out")
-    assert untimed(second.train_epoch()) == expected[1]
-    assert same(weights(whole), weights(second))
-    second.save(tmp_path / "out")
+    run = goes_on_bit_for_bit(config, tmp_path / "out")
+    assert sum(isinstance(module, UnifiedBatchNorm2d) for module in network_of(run)) == 2
+    run.save(tmp_path / "out")
     loaded = ImageClassification().load_model(config, tmp_path / "out")
     assert loaded(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
     deeper = TrainingRun(tiny_config(model={**OWN, "options": {"depth": 3}}, norm={"name": "ubn"}))

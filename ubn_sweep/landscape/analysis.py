@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ubn_sweep.landscape.read import SweepView, read_correctness, read_sweep
+from ubn_sweep.landscape.views.audit import AuditView, audit_view
 from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.course import CourseView, course_view
@@ -30,6 +31,7 @@ class Landscape:
     failures: FailuresView
     baseline: BaselineView
     leaders: LeadersView
+    audit: AuditView
 
 
 def analyse(table: pa.Table) -> Landscape:
@@ -46,4 +48,5 @@ def analyse(table: pa.Table) -> Landscape:
         failures=failures_view(sweep),
         baseline=baseline_view(sweep, ranks),
         leaders=leaders_view(sweep),
+        audit=audit_view(sweep),
     )

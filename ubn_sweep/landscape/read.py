@@ -40,6 +40,8 @@ class TrialView:
     """What was trained, as far as the table shows it: `norm.threshold`, ...; without the keys that have no effect."""
     curve: dict[int, float]
     """Epoch -> objective; finite values alone."""
+    audit: bool = False
+    """Drawn at random, and never stopped early."""
     reason: str = ""
     """Why it ended so, where that was told."""
     stopped_by: str = ""
@@ -214,6 +216,7 @@ def _trial(rows: list[dict[str, Any]], metric: Metric, constraints: Mapping[str,
         status=last["status"],
         last_epoch=last["last_epoch"],
         origin=last["origin"],
+        audit=bool(last.get("audit")),
         reason=last.get("reason") or "",
         stopped_by=(last.get("stopped_by") or "rungs") if last["status"] == "stopped" else "",
         params=_named(last, "params."),

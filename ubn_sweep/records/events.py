@@ -82,6 +82,8 @@ class TrialCreated:
     """`point 1` for the user's own, `warm start: paper` for the task's, else the sampler's name."""
     workers: int = 1
     """Processes that train it together, each on batches of the config's size."""
+    audit: bool = False
+    """Whether early stopping never ends it, so that it shows what early scores are worth."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,9 @@ class TensorBoardSink:
         self._metric = ""
         self._boards: OrderedDict[int, _Board] = OrderedDict()
 
+    def load(self) -> None:
+        import tensorboardX  # noqa: F401
+
     def resume(self, events: Iterable[Event]) -> bool:
         self._begin(Trials(events))
         return self._place.is_dir()

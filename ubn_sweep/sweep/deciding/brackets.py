@@ -7,6 +7,7 @@ import random
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from ubn_sweep.sweep.deciding.local_rungs import LocalRungs
 from ubn_sweep.sweep.deciding.promotion import PromotionRungs
 from ubn_sweep.sweep.deciding.rungs import Rungs
 from ubn_sweep.sweep.spec.spec import SweepSpec
@@ -30,8 +31,14 @@ class EarlyStopping(Protocol):
     def counts(self) -> dict[int, int]:
         """{level: number of trials recorded there}."""
 
-    def report(self, trial: int, epoch: int, value: float) -> bool:
-        """Takes one report, higher is better; True means: this trial does not go on now."""
+    def enter(self, trial: int, place: float | None) -> None:
+        """Where a trial lies on the axis of a map, from 0 to 1; None where there is no such axis."""
+
+    def report(self, trial: int, epoch: int, value: float, *, exempt: bool = False) -> bool:
+        """Takes one report, higher is better; True means: this trial does not go on now.
+
+        One that is `exempt` counts for the others, and always goes on.
+        """
 
     def promotable(self, waiting: Collection[int]) -> int | None:
         """The trial that shall go on next, of those that wait; None for none."""
@@ -80,8 +87,11 @@ class Brackets:
     def counts(self) -> dict[int, int]:
         return {level: len(recorded) for level, recorded in self.values.items()}
 
-    def report(self, trial: int, epoch: int, value: float) -> bool:
-        return self.of(trial).report(trial, epoch, value)
+    def enter(self, trial: int, place: float | None) -> None:
+        self.of(trial).enter(trial, place)
+
+    def report(self, trial: int, epoch: int, value: float, *, exempt: bool = False) -> bool:
+        return self.of(trial).report(trial, epoch, value, exempt=exempt)
 
     def promotable(self, waiting: Collection[int]) -> int | None:
         found = (ladder.promotable(waiting) for ladder in self._ladders)
@@ -106,7 +116,8 @@ def early_stopping_of(spec: SweepSpec) -> EarlyStopping | None:
     stopping = spec.early_stopping
     if stopping is None:
         return None
-    kind = PromotionRungs if stopping.kind == "promote" else Rungs
+    local = LocalRungs if spec.search.goal == "map" else Rungs
+    kind = PromotionRungs if stopping.kind == "promote" else local
     ladders: list[EarlyStopping] = [
         kind(
             grace_epochs=stopping.first_rung(bracket),

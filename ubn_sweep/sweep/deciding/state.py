@@ -96,6 +96,7 @@ class SweepState(SweepHistory):
                     config=config,
                     origin=origin,
                     workers=workers,
+                    audit=self.suggestions.is_audit(number, origin),
                 )
             )
             return self.trials[number]

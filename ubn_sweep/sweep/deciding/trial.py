@@ -20,6 +20,8 @@ class SweepTrial:
     origin: str
     workers: int = 1
     """Processes that train it together."""
+    audit: bool = False
+    """Never stopped at a rung."""
     epoch: int = 0
     score: float = math.nan
     """Of the last epoch, turned so that higher is better."""

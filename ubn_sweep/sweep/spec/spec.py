@@ -10,6 +10,7 @@ from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.constraints import Constraint, unmet
 from ubn_sweep.records.metrics import Metric
+from ubn_sweep.sweep.spec.goals import MAP_AUDIT, Goal, MapConfig
 from ubn_sweep.sweep.spec.parameters import Parameter
 from ubn_sweep.sweep.spec.resources import ResourcesConfig, Shape, shapes
 from ubn_sweep.training.finding import DEFAULT_TASK, find_task
@@ -67,14 +68,29 @@ class SearchConfig:
     """different: each trial has a training seed of its own, so that none wins by a seed that all share."""
     learn_from: tuple[str, ...] = ()
     """Earlier sweeps, by name or folder, whose finished trials the sampler learns from."""
+    audit: int | None = None
+    """Every so-many-th trial is drawn at random and never stopped early: what early scores are worth. null: none, but
+    every eighth of a map."""
+    goal: Goal = "best"
+    """best: the config that is best at the full budget. map: how good configs are along the range of `map.over`."""
+    map: MapConfig = field(default_factory=MapConfig)
 
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise ValueError(f"`trials >= 1` must hold, but got {self.trials}: say how many to run")
         if self.seed < 0:
             raise ValueError(f"`seed >= 0` must hold, but got {self.seed}: take any natural number")
+        if self.audit is not None and self.audit < 2:
+            raise ValueError(
+                f"`audit >= 2` must hold, but got {self.audit}: 12 makes every 12th trial an audit"
+            )
         if not is_own(self.sampler):
             self._check_ours()
+
+    @property
+    def audit_every(self) -> int | None:
+        """Of how many trials one is an audit; None for none."""
+        return MAP_AUDIT if self.audit is None and self.goal == "map" else self.audit
 
     def _check_ours(self) -> None:
         if self.sampler not in SAMPLER_NAMES:

@@ -51,6 +51,7 @@ class Follower:
     ) -> None:
         self.store = sink.store
         """What people call the sink's store."""
+        self._load = sink.load
         self._delivery = Delivery(folder, sink, batch_events=batch_events)
         self._cursor = sink.cursor
         self._pace = pace
@@ -73,6 +74,7 @@ class Follower:
         return self._last_error
 
     def start(self) -> None:
+        self._load()
         self._thread.start()
 
     def wait_until_caught_up(self, timeout_s: float, *, attempts: int = 4, least_s: float = 0.0) -> bool:

@@ -10,7 +10,7 @@ from ubn_sweep.records.events import Event
 
 
 class Sink(Protocol):
-    """A store that a journal is copied to. Only one thread calls it."""
+    """A store that a journal is copied to. Only one thread calls it, once it has been loaded."""
 
     @property
     def store(self) -> str:
@@ -27,6 +27,13 @@ class Sink(Protocol):
     @property
     def resumes_from(self) -> tuple[type[Event], ...]:
         """The kinds of events that `resume` looks at; all, if it is empty."""
+
+    def load(self) -> None:
+        """Imports all that the store's client needs; called in the thread that starts a follower.
+
+        Python does not keep two threads from importing modules in opposite orders: one of them then sees a part of
+        a package, fails, and no later import makes it whole.
+        """
 
     def resume(self, events: Iterable[Event]) -> bool:
         """Told once, before the first delivery, what has been delivered before. Raises when out of reach.

@@ -26,6 +26,7 @@ IMPATIENT = {
     "PGCONNECT_TIMEOUT": "10",
 }
 QUIET = {"GIT_PYTHON_REFRESH": "quiet", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
+SERVERS = ("http:", "https:", "databricks")
 CHATTY_LOGGERS = ("alembic", "mlflow.store.db.utils", "urllib3.connectionpool")
 PAGE = 500
 EXPERIMENT_TAGS = {
@@ -37,21 +38,30 @@ EXPERIMENT_TAGS = {
 }
 
 
+def load(tracking_uri: str) -> None:
+    """Imports MLflow, set up as it is used here, with the modules that it leaves until a store is used."""
+    opt_out_of_usage_reports()
+    for name, value in (IMPATIENT | QUIET).items():
+        os.environ.setdefault(name, value)
+    import mlflow.store.artifact.artifact_repository_registry
+
+    if not tracking_uri.startswith(SERVERS):
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+    for name in CHATTY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 def connect(tracking_uri: str) -> MlflowClient:
     """A client of a tracking store. A database is created where it is missing; a server is not asked yet.
 
     Raises:
         Exception: the database cannot be reached.
     """
-    opt_out_of_usage_reports()
-    for name, value in (IMPATIENT | QUIET).items():
-        os.environ.setdefault(name, value)
-    tracking_uri = with_driver(tracking_uri)
-    _probe_database(tracking_uri)
+    load(tracking_uri)
     import mlflow
 
-    for name in CHATTY_LOGGERS:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    tracking_uri = with_driver(tracking_uri)
+    _probe_database(tracking_uri)
     create_if_missing(tracking_uri)
     return mlflow.MlflowClient(tracking_uri=tracking_uri)
 
@@ -98,7 +108,7 @@ def was_refused(error: Exception) -> bool:
 
 def _probe_database(uri: str) -> None:
     """MLflow tries for half an hour to open a database that is down, in one call. This takes seconds."""
-    if uri.startswith(("http:", "https:", "databricks", "sqlite:")):
+    if uri.startswith((*SERVERS, "sqlite:")):
         return
     import sqlalchemy
 

@@ -51,6 +51,9 @@ class FinalSink:
     def attach(self, paths: Iterable[Path]) -> int:
         return self._store.attach(self._runs.get(PARENT) if self._runs is not None else None, paths)
 
+    def load(self) -> None:
+        self._store.load()
+
     def resume(self, events: Iterable[Event]) -> bool:
         before = FinalTraining(events)
         self._store.connected()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ubn_sweep.tracking.delivery.follower import describe
-from ubn_sweep.tracking.mlflow.client import connect, experiment_id, was_refused
+from ubn_sweep.tracking.mlflow.client import connect, experiment_id, load, was_refused
 from ubn_sweep.tracking.mlflow.entries import key, milliseconds
 from ubn_sweep.tracking.mlflow.runs import RunRef, Runs, Whose
 
@@ -52,6 +52,10 @@ class MlflowStore:
         self._artifact_root = artifact_root
         self._client: MlflowClient | None = None
         self._experiment = ""
+
+    def load(self) -> None:
+        """Imports what the client needs."""
+        load(self._uri)
 
     def connected(self) -> MlflowClient:
         """The client. Raises when the store is out of reach."""

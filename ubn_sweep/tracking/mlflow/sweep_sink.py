@@ -70,6 +70,9 @@ class SweepSink:
             self._store.write(parent, Batch(tags={"mlflow.note.content": answer}))
         return attached
 
+    def load(self) -> None:
+        self._store.load()
+
     def resume(self, events: Iterable[Event]) -> bool:
         self._store.connected()
         progress, created = Progress(), 0

@@ -59,6 +59,9 @@ class StudyMirror:
         self._study_id: int | None = None
         self._trials: dict[int, _Mirrored] = {}
 
+    def load(self) -> None:
+        from optuna.storages import RDBStorage  # noqa: F401  # it imports SQLAlchemy and Alembic
+
     def resume(self, events: Iterable[Event]) -> bool:
         before = Trials(events)
         if before.start is None:

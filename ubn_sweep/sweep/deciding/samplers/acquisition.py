@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import erfcx, ndtr
 
-from ubn_sweep.sweep.deciding.samplers.coding import Activity, Coding
+from ubn_sweep.surrogate.coding import Activity, Coding
 
 Floats = npt.NDArray[np.float64]
 

@@ -16,9 +16,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
+from ubn_sweep.surrogate.coding import Activity, Coding, at_position, keys_of
+from ubn_sweep.surrogate.process import Posterior, Rows, fit_kernel
 from ubn_sweep.sweep.deciding.samplers.acquisition import best_candidate, log_expected_improvement
-from ubn_sweep.sweep.deciding.samplers.coding import Activity, Coding, at_position, keys_of
-from ubn_sweep.sweep.deciding.samplers.process import Posterior, Rows, fit_kernel
 from ubn_sweep.sweep.deciding.samplers.records import Point, considered, kept, points_of, standardised
 
 Floats = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from scipy.stats import qmc
 
-from ubn_sweep.sweep.deciding.samplers.coding import at_position
+from ubn_sweep.surrogate.coding import at_position
 
 SEQUENCES = {"sobol": qmc.Sobol, "halton": qmc.Halton}
 DIMENSIONS = 64
