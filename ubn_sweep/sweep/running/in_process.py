@@ -5,6 +5,7 @@ from __future__ import annotations
 from ubn_sweep.sweep.running.dispatch import Dispatch
 from ubn_sweep.sweep.running.interruption import Interruption
 from ubn_sweep.sweep.running.job import Job, TrialFailedError, run_job
+from ubn_sweep.training.distributed.local import LocalGang
 from ubn_sweep.training.trial import Report
 
 
@@ -19,19 +20,20 @@ class InProcessExecutor:
         """This process is there."""
 
     def run(self, dispatch: Dispatch, interruption: Interruption) -> None:
-        while not dispatch.over and (job := dispatch.next_job()) is not None:
-            _run(dispatch, job)
-            interruption.check()
+        with LocalGang() as gang:  # the workers behind this one, where trials have several
+            while not dispatch.over and (job := dispatch.next_job()) is not None:
+                _run(dispatch, job, gang)
+                interruption.check()
 
 
-def _run(dispatch: Dispatch, job: Job) -> None:
+def _run(dispatch: Dispatch, job: Job, gang: LocalGang) -> None:
     def send(report: Report) -> None:
         over = dispatch.take(job.trial, job.attempt, report)
         if over and report.ended != "failed":
             raise _TrialOverError
 
     try:
-        run_job(job, send)
+        run_job(job, send, lambda job: gang)
     except (_TrialOverError, TrialFailedError):
         return
     dispatch.returned(job.trial, job.attempt)

@@ -7,28 +7,39 @@ import time
 import ray
 
 from ubn_sweep.errors import UserError
-from ubn_sweep.sweep.deciding.slots import slots_of
+from ubn_sweep.sweep.deciding.slots import fit, slots_of
 from ubn_sweep.sweep.running.dispatch import Dispatch
+from ubn_sweep.sweep.spec.resources import Shape
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
 LOOK_EVERY_S = 5.0
 """Nodes come and go."""
 
 
-class Slots:
-    """How many trials may be out: what the cluster holds, and one that waits, for Ray to see that more would run."""
+class Room:
+    """Whether another trial may go out: where all that are out run at once, and one waits at most, for Ray to see that
+    more would run."""
 
     def __init__(self, spec: SweepSpec) -> None:
-        self._resources = spec.resources
+        self._spec = spec
         self._looked_s = -LOOK_EVERY_S
-        self._slots = 0
+        self._nodes: list[dict[str, float]] = []
 
-    def wanted(self) -> int:
-        """At least 1; never more than `max_concurrent`."""
+    def for_one_more(self, out: list[Shape]) -> bool:
+        """Whether the cluster holds all that are out; and `max_concurrent` one more."""
+        most = self._spec.resources.max_concurrent
+        return (most is None or len(out) < most) and fit(self._now(), out)
+
+    def most(self) -> int:
+        """How many of the smallest trials it holds, and one more; at least 1, at most `max_concurrent`."""
+        held = max(slots_of(self._now(), shape) for shape in self._spec.shapes)
+        most = self._spec.resources.max_concurrent
+        return held + 1 if most is None else min(held + 1, most)
+
+    def _now(self) -> list[dict[str, float]]:
         if time.monotonic() - self._looked_s >= LOOK_EVERY_S:
-            self._slots, self._looked_s = slots_of(live_nodes(), self._resources), time.monotonic()
-        most = self._resources.max_concurrent
-        return self._slots + 1 if most is None else min(self._slots + 1, most)
+            self._nodes, self._looked_s = live_nodes(), time.monotonic()
+        return self._nodes
 
 
 def live_nodes() -> list[dict[str, float]]:
@@ -42,15 +53,18 @@ def check_capacity(dispatch: Dispatch, *, own: bool) -> None:
     Raises:
         UserError: this machine does not hold one trial.
     """
-    resources = dispatch.state.spec.resources
-    nodes = live_nodes()
-    if resources.gpus_per_trial == 0 and any(node.get("GPU", 0) > 0 for node in nodes):
-        dispatch.tell("there is a GPU, but no trial takes one: set resources.gpus_per_trial for that")
-    if slots_of(nodes, resources) > 0:
-        return
+    nodes, asked = live_nodes(), dispatch.state.spec.shapes
+    if all(shape.gpus == 0 for shape in asked) and any(node.get("GPU", 0) > 0 for node in nodes):
+        dispatch.tell("there is a GPU, but no trial takes one: set resources.gpus_per_worker for that")
+    for shape in asked:
+        if slots_of(nodes, shape) == 0:
+            _refuse(dispatch, shape, nodes, own=own)
+
+
+def _refuse(dispatch: Dispatch, shape: Shape, nodes: list[dict[str, float]], *, own: bool) -> None:
     cpus, gpus = (max((node.get(name, 0) for node in nodes), default=0) for name in ("CPU", "GPU"))
-    asked = f"cpus_per_trial {resources.cpus_per_trial}, gpus_per_trial {resources.gpus_per_trial:g}"
     has = f"{cpus:g} processors and {gpus:g} GPUs"
     if own:
-        raise UserError(f"resources: a trial takes {asked}, but this machine has {has}: lower them")
-    dispatch.tell(f"a trial takes {asked}, but no node has more than {has}: waiting for one that has")
+        raise UserError(f"resources: a trial takes {shape}, but this machine has {has}: lower them")
+    which = "no node has more than" if shape.workers == 1 else f"{len(nodes)} nodes have at most"
+    dispatch.tell(f"a trial takes {shape}, but {which} {has}: waiting for one that has")

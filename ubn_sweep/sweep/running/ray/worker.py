@@ -5,12 +5,13 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
-import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 from ubn_sweep.sweep.running.job import Job, TrialFailedError, run_job
+from ubn_sweep.sweep.running.ray.printing import print_to
+from ubn_sweep.training.distributed.gang import Gang
 from ubn_sweep.training.memory import release_memory
 from ubn_sweep.training.trial import Report
 
@@ -25,7 +26,7 @@ def run_tune_trial(config: dict[str, Any]) -> None:
     from ray import tune
 
     job = Job.from_json(config["job"])
-    _print_to(Path(job.log), f"trial {job.trial}, attempt {job.attempt}, process {os.getpid()}")
+    print_to(Path(job.log), f"trial {job.trial}, attempt {job.attempt}, process {os.getpid()}")
     # Tune reads it here, in the worker, when the next trial wants this process: 2 s would cost that trial its start.
     os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(TEARDOWN_S)
     if job.gpus == 0:
@@ -42,7 +43,7 @@ def run_tune_trial(config: dict[str, Any]) -> None:
 
     _watch(job)
     try:
-        run_job(job, send)
+        run_job(job, send, _gang, give_up=_give_up)
     except TrialFailedError:
         traceback.print_exc()  # into the trial's log
         raise
@@ -56,13 +57,13 @@ def _watch(job: Job) -> None:
         faulthandler.dump_traceback_later(job.timeout_s, exit=True, file=2)
 
 
-def _print_to(log: Path, headline: str) -> None:
-    """Sends all that this process prints into a file, whoever prints: Python, C++, the handler of a segfault."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
-        stream.flush()
-        os.dup2(descriptor, number)
-    os.close(descriptor)
-    faulthandler.enable(file=2)
-    print(f"--- {time.strftime('%Y-%m-%d %H:%M:%S')} {headline}", file=sys.stderr, flush=True)
+def _gang(job: Job) -> Gang:
+    from ubn_sweep.sweep.running.ray.gang import gang_of
+
+    return gang_of(job)
+
+
+def _give_up(reason: str) -> None:
+    """Ends a process that waits, in vain and without end, for a worker that is gone. Its log says why."""
+    print(reason, file=sys.stderr, flush=True)
+    os._exit(1)
