@@ -32,13 +32,14 @@ def all_agree(holds: bool, device: torch.device) -> bool:
 
 
 def put_together(part: Tensor, size: int, share: Share) -> Tensor:
-    """The workers' parts one behind another, (size,) of bool, as `Share.bounds` has cut them."""
+    """The workers' parts one behind another, (size, ...), as `Share.bounds` has cut them."""
     if share.is_whole:
         return part
     begin, end = share.bounds(size)
-    whole = torch.zeros(size, dtype=torch.uint8, device=part.device)
+    kind = torch.uint8 if part.dtype == torch.bool else part.dtype
+    whole = torch.zeros((size, *part.shape[1:]), dtype=kind, device=part.device)
     whole[begin:end] = part
-    return summed(whole).bool()
+    return summed(whole).to(part.dtype)
 
 
 @torch.no_grad()
