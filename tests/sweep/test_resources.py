@@ -3,8 +3,10 @@
 import pytest
 
 from ubn_sweep import schema
+from ubn_sweep.commands.preview import trials_at_once
 from ubn_sweep.errors import UserError
 from ubn_sweep.sweep.deciding.state import SweepState
+from ubn_sweep.sweep.explaining.preview import expected_cost
 from ubn_sweep.sweep.running.launch import check_runnable
 from ubn_sweep.sweep.spec.loading import load_spec, respecified, spec_from_plain
 from ubn_sweep.sweep.spec.resources import Shape
@@ -98,3 +100,12 @@ def test_the_names_of_before_are_read(write_spec):
 def test_a_task_that_trains_in_one_process_is_refused_more(small_spec):
     with pytest.raises(UserError, match="trains in one process, but got 4"):
         check_runnable(small_spec(resources={"workers_per_trial": LARGE_BATCHES}))
+
+
+def test_what_runs_at_once_and_what_it_costs_counts_all_workers(small_spec, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(9)))
+    assert trials_at_once(small_spec(resources={"workers_per_trial": 2})) == 4
+    assert trials_at_once(small_spec(resources={"workers_per_trial": LARGE_BATCHES})) == 2
+    spec = small_spec(resources={"workers_per_trial": LARGE_BATCHES, "gpus_per_worker": 0.5})
+    cost = expected_cost(spec, workers=2, epoch_s=10.0, replays=3)
+    assert cost.gpu_hours.mean == pytest.approx(2 * cost.trial_hours.mean)

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.support.processes import alive, wait_until
+from ubn_sweep.errors import UserError
 from ubn_sweep.export.configs import export_configs
 from ubn_sweep.export.final import train_for_good
 from ubn_sweep.records.events import EpochReported, TrialCreated, TrialEnded, TrialFault
@@ -18,6 +19,7 @@ from ubn_sweep.sweep.spec.loading import load_spec
 from ubn_sweep.training.loading import load_config
 
 HERE = Surroundings(executor=InProcessExecutor())
+FEW = {"trials": 4, "sampler": "random", "warm_starts": False}
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def pairs(tmp_path):
             "task": "tests.support.pairs:Pairs",
             "base": {"training": {"epochs": 4, "batch_size": 16}},
             "space": {"norm.threshold": {"type": "float", "low": 0.0, "high": 0.6}},
-            "search": {"trials": 4, "sampler": "random", "warm_starts": False},
+            "search": FEW,
             "resources": {"workers_per_trial": 2},
         }
         (tmp_path / "pairs.yaml").write_text(yaml.safe_dump({**content, **changes}, sort_keys=False))
@@ -53,9 +55,7 @@ def metrics_of(folder):
     return {(event.trial, event.epoch): event.metrics for event in of_kind(folder, EpochReported)}
 
 
-def test_trials_of_two_workers_in_this_process_end_as_told_and_the_best_is_trained_by_two(
-    pairs, tmp_path, monkeypatch
-):
+def test_trials_of_two_workers_in_this_process_end_as_they_are_told(pairs, tmp_path, monkeypatch):
     log = tmp_path / "epochs.txt"
     monkeypatch.setenv("TEST_EPOCH_LOG", str(log))
     result = start_sweep(pairs(), home=tmp_path, name=None, surroundings=HERE)
@@ -70,14 +70,31 @@ def test_trials_of_two_workers_in_this_process_end_as_told_and_the_best_is_train
     assert {event.workers for event in of_kind(result.folder, TrialCreated)} == {2}
     assert all(one["joint_batch_size"] == 32 for one in metrics_of(result.folder).values())
 
+
+@pytest.mark.slow
+def test_the_best_is_trained_for_good_by_as_many_workers_and_goes_on_when_one_was_killed(
+    pairs, tmp_path, monkeypatch
+):
+    log = tmp_path / "epochs.txt"
+    start_sweep(pairs(search={**FEW, "trials": 1}), home=tmp_path, name=None, surroundings=HERE)
     (path,) = export_configs(SweepFolder(home=tmp_path, name="pairs"), top=1, out=tmp_path / "configs")
     task, config = load_config(path)
-    assert config.provenance.workers == 2
+    workers = config.provenance.workers
+    assert workers == 2
+    monkeypatch.setenv("TEST_EPOCH_LOG", str(log))
+    whole = train_for_good(task, config, folder=FinalFolder(folder=tmp_path / "whole"), workers=workers)
+    log.write_text("")
+    log.with_suffix(".harm").write_text("0 3 kill")
     folder = FinalFolder(folder=tmp_path / "final")
-    final = train_for_good(task, config, folder=folder, workers=config.provenance.workers)
-    assert final.epochs == 4
+    with pytest.raises(
+        UserError, match=r"worker 1 of 2: its process .* died of signal 9: the same command goes on"
+    ):
+        train_for_good(task, config, folder=folder, workers=workers)
+    final = train_for_good(task, config, folder=folder, workers=workers)
+    assert (final.resumed_from, final.epochs) == (2, 4)
+    assert final.test == whole.test
     epochs, processes = trained(log)
-    assert epochs[-8:].count((config.seed, 4, 1)) == 1
+    assert epochs.count((0, 4, 1)) == 1
     assert not any(alive(pid) for pid in processes - {os.getpid()})
 
 
@@ -127,14 +144,14 @@ def test_a_sweep_that_was_interrupted_goes_on_with_as_many_workers(pairs, tmp_pa
     log = tmp_path / "epochs.txt"
     monkeypatch.setenv("TEST_EPOCH_LOG", str(log))
     whole = start_sweep(
-        pairs(early_stopping=None, search={"trials": 1, "warm_starts": False, "sampler": "random"}),
+        pairs(early_stopping=None, search={**FEW, "trials": 1}),
         home=tmp_path / "whole",
         name=None,
         surroundings=HERE,
     )
     log.write_text("")
     log.with_suffix(".harm").write_text("0 3 interrupt")
-    spec = pairs(early_stopping=None, search={"trials": 1, "warm_starts": False, "sampler": "random"})
+    spec = pairs(early_stopping=None, search={**FEW, "trials": 1})
     first = start_sweep(spec, home=tmp_path, name=None, surroundings=HERE)
     assert not first.finished
     _, processes = trained(log)

@@ -65,7 +65,7 @@ def _run(arguments: argparse.Namespace, share: Share) -> int:
         words = out_of_memory_in_words(error, schema.to_plain(config))
         _tell(f"error: {words}: lower it, or training.eval_batch_size")
         return OUT_OF_MEMORY
-    if arguments.json:
+    if arguments.json and share.is_first:
         print(json.dumps(result))
     return 0
 

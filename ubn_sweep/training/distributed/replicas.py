@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -18,7 +19,11 @@ def replicated(model: nn.Module) -> nn.Module:
     The workers' buffers become those of rank 0 at each forward pass in training, as DistributedDataParallel has it: the
     running statistics are those of rank 0's batches, unless the layers synchronize them.
     """
-    return model if own_share().is_whole else DistributedDataParallel(model)
+    if own_share().is_whole:
+        return model
+    # Of a depthwise kernel, (C, 1, k, k), two notations of one layout; PyTorch says so in four lines a process.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+    return DistributedDataParallel(model)
 
 
 def without_exchange(network: nn.Module, *, last: bool) -> AbstractContextManager[None]:
