@@ -17,6 +17,9 @@ from ubn_sweep.training.data.registry import find_dataset
 from ubn_sweep.training.device import choose_device, synchronize
 from ubn_sweep.training.run import Run
 
+SPREAD_IS_TOLD = {f"{part}_{name}" for part in ("val", "test") for name in ("top1", "map")}
+"""Over several repeats."""
+
 
 class TrainingRun(Run):
     """Trains `config.repeats` seeds, `config.seed` and those after it.
@@ -63,6 +66,11 @@ class TrainingRun(Run):
         if len(known) < len(rows):
             return None
         return torch.stack(known).cpu().numpy()
+
+    @property
+    def labels_an_image(self) -> str:
+        """`one`, or `any number`."""
+        return "one" if self._repeats[0].one_label else "any number"
 
     @property
     def train_examples(self) -> int:
@@ -179,7 +187,7 @@ def _mean_over_repeats(metrics: list[dict[str, float]]) -> dict[str, float]:
     if len(metrics) == 1:
         return metrics[0]
     means = {key: statistics.fmean(one[key] for one in metrics) for key in metrics[0]}
-    for key in {"val_top1", "test_top1"} & means.keys():
+    for key in SPREAD_IS_TOLD & means.keys():
         values = [one[key] for one in metrics]
         known = all(math.isfinite(value) for value in values)
         means[f"{key}_std"] = statistics.stdev(values) if known else math.nan
