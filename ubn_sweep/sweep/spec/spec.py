@@ -104,7 +104,7 @@ class SearchConfig:
     """Earlier sweeps, by name or folder, whose finished trials the sampler learns from."""
     audit: int | None = None
     """Every so-many-th trial is drawn at random and never stopped early: what early scores are worth. null: none, but
-    every eighth of a map."""
+    every fourth of a map."""
     goal: Goal = "best"
     """best: the config that is best at the full budget. map: how good configs are along the range of `map.over`."""
     map: MapConfig = field(default_factory=MapConfig)
