@@ -1,10 +1,10 @@
 """Which searcher finds better configurations for fewer epochs, on problems whose learning curves are known.
 
     python benchmarks/search_efficiency.py --data FOLDER --methods auto,random,tpe,stock --seeds 4
-    python benchmarks/search_efficiency.py --families gated,crossing --curves table.json
+    python benchmarks/search_efficiency.py --families gated,crossing,nested-100 --curves table.json
 
-Simulated asynchronous workers drive the searcher and scheduler objects of ubn-sweep (an Optuna study with a
-sampler, and Rungs) and, as `stock`, Ray Tune's own OptunaSearch and AsyncHyperBandScheduler. Nothing is trained.
+Simulated asynchronous workers drive ubn-sweep's own SweepState, which a sweep of trials asks, and, as `stock`, Ray
+Tune's own OptunaSearch and AsyncHyperBandScheduler. Nothing is trained.
 
 Regret = (best - v) / (best - median): v is the value at the last epoch of the configuration with the best value
 observed so far at any epoch; best and median are those of 1,500 random configurations trained to the end.
@@ -29,7 +29,7 @@ import numpy as np  # noqa: E402  (after the thread counts)
 import optuna  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
-from benchmarks.search import problems, report, synthetic  # noqa: E402
+from benchmarks.search import families, problems, report, synthetic  # noqa: E402
 from benchmarks.search.methods import check, make_engine  # noqa: E402
 from benchmarks.search.simulation import Schedule, simulate  # noqa: E402
 
@@ -41,7 +41,9 @@ def load(args: argparse.Namespace) -> None:
     if args.data is not None:
         found += problems.lcbench(args.data, args.tasks)
     found += [problems.table(file) for file in args.curves]
-    found += [synthetic.problem(family) for family in args.families]
+    found += [
+        (families if families.is_of_a_kind(name) else synthetic).problem(name) for name in args.families
+    ]
     if not found:
         raise SystemExit("nothing to search: give --data FOLDER, --curves FILE.json or --families NAMES")
     _PROBLEMS.update({problem.name: problem for problem in found})
@@ -117,7 +119,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="folder with LCBench's model.onnx and its two JSON files")
     parser.add_argument("--tasks", type=names, help="of that folder; default: all")
     parser.add_argument("--curves", type=Path, nargs="*", default=[], help="tables of curves as JSON")
-    parser.add_argument("--families", type=names, default=[], help="made up: " + ",".join(synthetic.FAMILIES))
+    made_up = ",".join([*synthetic.FAMILIES, *(f"{kind}-NUMBER" for kind in families.KINDS)])
+    parser.add_argument("--families", type=names, default=[], help=f"made up: {made_up}")
     parser.add_argument("--methods", type=names, default=["auto", "random", "tpe", "stock"])
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--budget", type=int, default=1040, help="epochs of all trials together")

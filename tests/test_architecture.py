@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "tracking.optuna": {"records", "tracking.delivery", "tracking"},
     "tracking": {"records"},
     "training": {"nn", "records"},
-    "sweep.spec": {"records", "training"},
+    "sweep.spec": {"records", "training", "surrogate"},
     "surrogate": set(),
     "sweep.deciding": {"records", "training", "sweep.spec", "surrogate"},
     "sweep.running.ray": {"records", "training", "sweep.spec", "sweep.deciding", "sweep.running"},

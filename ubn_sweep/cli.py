@@ -130,6 +130,20 @@ def resume(sweep: str, **options: Any) -> None:
     resume_sweep(sweep, **options)
 
 
+@cli.command("map")
+@click.argument("sweep", shell_complete=_complete_sweep)
+@click.option("--add", type=click.IntRange(1), default=20, show_default=True, help="How many trials.")
+@set_option
+@home_option
+@with_running_options
+@as_json
+def map_(sweep: str, **options: Any) -> None:
+    """Run more trials where the best threshold may still be."""
+    from ubn_sweep.commands.mapping import add_to_map
+
+    add_to_map(sweep, **options)
+
+
 @cli.command("list")
 @home_option
 @as_json
@@ -203,6 +217,26 @@ def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
     from ubn_sweep.commands.results import map_landscape
 
     map_landscape(sweep, home=home, as_json=as_json)
+
+
+@cli.command()
+@click.argument("number", type=click.Choice(["2", "3", "4", "7", "8"]))
+@click.option(
+    "--from", "first", multiple=True, required=True, metavar="NAME", help="A sweep; more may follow."
+)
+@click.argument("more", nargs=-1, shell_complete=_complete_sweep)
+@click.option(
+    "--dataset",
+    type=click.Choice(["cifar10", "cifar100", "imagenet"]),
+    help="What the images of a parquet or imagefolder data set are.  [default: the table's, where it has one]",
+)
+@home_option
+@as_json
+def table(number: str, first: tuple[str, ...], more: tuple[str, ...], **options: Any) -> None:
+    """Set sweeps beside a table of the paper."""
+    from ubn_sweep.commands.tables import show_table
+
+    show_table(int(number), [*first, *more], **options)
 
 
 @cli.command()

@@ -19,6 +19,7 @@ from optuna.distributions import (
 
 Params = dict[str, Any]
 Curves = npt.NDArray[np.float64]
+Finals = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +43,22 @@ class Problem:
     max_epochs: int
     best: float  # the best final value of many random configurations
     median: float
+    worst: float
+    finals: Callable[[Sequence[Params]], Finals]
+    """n configurations -> (n,): what they are worth at the end, without the noise of the curves where that is known."""
 
     def regret(self, final_value: float) -> float:
-        """(best - value) / (best - median): 0 is the best of random, 1 the median; negative is possible."""
-        return (self.best - final_value) / (self.best - self.median)
+        """(best - value) / (best - median): 0 is the best of random, 1 the median; negative is possible.
+
+        What will have diverged by the end counts as the worst that did not.
+        """
+        value = final_value if math.isfinite(final_value) else self.worst
+        return (self.best - value) / (self.best - self.median)
+
+    @property
+    def worst_regret(self) -> float:
+        """Where nothing is known yet, or all has diverged."""
+        return self.regret(self.worst)
 
     def suggest(self, trial: optuna.Trial) -> Params:
         """Define by run: asks for the parameters that exist, in order."""
@@ -96,19 +109,30 @@ def _draw(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
 
 
 def with_scale(
-    *, name: str, space: Mapping[str, Parameter], curves: Callable[[Sequence[Params]], Curves], n: int = 1500
+    *,
+    name: str,
+    space: Mapping[str, Parameter],
+    curves: Callable[[Sequence[Params]], Curves],
+    finals: Callable[[Sequence[Params]], Finals] | None = None,
+    n: int = 1500,
 ) -> Problem:
-    """The problem whose regret is scaled by the best and the median of n random configurations."""
+    """The problem whose regret is scaled by the best and the median of n random configurations that end.
+
+    Where nobody knows better, what a configuration is worth at the end is the last value of its curve.
+    """
     configs = sample(space, n, seed=0)
-    values = np.concatenate([curves(configs[i : i + 100]) for i in range(0, n, 100)])  # bounds the memory
-    final = values[:, -1]
+    finals_of = finals if finals is not None else lambda some: curves(some)[:, -1]
+    values = np.concatenate([finals_of(configs[i : i + 100]) for i in range(0, n, 100)])  # bounds the memory
+    ended = values[np.isfinite(values)]
     return Problem(
         name=name,
         space=space,
         curves=curves,
-        max_epochs=values.shape[1],
-        best=float(final.max()),
-        median=float(np.median(final)),
+        max_epochs=curves(configs[:1]).shape[1],
+        best=float(ended.max()),
+        median=float(np.median(ended)),  # of those that did not diverge
+        worst=float(ended.min()),
+        finals=finals_of,
     )
 
 
@@ -167,13 +191,20 @@ def table(file: Path) -> Problem:
     space = {name: parameter_of(entry) for name, entry in data["space"].items()}
     rows = [row["params"] for row in data["rows"]]
     known = np.array([row["curve"] for row in data["rows"]], dtype=float)
+    return with_scale(name=data.get("name", file.stem), space=space, curves=nearest_of(space, rows, known))
+
+
+def nearest_of(
+    space: Mapping[str, Parameter], rows: Sequence[Params], known: Curves
+) -> Callable[[Sequence[Params]], Curves]:
+    """Curves that are those of the nearest row of a table; known (rows, epochs)."""
     encoded = np.array([_encode(space, row) for row in rows])
     is_category = np.array([isinstance(p.distribution, CategoricalDistribution) for p in space.values()])
 
     def curves(configs: Sequence[Params]) -> Curves:
         return np.array([known[_nearest(encoded, _encode(space, c), is_category)] for c in configs])
 
-    return with_scale(name=data.get("name", file.stem), space=space, curves=curves)
+    return curves
 
 
 def parameter_of(entry: Mapping[str, Any]) -> Parameter:

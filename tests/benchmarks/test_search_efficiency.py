@@ -9,9 +9,9 @@ import optuna
 import pytest
 
 from benchmarks import search_efficiency
-from benchmarks.search import problems, report, synthetic
+from benchmarks.search import families, problems, report, synthetic
 from benchmarks.search.methods import check, make_engine
-from benchmarks.search.simulation import Schedule, StudyEngine, simulate
+from benchmarks.search.simulation import Schedule, StateEngine, StudyEngine, simulate
 from ubn_sweep.sweep.spec.spec import SAMPLER_NAMES
 
 SHARED = Path(os.environ.get("UBN_SWEEP_SHARED_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
@@ -56,6 +56,63 @@ def test_the_families_are_what_they_claim():
         assert ("kernel_size" in config) == (config["gate"] == "kernel")
 
 
+@pytest.mark.parametrize("kind", sorted(families.KINDS))
+def test_the_problems_of_a_kind_differ_and_are_the_same_each_time(kind):
+    one, again, other = (families.problem(f"{kind}-{number}") for number in (0, 0, 1))
+    configs = problems.sample(one.space, 200, seed=1)
+    curves = one.curves(configs)
+    np.testing.assert_array_equal(curves, again.curves(configs))
+    assert not np.array_equal(curves, other.curves(configs))
+    assert one.best > one.median > one.worst
+    diverged = np.isnan(curves)
+    assert diverged[:, -1].any() == (kind == "logs")
+    assert (diverged[:, 3] == diverged[:, -1]).all()
+    assert families.is_of_a_kind(f"{kind}-7")
+    assert not families.is_of_a_kind(kind)
+
+
+@pytest.mark.parametrize("family", ["gated", "crossing", "nested-1"])
+def test_a_problem_is_swept_as_a_spec(family):
+    """Its parameters, its conditions, its stops: what the sweep's own state decides is what is measured."""
+    problem = (families if families.is_of_a_kind(family) else synthetic).problem(family)
+    engine = make_engine("random", problem, seed=0, schedule=Schedule())
+    assert isinstance(engine, StateEngine)
+    assert engine.state.rungs.levels == (2, 6, 18)
+    for _ in range(40):
+        number, params = engine.ask()
+        active = {name for name, parameter in problem.space.items() if parameter.is_active(params)}
+        assert set(params) == active
+        for epoch, value in enumerate(problem.curves([params])[0], start=1):
+            if engine.report(number, epoch, value):
+                break
+    assert set(engine.state.counts) >= {"completed", "stopped"}
+    assert engine.state.counts["stopped"] > 20
+
+
+def test_what_diverges_is_nobodys_best():
+    space = {"x": problems.parameter_of({"type": "float", "low": 0.0, "high": 1.0})}
+
+    def curves(configs):
+        good = np.linspace(0.1, 0.5, 9)
+        return np.array([good * c["x"] if c["x"] < 0.9 else [9.0] + 8 * [np.nan] for c in configs])
+
+    problem = problems.with_scale(name="bad", space=space, curves=curves)
+    assert problem.best == pytest.approx(0.45, abs=0.01)
+    assert problem.regret(np.nan) == problem.worst_regret > 1
+    engine = make_engine("random", problem, seed=0, schedule=Schedule())
+    run = simulate(problem, engine, budget_epochs=300, workers=4)
+    assert run.regrets[-1] < 0.2
+    assert engine.state.counts["diverged"] > 0
+
+
+def test_promoted_trials_go_on_where_they_waited(gated):
+    engine = make_engine("random+promote", gated, seed=0, schedule=Schedule())
+    simulate(gated, engine, budget_epochs=400, workers=8)
+    assert engine.state.epochs_done == 400  # no epoch was reported twice
+    assert max(trial.epoch for trial in engine.state.trials.values()) > 6
+    assert engine.state.waiting
+
+
 @pytest.mark.parametrize("method", ["random", "stock", "optuna:TPESampler"])
 def test_workers_spend_the_budget_and_follow_the_best_seen(gated, method):
     engine = make_engine(method, gated, seed=0, schedule=Schedule())
@@ -70,7 +127,7 @@ def test_workers_spend_the_budget_and_follow_the_best_seen(gated, method):
 
 
 def test_the_study_knows_what_stopped(gated):
-    engine = make_engine("random", gated, seed=0, schedule=Schedule())
+    engine = make_engine("optuna:RandomSampler", gated, seed=0, schedule=Schedule())
     assert isinstance(engine, StudyEngine)
     simulate(gated, engine, budget_epochs=520, workers=8)
     trials = engine.study.trials

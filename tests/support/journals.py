@@ -78,8 +78,12 @@ def sweep_events(
     statuses: dict[int, str] | None = None,
     metric: str = "val_top1",
     ended: bool = True,
+    audit: int | None = None,
 ) -> list[Event]:
-    """A sweep that stops, at the epochs `stops`, all but the best `keep` of the trials before; statuses override."""
+    """A sweep that stops, at the epochs `stops`, all but the best `keep` of the trials before; statuses override.
+
+    Every `audit`-th trial is never stopped.
+    """
     space = SPACE if space is None else space
     generator = random.Random(seed)
     base = base_config(epochs)
@@ -104,6 +108,7 @@ def sweep_events(
     now_s = START_S
     for number in range(trials):
         params = sample(space, generator)
+        exempt = audit is not None and number > 0 and number % audit == 0
         config = replace(base, norm=_norm(params), training=_training(base, params), seed=number)
         events.append(
             TrialCreated(
@@ -112,6 +117,7 @@ def sweep_events(
                 params=params,
                 config=schema.to_plain(config),
                 origin="random" if number else "warm start: paper",
+                audit=exempt,
             )
         )
         top = truth(params) + generator.gauss(0, noise)
@@ -131,7 +137,7 @@ def sweep_events(
                 break
             if forced is None and epoch in rungs and epoch < epochs:
                 rungs[epoch].append(found["val_top1"])
-                if (
+                if not exempt and (
                     found["val_top1"]
                     < sorted(rungs[epoch], reverse=True)[math.ceil(len(rungs[epoch]) * keep) - 1]
                 ):

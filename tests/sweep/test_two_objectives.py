@@ -120,8 +120,11 @@ def test_what_no_objectives_are_is_refused_in_one_line(small_spec, objective, ex
 
 
 def test_what_goes_by_one_objective_is_refused(small_spec, tmp_path):
-    with pytest.raises(UserError, match=r"stop_when.target.*a target is of one objective"):
-        small_spec(objective=BOTH, stop_when={"target": 0.9})
+    for name in ("target", "trial_target"):
+        with pytest.raises(UserError, match=rf"stop_when.{name}.*a target is of one objective"):
+            small_spec(objective=BOTH, stop_when={name: 0.9})
+    with pytest.raises(UserError, match=r"search.goal.*a map is of one objective"):
+        small_spec(objective=BOTH, search={"trials": 3, "goal": "map", "map": {"over": "norm.threshold"}})
     write_sweep(tmp_path, made_up(5))
     spec = small_spec(objective=BOTH, search={"trials": 3, "learn_from": ["made-up"]})
     with pytest.raises(UserError, match="earlier sweeps teach one objective"):

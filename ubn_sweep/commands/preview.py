@@ -125,6 +125,10 @@ def _tell_cost(spec: SweepSpec, cost: preview.Preview) -> None:
         f"of the {cost.epochs_without_stopping} without early stopping"
     )
     say(f"completed   {_spread(cost.completed, '.0f')} of the trials")
+    if cost.audits:
+        say(
+            f"audits      {cost.audits} of the trials, never stopped: {_spread(cost.audit_epochs, '.0f')} of the epochs"
+        )
     for name, hours in (
         ("trial hours", cost.trial_hours),
         ("GPU hours", cost.gpu_hours),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ubn_sweep.landscape.needs import THRESHOLD
 from ubn_sweep.landscape.phrases import amount, interval, plural
 from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.audit import MIN_AUDITS, AuditView
 from ubn_sweep.landscape.views.baseline import Baseline, BaselineView
 from ubn_sweep.landscape.views.failures import FailuresView
 from ubn_sweep.landscape.views.leaders import LeadersView
@@ -128,5 +129,33 @@ def leaders(view: LeadersView, threshold: ThresholdView) -> str:
         sentences.append(
             f"In {which} of the {view.with_gate} best trials with a gate, it was open in every batch of the last "
             "epoch: there it did what a gate switched off does, and the threshold nothing."
+        )
+    return " ".join(sentences)
+
+
+def audits(view: AuditView) -> str:
+    """What early scores are worth here, and whether early stopping prefers thresholds that end badly."""
+    if view.audits == 0:
+        return ""
+    if not view.foretold:
+        return (
+            f"{plural(view.finished, 'audit')} of {view.audits} finished where early stopping ended others: it takes "
+            f"{MIN_AUDITS} to say what early scores are worth."
+        )
+    parts = [
+        f"after epoch {found.epoch} in {found.ahead:.0%} of pairs (90% interval {found.low:.0%} to {found.high:.0%})"
+        for found in view.foretold
+    ]
+    sentences = [
+        f"{view.foretold[0].n} audits, drawn at random and never stopped: of two, the one ahead is ahead at the end, "
+        f"too, {', '.join(parts)}."
+    ]
+    turning = view.turning
+    if turning is not None and turning.is_shown:
+        which = "high" if turning.early > 0 else "low"
+        sentences.append(
+            f"Early stopping misleads here: {which} thresholds are ahead after epoch {turning.epoch} and behind at "
+            f"the end (p = {turning.p_value:.2g}, n = {turning.n}). Raise `early_stopping.grace_epochs`, or set "
+            "`early_stopping` to null."
         )
     return " ".join(sentences)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ubn_sweep.landscape.read import SweepView, read_correctness, read_sweep
+from ubn_sweep.landscape.views.audit import AuditView, audit_view
 from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.course import CourseView, course_view
@@ -32,6 +33,7 @@ class Landscape:
     baseline: BaselineView
     leaders: LeadersView
     front: FrontView
+    audit: AuditView
 
 
 def analyse(table: pa.Table) -> Landscape:
@@ -49,4 +51,5 @@ def analyse(table: pa.Table) -> Landscape:
         baseline=baseline_view(sweep, ranks),
         leaders=leaders_view(sweep),
         front=front_view(sweep),
+        audit=audit_view(sweep),
     )

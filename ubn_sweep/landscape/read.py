@@ -40,10 +40,12 @@ class TrialView:
     """What was trained, as far as the table shows it: `norm.threshold`, ...; without the keys that have no effect."""
     curve: dict[int, float]
     """Epoch -> objective; finite values alone."""
+    audit: bool = False
+    """Drawn at random, and never stopped early."""
     reason: str = ""
     """Why it ended so, where that was told."""
     stopped_by: str = ""
-    """Of a stopped one: `rungs`, `user` or `rule`."""
+    """Of a stopped one: `rungs`, `user`, `rule` or `target`."""
     repeat_std: float | None = None
     """Standard deviation of the last score over the repeats."""
     metrics: dict[str, float] = field(default_factory=dict)
@@ -222,6 +224,7 @@ def _trial(rows: list[dict[str, Any]], metric: Metric, constraints: Mapping[str,
         status=last["status"],
         last_epoch=last["last_epoch"],
         origin=last["origin"],
+        audit=bool(last.get("audit")),
         reason=last.get("reason") or "",
         stopped_by=(last.get("stopped_by") or "rungs") if last["status"] == "stopped" else "",
         params=_named(last, "params."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ubn_sweep.landscape.advice import batch_norm, failures, leaders
+from ubn_sweep.landscape.advice import audits, batch_norm, failures, leaders
 from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.phrases import amount, interval, plural, score_text
 from ubn_sweep.landscape.read import SweepView
@@ -26,6 +26,7 @@ def summary(landscape: Landscape) -> tuple[str, ...]:
         best(landscape.sweep, landscape.ranking),
         batch_norm(landscape.sweep, landscape.baseline),
         threshold(landscape.sweep, landscape.threshold),
+        audits(landscape.audit),
         leaders(landscape.leaders, landscape.threshold),
         importance(landscape.importance),
     ]

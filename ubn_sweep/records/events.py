@@ -14,7 +14,7 @@ Status = Literal["completed", "stopped", "failed", "diverged"]
 STATUSES: tuple[str, ...] = get_args(Status)
 FaultKind = Literal["error", "memory", "died", "stuck", "checkpoint"]
 """The task raised; it ran out of memory; its process died; it reported nothing for too long; a checkpoint is broken."""
-StoppedBy = Literal["rungs", "user", "rule"]
+StoppedBy = Literal["rungs", "user", "rule", "target"]
 """Early stopping, `stop --trial`, or a rule that ended the whole sweep while the trial ran."""
 FinalStatus = Literal["completed", "interrupted", "failed", "diverged"]
 OPTUNA_STATES: dict[str, str] = {
@@ -80,6 +80,8 @@ class TrialCreated:
     """The whole trial config that follows from them."""
     origin: str
     """`point 1` for the user's own, `warm start: paper` for the task's, else the sampler's name."""
+    audit: bool = False
+    """Whether early stopping never ends it, so that it shows what early scores are worth."""
 
 
 @dataclass(frozen=True, kw_only=True)

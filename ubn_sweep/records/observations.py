@@ -7,9 +7,10 @@ all of them. Columns, in this order:
     trial, epoch    int32    a trial without any epoch has one row, with epoch 0 and null metrics
     status          string   of the trial: completed, stopped, failed or diverged; running before its end
     reason          string   why it ended so: an error with its traceback, for example; null where none was given
-    stopped_by      string   of a stopped one: rungs (early stopping), user or rule; null for others
+    stopped_by      string   of a stopped one: rungs (early stopping), user, rule or target; null for others
     last_epoch      int32    of the trial; 0 where it reported none
     origin          string   `point 1`, `warm start: paper`, or the sampler's name
+    audit           bool     whether early stopping never ends it
     time_s          float64  when the row was recorded, in seconds since 1970
     params.<key>             one for each parameter that any trial varied: its value, null where inactive
     config.<key>             as trained, varied or fixed, of the task's `columns`; null: no effect
@@ -161,6 +162,7 @@ def _fixed_columns(trials: list[TrialRecord], rows: list[tuple[int, EpochReporte
         "stopped_by": pa.array([_stopped_by(trials[index]) for index, _ in rows], pa.string()),
         "last_epoch": pa.array([lasts[index] for index, _ in rows], pa.int32()),
         "origin": pa.array([trials[index].created.origin for index, _ in rows], pa.string()),
+        "audit": pa.array([trials[index].created.audit for index, _ in rows], pa.bool_()),
         "time_s": pa.array([row.time_s for _, row in rows], pa.float64()),
     }
 

@@ -82,6 +82,19 @@ class Coding:
                 config[name] = distribution.to_external_repr(value)
         return config
 
+    def values(self, column: int) -> list[float]:
+        """All codes of a parameter that has finitely many values; ValueError for ranges without a step."""
+        distribution = self.distributions[self.names[column]]
+        if column in self._n_choices:
+            return [float(choice) for choice in range(self._n_choices[column])]
+        axis = self._axes[column]
+        if axis.step == 0 or isinstance(distribution, CategoricalDistribution):
+            raise ValueError(
+                f"`{self.names[column]}` must have single values, but is a range: list its values"
+            )
+        count = round((axis.distribution.high - axis.distribution.low) / axis.step) + 1
+        return [float(axis.position(axis.distribution.low + index * axis.step)) for index in range(count)]
+
     def snapped(self, codes: Floats) -> Floats:
         """The same codes, moved to values that exist (steps, integers, whole categories)."""
         out = codes.copy()

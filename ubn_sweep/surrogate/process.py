@@ -126,6 +126,16 @@ def fit_kernel(rows: Rows, parameter_of_column: npt.NDArray[np.int64], max_itera
     return Kernel(log_weights=log_weights, log_scales=log_scales, parameter_of_column=parameter_of_column)
 
 
+def log_evidence(kernel: Kernel, rows: Rows) -> float:
+    """Log of the likelihood times the prior of the kernel's parameters, up to a constant that is the same for all."""
+    n_parameters = len(kernel.log_weights)
+    prior = np.concatenate([np.tile(_INVERSE_SQUARED_LENGTH, (n_parameters, 1)), _SCALES])
+    loss, _ = _Objective(rows, kernel.parameter_of_column, prior)(
+        np.concatenate([kernel.log_weights, kernel.log_scales])
+    )
+    return -loss
+
+
 class _Objective:
     """Minus the log of likelihood times prior, and its gradient by the logarithms that a Kernel holds."""
 

@@ -14,7 +14,12 @@ from torch import nn
 
 from ubn_sweep.training.config import NormConfig, OptimizerConfig, TrainingConfig
 from ubn_sweep.training.norms import NORM_CHOICES, NORM_EFFECTS, NORM_STARTS
-from ubn_sweep.training.optimization import build_optimizer, learning_rate, parameter_groups
+from ubn_sweep.training.optimization import (
+    at_batch_size,
+    build_optimizer,
+    learning_rate,
+    parameter_groups,
+)
 from ubn_sweep.training.provenance import Provenance
 from ubn_sweep.training.run import Run
 from ubn_sweep.training.seeds import derive_seed, global_seed
@@ -50,7 +55,9 @@ class NetworkRun(Run):
         self.config, self.hold_out = config, hold_out
         with global_seed(derive_seed(config.seed, "network"), CPU):
             self.network = task.network(config)
-        self.optimizer = build_optimizer(config.optimizer, parameter_groups(config.optimizer, self.network))
+        self._optimizer_config = at_batch_size(config.optimizer, config.training.batch_size)
+        groups = parameter_groups(config.optimizer, self.network)
+        self.optimizer = build_optimizer(self._optimizer_config, groups)
 
     def learn(self) -> None:
         """One pass over the training data, with the network in training mode; `self.epoch` counts it already."""
@@ -93,7 +100,7 @@ class NetworkRun(Run):
 
     def _set_learning_rate(self) -> None:
         rate = learning_rate(
-            self.config.optimizer, self.epoch, steps_per_epoch=1, epochs=self.config.training.epochs
+            self._optimizer_config, self.epoch, steps_per_epoch=1, epochs=self.config.training.epochs
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate

@@ -136,6 +136,10 @@ class Task:
             UserError: it needs one and gets none, or gets more than it uses.
         """
 
+    def judges_on_test(self, config: Any) -> bool:
+        """Whether trials are judged on the test set: then nothing may choose between them while they run."""
+        return False
+
     def subject(self, config: Any) -> str:
         """What is trained on what, for headlines: `resnet8 on digits`."""
         return type(self).__name__

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from ubn_sweep.sweep.deciding.front_rungs import FrontPromotionRungs, FrontRungs
+from ubn_sweep.sweep.deciding.local_rungs import LocalRungs
 from ubn_sweep.sweep.deciding.promotion import PromotionRungs
 from ubn_sweep.sweep.deciding.rungs import Rungs
 from ubn_sweep.sweep.spec.spec import SweepSpec
@@ -31,8 +32,14 @@ class EarlyStopping(Protocol):
     def counts(self) -> dict[int, int]:
         """{level: number of trials recorded there}."""
 
-    def report(self, trial: int, epoch: int, value: Any) -> bool:
-        """Takes one report, a score or a pair of them, higher is better; True: this trial does not go on now."""
+    def enter(self, trial: int, place: float | None) -> None:
+        """Where a trial lies on the axis of a map, from 0 to 1; None where there is no such axis."""
+
+    def report(self, trial: int, epoch: int, value: Any, *, exempt: bool = False) -> bool:
+        """Takes one report, a score or a pair of them, higher is better; True: this trial does not go on now.
+
+        One that is `exempt` counts for the others, and always goes on.
+        """
 
     def promotable(self, waiting: Collection[int]) -> int | None:
         """The trial that shall go on next, of those that wait; None for none."""
@@ -81,8 +88,11 @@ class Brackets:
     def counts(self) -> dict[int, int]:
         return {level: len(recorded) for level, recorded in self.values.items()}
 
-    def report(self, trial: int, epoch: int, value: Any) -> bool:
-        return self.of(trial).report(trial, epoch, value)
+    def enter(self, trial: int, place: float | None) -> None:
+        self.of(trial).enter(trial, place)
+
+    def report(self, trial: int, epoch: int, value: Any, *, exempt: bool = False) -> bool:
+        return self.of(trial).report(trial, epoch, value, exempt=exempt)
 
     def promotable(self, waiting: Collection[int]) -> int | None:
         found = (ladder.promotable(waiting) for ladder in self._ladders)
@@ -108,11 +118,12 @@ def early_stopping_of(spec: SweepSpec) -> EarlyStopping | None:
     if stopping is None:
         return None
     by_front = spec.objective.second is not None
+    local = LocalRungs if spec.search.goal == "map" else Rungs
     kind: Callable[..., EarlyStopping]
     if stopping.kind == "promote":
         kind = FrontPromotionRungs if by_front else PromotionRungs
     else:
-        kind = FrontRungs if by_front else Rungs
+        kind = FrontRungs if by_front else local
     ladders: list[EarlyStopping] = [
         kind(
             grace_epochs=stopping.first_rung(bracket),

@@ -27,11 +27,15 @@ class FrontRungs(RungRecords):
         super().__init__(grace_epochs=grace_epochs, reduction_factor=reduction_factor, max_epochs=max_epochs)
         self._stopped: set[int] = set()
 
-    def report(self, trial: int, epoch: int, value: Pair) -> bool:
-        """Takes one report; True means: stop this trial now. What was taken before changes nothing."""
+    def report(self, trial: int, epoch: int, value: Pair, *, exempt: bool = False) -> bool:
+        """Takes one report; True means: stop this trial now. What was taken before changes nothing.
+
+        One that is `exempt` is recorded, and goes on.
+        """
         if epoch >= self.max_epochs or trial in self._stopped:
             return True
-        if not all(map(math.isfinite, value)) or self._is_cut(trial, epoch, value):
+        is_cut = not all(map(math.isfinite, value)) or self._is_cut(trial, epoch, value)
+        if is_cut and not exempt:
             self._stopped.add(trial)
         return trial in self._stopped
 

@@ -27,7 +27,7 @@ from ubn_sweep.sweep.deciding.ranking import below_all, front_of, has_result, ra
 from ubn_sweep.sweep.deciding.stop_rules import StopRules
 from ubn_sweep.sweep.deciding.suggestions import Suggestions
 from ubn_sweep.sweep.deciding.trial import SweepTrial
-from ubn_sweep.sweep.spec.space import Space
+from ubn_sweep.sweep.spec.space import Params, Space
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
 
@@ -89,10 +89,21 @@ class SweepHistory:
     def _created(self, event: TrialCreated) -> None:
         assert event.trial == len(self.trials), "trials are numbered without gaps"
         self.trials[event.trial] = SweepTrial(
-            number=event.trial, params=event.params, config=event.config, origin=event.origin
+            number=event.trial,
+            params=event.params,
+            config=event.config,
+            origin=event.origin,
+            audit=event.audit,
         )
+        if self.rungs is not None:
+            self.rungs.enter(event.trial, self._place(event.params))
         self.suggestions.accept()
         self.memory.add(event.trial, event.params, event.origin)
+
+    def _place(self, params: Params) -> float | None:
+        """On the axis of a map, from 0 to 1; None where there is none, or the trial has no such parameter."""
+        search = self.spec.search
+        return self.space.place(search.map.over, params) if search.goal == "map" else None
 
     def _reported(self, event: EpochReported) -> None:
         trial = self.trials[event.trial]
@@ -110,7 +121,8 @@ class SweepHistory:
         if trial.diverged or self.rungs is None or event.epoch >= self.max_epochs:
             return
         values = trial.scores if trial.feasible else tuple(map(below_all, trial.scores))
-        held = self.rungs.report(trial.number, event.epoch, values[0] if len(values) == 1 else values)
+        value = values[0] if len(values) == 1 else values
+        held = self.rungs.report(trial.number, event.epoch, value, exempt=trial.audit)
         trial.cut = held and not self.rungs.promotes
         if held and self.rungs.promotes:
             self.waiting.add(trial.number)

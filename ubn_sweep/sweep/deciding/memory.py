@@ -20,6 +20,7 @@ from ubn_sweep.sweep.spec.spec import SearchConfig, is_own
 STATE_OF_STATUS = {status: TrialState[name] for status, name in OPTUNA_STATES.items()}
 RANDOM_FOR_DUPLICATE = "random, to avoid a duplicate"
 RANDOM_AFTER_REFUSALS = "random, after points that are not allowed"
+RANDOM_FOR_AUDIT = "random, an audit"
 FRESH_ATTEMPTS = 200
 """Random points tried in search of one that no trial had."""
 LARGEST_LISTED = 20_000
@@ -58,6 +59,8 @@ class SearchMemory:
                 names=space.keys,
                 listed=space.listed,
                 objectives=objectives,
+                declared=space.declared,
+                map=search.map if search.goal == "map" else None,
             )
         )
         self._study = SamplerStudy(space, self._sampler, objectives=objectives)
@@ -145,16 +148,16 @@ class SearchMemory:
             return state, True
         return (TrialState.PRUNED if self._lesson is Lesson.WORST else TrialState.FAIL), False
 
-    def suggest(self, number: int, *, at_random: bool = False) -> tuple[Params, str] | None:
+    def suggest(self, number: int, *, at_random: str | None = None) -> tuple[Params, str] | None:
         """Params that are new to the sweep, and who suggested them; None where none were found.
 
         They belong to the trial that `add` is called for next, or are refused by `refuse`. `number` counts the points
-        that were suggested before; `at_random` leaves the sampler out.
+        that were suggested before; `at_random` leaves the sampler out, and is the origin then.
         """
         if self.is_used_up:
             return None
         self._study.open()
-        if not at_random or self._name in LISTS:
+        if at_random is None or self._name in LISTS:
             try:
                 params = self._asked()
             except NothingLeftError:
@@ -162,7 +165,7 @@ class SearchMemory:
                 return None
             if not self.has_seen(params):
                 return params, self._name
-        return self._suggest_at_random(number, RANDOM_AFTER_REFUSALS if at_random else RANDOM_FOR_DUPLICATE)
+        return self._suggest_at_random(number, RANDOM_FOR_DUPLICATE if at_random is None else at_random)
 
     @property
     def is_used_up(self) -> bool:

@@ -23,8 +23,8 @@ class PromotionRungs(RungRecords):
 
     promotes = True
 
-    def report(self, trial: int, epoch: int, value: Any) -> bool:
-        """Take one report; True means: this trial has reached a rung, and waits there."""
+    def report(self, trial: int, epoch: int, value: Any, *, exempt: bool = False) -> bool:
+        """Take one report; True means: this trial has reached a rung, and waits there. One that is `exempt` goes on."""
         if epoch >= self.max_epochs:
             return False
         for level in reversed(self._values):
@@ -32,7 +32,7 @@ class PromotionRungs(RungRecords):
                 if self._level_of(trial) > level:
                     return False  # it has been higher
                 self._values[level][trial] = value
-                return True
+                return not exempt
         return False
 
     def promotable(self, waiting: Collection[int]) -> int | None:

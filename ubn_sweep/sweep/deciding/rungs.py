@@ -6,7 +6,7 @@ Ray Tune's AsyncHyperBandScheduler with one bracket. Pure Python: no Ray, no tor
 
 import bisect
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 
@@ -32,6 +32,9 @@ class RungRecords:
     def counts(self) -> dict[int, int]:
         """{level: number of trials recorded there}."""
         return {level: len(recorded) for level, recorded in self._values.items()}
+
+    def enter(self, trial: int, place: float | None) -> None:
+        """Where a trial lies on the axis of a map: here all trials compete with all."""
 
 
 class Rungs(RungRecords):
@@ -60,18 +63,14 @@ class Rungs(RungRecords):
 
     def cutoff(self, level: int) -> float | None:
         """What a trial must reach at `level` to go on; None while the rung is empty."""
-        ascending = self._sorted[level]
-        if not ascending:
-            return None
-        # The rounding of numpy's percentile(values, (1 - 1 / factor) * 100), so that ties fall as in Ray.
-        position = (len(ascending) - 1) * ((1 - 1 / self.reduction_factor) * 100 / 100)
-        below = math.floor(position)
-        weight = position - below
-        low, high = ascending[below], ascending[min(below + 1, len(ascending) - 1)]
-        return low + (high - low) * weight if weight < 0.5 else high - (high - low) * (1 - weight)
+        return quantile(self._sorted[level], 1 - 1 / self.reduction_factor)
 
-    def report(self, trial: int, epoch: int, value: float) -> bool:
-        """Take one report; True means: stop this trial now.
+    def cutoff_for(self, trial: int, level: int) -> float | None:
+        """What this trial must reach there: the same for all."""
+        return self.cutoff(level)
+
+    def report(self, trial: int, epoch: int, value: float, *, exempt: bool = False) -> bool:
+        """Take one report; True means: stop this trial now. One that is `exempt` is recorded, and goes on.
 
         The report enters the highest rung that it has reached and that does not have the trial yet. Reports
         that were taken before (replayed after a restart) change nothing. A value that is not finite enters no
@@ -79,7 +78,8 @@ class Rungs(RungRecords):
         """
         if epoch >= self.max_epochs or trial in self._stopped:
             return True
-        if not math.isfinite(value) or self._is_cut(trial, epoch, float(value)):
+        is_cut = not math.isfinite(value) or self._is_cut(trial, epoch, float(value))
+        if is_cut and not exempt:
             self._stopped.add(trial)
         return trial in self._stopped
 
@@ -91,7 +91,7 @@ class Rungs(RungRecords):
         """Whether a trial passes the highest rung that has it, by all values that are recorded there by now."""
         for level in reversed(self._values):
             if trial in self._values[level]:
-                cutoff = self.cutoff(level)
+                cutoff = self.cutoff_for(trial, level)
                 return cutoff is None or self._values[level][trial] >= cutoff
         return True
 
@@ -105,7 +105,7 @@ class Rungs(RungRecords):
     def _is_cut(self, trial: int, epoch: int, value: float) -> bool:
         for level in reversed(self._values):
             if epoch >= level and trial not in self._values[level]:
-                cutoff = self.cutoff(level)
+                cutoff = self.cutoff_for(trial, level)
                 self._values[level][trial] = value
                 bisect.insort(self._sorted[level], value)
                 return cutoff is not None and value < cutoff
@@ -130,6 +130,18 @@ class Rungs(RungRecords):
             "reduction_factor": self.reduction_factor,
             "max_epochs": self.max_epochs,
         }
+
+
+def quantile(ascending: Sequence[float], share: float) -> float | None:
+    """The value that this share of them lie below, interpolated; None of none."""
+    if not ascending:
+        return None
+    # The rounding of numpy's percentile(values, share * 100), so that ties fall as in Ray.
+    position = (len(ascending) - 1) * (share * 100 / 100)
+    below = math.floor(position)
+    weight = position - below
+    low, high = ascending[below], ascending[min(below + 1, len(ascending) - 1)]
+    return low + (high - low) * weight if weight < 0.5 else high - (high - low) * (1 - weight)
 
 
 def rung_levels(grace_epochs: int, reduction_factor: float, max_epochs: int) -> tuple[int, ...]:

@@ -88,7 +88,14 @@ class SweepState(SweepHistory):
                 self._do(PointRefused(time_s=self._now_s(), params=params, origin=origin, reason=reason))
                 continue
             self._do(
-                TrialCreated(time_s=self._now_s(), trial=number, params=params, config=config, origin=origin)
+                TrialCreated(
+                    time_s=self._now_s(),
+                    trial=number,
+                    params=params,
+                    config=config,
+                    origin=origin,
+                    audit=self.suggestions.is_audit(number, origin),
+                )
             )
             return self.trials[number]
         self._end_waiting_if_due()
@@ -229,11 +236,21 @@ class SweepState(SweepHistory):
             self._end(number, "stopped", f"early stopping at epoch {self.trials[number].epoch}")
 
     def _end_if_due(self, trial: SweepTrial, why_diverged: str | None = None) -> bool:
-        """Ends a trial that has diverged, has trained to the end, or was cut."""
+        """Ends a trial that has diverged, has trained to the end, has reached its target, or was cut."""
         if trial.diverged:
             self._end(trial.number, "diverged", self._why(trial) if why_diverged is None else why_diverged)
         elif trial.epoch >= self.max_epochs:
             self._end(trial.number, "completed")
+        elif self._is_at_target(trial):
+            self._end(trial.number, "stopped", f"its target was reached in epoch {trial.epoch}", "target")
         elif trial.cut:
             self._end(trial.number, "stopped", f"early stopping at epoch {trial.epoch}")
         return trial.status is not None
+
+    def _is_at_target(self, trial: SweepTrial) -> bool:
+        target, objective = self.spec.stop_when.trial_target, self.spec.objective
+        return (
+            target is not None
+            and trial.feasible
+            and trial.score >= objective.score({objective.metric: target})
+        )

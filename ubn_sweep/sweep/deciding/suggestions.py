@@ -6,7 +6,9 @@ from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.records.events import PointRefused, SweepEnded
-from ubn_sweep.sweep.deciding.memory import SearchMemory
+from ubn_sweep.sweep.deciding.audits import is_due
+from ubn_sweep.sweep.deciding.memory import RANDOM_AFTER_REFUSALS, RANDOM_FOR_AUDIT, SearchMemory
+from ubn_sweep.sweep.deciding.samplers import FILL
 from ubn_sweep.sweep.deciding.warm_starts import first_points
 from ubn_sweep.sweep.spec.space import Params, Space
 from ubn_sweep.sweep.spec.spec import SweepSpec
@@ -44,11 +46,13 @@ class Suggestions:
         for origin, params in self._first:
             if not self._memory.has_seen(params):
                 return params, origin
-        suggestion = self._memory.suggest(
-            trials + len(self.refused), at_random=self._refused_in_a_row >= REFUSALS_BEFORE_RANDOM
-        )
+        suggestion = self._memory.suggest(trials + len(self.refused), at_random=self._at_random(trials))
         self._found_none = suggestion is None
         return suggestion
+
+    def is_audit(self, trial: int, origin: str) -> bool:
+        """Whether a trial made of a suggestion is never stopped early."""
+        return is_due(self._spec.search, trial) and origin not in {first for first, _ in self._first}
 
     def config(self, params: Params, number: int) -> dict[str, Any]:
         """The whole config of a trial, as plain mappings.
@@ -92,6 +96,14 @@ class Suggestions:
         self._found_none = went_out and trials < self._asked
 
     # ---------------------------------------------------------------- inside
+
+    def _at_random(self, trial: int) -> str | None:
+        """Why no sampler is asked; None where it is."""
+        if self._refused_in_a_row >= REFUSALS_BEFORE_RANDOM:
+            return RANDOM_AFTER_REFUSALS
+        if is_due(self._spec.search, trial) and self._spec.search.sampler not in FILL:
+            return RANDOM_FOR_AUDIT
+        return None
 
     def _seed(self, number: int) -> int:
         base = self._spec.base.seed

@@ -18,6 +18,8 @@ class SweepTrial:
     params: Params
     config: dict[str, Any]
     origin: str
+    audit: bool = False
+    """Never stopped at a rung."""
     epoch: int = 0
     score: float = math.nan
     """Of the last epoch, turned so that higher is better."""

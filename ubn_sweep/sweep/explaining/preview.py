@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from ubn_sweep.records.events import Event
 from ubn_sweep.records.trials import Trials
+from ubn_sweep.sweep.deciding.audits import audits_of
 from ubn_sweep.sweep.deciding.brackets import early_stopping_of
 from ubn_sweep.sweep.spec.spec import ObjectiveConfig, SweepSpec
 
@@ -56,6 +57,10 @@ class Preview:
     epochs: Spread
     epochs_without_stopping: int
     completed: Spread
+    audits: int
+    """Trials that are never stopped."""
+    audit_epochs: Spread
+    """What they take of the epochs."""
     trial_hours: Spread | None
     """Hours of trials, added up; null where nothing says how long an epoch takes."""
     gpu_hours: Spread | None
@@ -91,6 +96,7 @@ def expected_cost(
     what the curves say of an epoch's seconds.
     """
     rng = np.random.default_rng(seed)
+    audits = audits_of(spec)
     usable = list(curves) if any(curve.complete for curve in curves) else []
     known_s = [curve.epoch_s for curve in usable if curve.epoch_s is not None]
     results = []
@@ -102,9 +108,10 @@ def expected_cost(
             seconds = [float(rng.choice(known_s)) for _ in drawn]
         else:
             seconds = [1.0] * len(drawn)
-        results.append(_replay(spec, drawn, seconds, workers))
+        results.append(_replay(spec, drawn, seconds, workers, audits))
     timed = epoch_s is not None or bool(known_s)
     epochs = np.array([sum(result.epochs) for result in results], dtype=float)
+    of_audits = [sum(result.epochs[trial] for trial in audits) for result in results]
     completed = np.array([result.completed for result in results], dtype=float)
     busy_s, wall_s = (np.array(x) for x in zip(*((r.busy_s, r.wall_s) for r in results), strict=True))
     gpus = spec.resources.gpus_per_trial
@@ -116,6 +123,8 @@ def expected_cost(
         epochs=_spread(epochs),
         epochs_without_stopping=spec.search.trials * spec.base.training.epochs,
         completed=_spread(completed),
+        audits=len(audits),
+        audit_epochs=_spread(np.array(of_audits, dtype=float)),
         trial_hours=_spread(busy_s / 3600) if timed else None,
         gpu_hours=_spread(busy_s / 3600 * gpus) if timed and gpus > 0 else None,
         wall_hours=_spread(wall_s / 3600) if timed else None,
@@ -126,10 +135,11 @@ def epochs_by_trial(spec: SweepSpec, *, replays: int = 40, most: int = 100, work
     """The epochs that a trial is expected to take, by its number; the last of `most` stands for all after it."""
     rng = np.random.default_rng(0)
     trials = min(spec.search.trials, most)
+    audits = [trial for trial in audits_of(spec) if trial < trials]
     epochs = np.zeros(trials)
     for _ in range(replays):
         curves = [model_curve(spec.base.training.epochs, rng) for _ in range(trials)]
-        epochs += _replay(spec, curves, [1.0] * trials, workers).epochs
+        epochs += _replay(spec, curves, [1.0] * trials, workers, audits).epochs
     means = (epochs / replays).tolist()
     settled = means[trials // 2 :]
     return [*means[: trials // 2], *[float(np.mean(settled))] * len(settled)]
@@ -174,7 +184,13 @@ class _Replay:
     """Until the last one ended."""
 
 
-def _replay(spec: SweepSpec, curves: Sequence[np.ndarray], seconds: Sequence[float], workers: int) -> _Replay:
+def _replay(
+    spec: SweepSpec,
+    curves: Sequence[np.ndarray],
+    seconds: Sequence[float],
+    workers: int,
+    audits: Collection[int],
+) -> _Replay:
     max_epochs, rungs = spec.base.training.epochs, early_stopping_of(_with_one_objective(spec))
     fresh = list(range(len(curves)))[::-1]
     waiting: dict[int, int] = {}  # trial -> its epoch, of those that wait to be promoted
@@ -196,7 +212,7 @@ def _replay(spec: SweepSpec, curves: Sequence[np.ndarray], seconds: Sequence[flo
         score = float(curves[trial][epoch - 1])
         if epoch >= max_epochs:
             completed += 1
-        elif rungs is None or not rungs.report(trial, epoch, score):
+        elif rungs is None or not rungs.report(trial, epoch, score, exempt=trial in audits):
             heapq.heappush(running, (now_s + seconds[trial], trial, epoch + 1))
         elif rungs.promotes:
             waiting[trial] = epoch

@@ -15,6 +15,9 @@ from ubn_sweep.sweep.spec.spec import SweepSpec
 
 CHANGEABLE = (
     "search.trials",
+    "search.goal",
+    "search.map",
+    "search.audit",
     "early_stopping",
     "stop_when",
     "resources",
@@ -23,7 +26,8 @@ CHANGEABLE = (
     "description",
     "base.dataset.root",
 )
-"""How many trials, when one or all are stopped, what it takes, where records and data lie; the rest was compared."""
+"""How many trials, what new ones are after, when one or all are stopped, what it takes, where records and data lie; the
+rest was compared."""
 GROWING = "base.training.epochs"
 """The full budget may become larger: trials go on to it."""
 MOVABLE = ("dataset.root",)

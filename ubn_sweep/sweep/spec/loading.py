@@ -12,6 +12,7 @@ from ubn_sweep.errors import UserError
 from ubn_sweep.overrides import assigned, parse_assignment
 from ubn_sweep.source import Layer, Place, Source, file_source
 from ubn_sweep.sweep.spec.check import check_space
+from ubn_sweep.sweep.spec.check_map import check_map
 from ubn_sweep.sweep.spec.extends import load_layers, origins
 from ubn_sweep.sweep.spec.objectives import as_one_mapping, check_two, checked_objective
 from ubn_sweep.sweep.spec.own_sampler import own_sampler
@@ -103,6 +104,7 @@ def _parsed(content: Any, source: Source, *, folder: Path | None) -> SweepSpec:
     objective = checked_objective(spec.objective, task, source)
     check_two(spec, source)
     _check_grace(spec, base.training.epochs, source)
+    check_map(spec, source)
     return replace(spec, task=task.name, base=base, objective=objective)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,8 @@ from optuna.distributions import (
 from ubn_sweep import schema
 from ubn_sweep.dotted import set_at, value_at
 from ubn_sweep.errors import UserError
+from ubn_sweep.surrogate.coding import Coding
+from ubn_sweep.surrogate.declared import DeclaredSpace, declared_space
 from ubn_sweep.sweep.spec.parameters import (
     ChoiceParameter,
     ConstantParameter,
@@ -121,6 +124,18 @@ class Space:
                 value = next(i for i, item in enumerate(parameter.values) if same(item, value))
             values[key] = value
         return values, {key: self.distribution(key) for key in values}
+
+    @functools.cached_property
+    def declared(self) -> DeclaredSpace:
+        """The space as models know it."""
+        return declared_space({key: schema.to_plain(item) for key, item in self._parameters.items()})
+
+    def place(self, key: str, params: Params) -> float | None:
+        """Where a value lies in its range, from 0 to 1 on its own scale; None where the parameter is not active."""
+        if key not in params:
+            return None
+        values, distributions = self.to_optuna({key: params[key]})
+        return float(Coding(distributions).codes([values])[0, 0])
 
     def to_dashboard(self, params: Params) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
         """A trial's parameters for people: ordered values as themselves, not as their index."""

@@ -10,6 +10,7 @@ from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.constraints import Constraint, unmet
 from ubn_sweep.records.metrics import Metric
+from ubn_sweep.sweep.spec.goals import MAP_AUDIT, Goal, MapConfig
 from ubn_sweep.sweep.spec.parameters import Parameter
 from ubn_sweep.training.finding import DEFAULT_TASK, find_task
 from ubn_sweep.training.task import Task
@@ -100,14 +101,29 @@ class SearchConfig:
     """different: each trial has a training seed of its own, so that none wins by a seed that all share."""
     learn_from: tuple[str, ...] = ()
     """Earlier sweeps, by name or folder, whose finished trials the sampler learns from."""
+    audit: int | None = None
+    """Every so-many-th trial is drawn at random and never stopped early: what early scores are worth. null: none, but
+    every eighth of a map."""
+    goal: Goal = "best"
+    """best: the config that is best at the full budget. map: how good configs are along the range of `map.over`."""
+    map: MapConfig = field(default_factory=MapConfig)
 
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise ValueError(f"`trials >= 1` must hold, but got {self.trials}: say how many to run")
         if self.seed < 0:
             raise ValueError(f"`seed >= 0` must hold, but got {self.seed}: take any natural number")
+        if self.audit is not None and self.audit < 2:
+            raise ValueError(
+                f"`audit >= 2` must hold, but got {self.audit}: 12 makes every 12th trial an audit"
+            )
         if not is_own(self.sampler):
             self._check_ours()
+
+    @property
+    def audit_every(self) -> int | None:
+        """Of how many trials one is an audit; None for none."""
+        return MAP_AUDIT if self.audit is None and self.goal == "map" else self.audit
 
     def _check_ours(self) -> None:
         if self.sampler not in SAMPLER_NAMES:
@@ -228,6 +244,8 @@ class StopWhenConfig:
     """Trained by all trials together."""
     target: float | None = None
     """A trial reported this value of the objective, in its own unit, or a better one."""
+    trial_target: float | None = None
+    """A trial that reports this value of the objective, or a better one, ends there; the others go on."""
     trials_without_progress: int | None = None
     """So many trials ended one after another, and none of them was the best. Failed ones do not count."""
 
@@ -238,8 +256,10 @@ class StopWhenConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"`{name} >= 1` must hold, but got {value}: or leave it out")
-        if self.target is not None and not math.isfinite(self.target):
-            raise ValueError(f"`target` must be a finite number, but got {self.target}: or leave it out")
+        for name in ("target", "trial_target"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"`{name}` must be a finite number, but got {value}: or leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.classification.steps import Steps
-from ubn_sweep.training.condensation import CondensationMeter
+from ubn_sweep.training.condensation import CondensationMeter, condensation_before_norms
 from ubn_sweep.training.data.images import Batch, Images, Splits, batch_ends
 from ubn_sweep.training.device import numerics
 from ubn_sweep.training.models.build import apply_norm, build_model
 from ubn_sweep.training.models.weights import load_weights
-from ubn_sweep.training.seeds import derive_seed, global_seed
+from ubn_sweep.training.seeds import derive_seed, generator_for, global_seed
 
 STEPS_BETWEEN_CHECKS = {"cpu": 1, "cuda": 32}
 """Reading the loss makes the host wait for a CUDA device, so divergence is looked for only so often."""
@@ -95,6 +95,23 @@ class Repeat:
             return metrics
         self.diverged, self.correct = True, None
         return self.unknown(prefix)
+
+    def measure_condensation(self) -> dict[str, float]:
+        """condensation, and condensation/<layer>: of the fixed batch of training images; none where none is asked for.
+
+        The network is in evaluation mode, so that measuring it moves nothing. All repeats, and all trials that share
+        a data set, see the same images.
+        """
+        train = self.dataset.train
+        images = min(self.config.training.condensation_images, len(train))
+        if images == 0 or self.diverged:
+            return {}
+        generator = generator_for(self.config.dataset.split_seed, "condensation")
+        pixels, _ = train.take(torch.randperm(len(train), generator=generator)[:images])
+        self.model.eval()
+        with torch.inference_mode(), self._numerics(), condensation_before_norms(self.model) as measured:
+            self._forward(self.model, pixels)
+        return measured.read()
 
     def unknown(self, prefix: str) -> dict[str, float]:
         """What evaluate returns, as NaN."""

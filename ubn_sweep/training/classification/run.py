@@ -96,7 +96,8 @@ class TrainingRun(Run):
         val_top1 and val_top5 (shares; that only of six classes or more), val_examples (how many images those
         are of), val_images_per_s (through the network, without gradients), parameters (trained numbers of one
         network), epoch_s and images_per_s (training alone, of all repeats), and where layers have a gate:
-        similarity, gate_open (means over the layers), similarity/<layer>, gate_open/<layer>. Over several
+        similarity, gate_open (means over the layers), similarity/<layer>, gate_open/<layer>; with
+        `training.condensation_images` condensation and condensation/<layer>. Over several
         repeats val_top1_std is their sample standard deviation. A run that diverges holds NaN for what is
         unknown then.
         """
@@ -106,6 +107,8 @@ class TrainingRun(Run):
         synchronize(self.device)
         duration_s = time.perf_counter() - begin
         self.epoch = epoch
+        for repeat, of_repeat in zip(self._repeats, metrics, strict=True):
+            of_repeat |= repeat.measure_condensation()
         begin = time.perf_counter()
         for repeat, of_repeat in zip(self._repeats, metrics, strict=True):
             of_repeat |= self._validate(repeat)

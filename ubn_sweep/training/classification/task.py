@@ -54,6 +54,7 @@ class ImageClassification(Task):
     columns = (
         "norm", "optimizer", "model", "training", "seed", "repeats", "dataset.name", "dataset.validation_fraction",
         "dataset.train_examples", "dataset.split_seed", "dataset.augmentation", "dataset.image_size_px",
+        "dataset.validate_on_test",
     )  # fmt: skip
     choices = NORM_CHOICES
 
@@ -95,6 +96,10 @@ class ImageClassification(Task):
                 f"resources.gpus_per_trial: a trial trains on one GPU, but got {gpus:g}: set it to 1, or less to "
                 "share one"
             )
+
+    def judges_on_test(self, config: Any) -> bool:
+        """As papers do."""
+        return bool(config.dataset.validate_on_test)
 
     def subject(self, config: Any) -> str:
         return f"{config.model.name} on {config.dataset.name}"

@@ -23,6 +23,10 @@ class Images(Protocol):
 
     def __len__(self) -> int: ...
 
+    def take(self, positions: Tensor) -> Batch:
+        """These images as they are, without augmentation; positions (N,) int64."""
+        ...
+
     def shuffled(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Batch]:
         """Augmented training batches; the same for the same seed and epoch."""
         ...

@@ -11,12 +11,15 @@ from typing import Any
 
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
+from ubn_sweep.surrogate.declared import DeclaredSpace
 from ubn_sweep.sweep.deciding.samplers.auto import AutoSampler
 from ubn_sweep.sweep.deciding.samplers.grid import GridSampler
+from ubn_sweep.sweep.deciding.samplers.mapping import MapSampler
 from ubn_sweep.sweep.deciding.samplers.qmc import QmcSampler
 from ubn_sweep.sweep.deciding.samplers.scalarised import ScalarisedSampler
 from ubn_sweep.sweep.deciding.samplers.seeded import PerTrialSampler, StoppedAsCompleteSampler
 from ubn_sweep.sweep.deciding.samplers.setting import Setting
+from ubn_sweep.sweep.spec.goals import MapConfig
 
 
 class Lesson(enum.Enum):
@@ -32,6 +35,8 @@ class Lesson(enum.Enum):
 
 
 def _auto(setting: Setting) -> BaseSampler:
+    if setting.map is not None and setting.declared is not None:
+        return MapSampler(setting, setting.map, setting.declared)
     sampler = AutoSampler(seed=setting.seed, rung_levels=setting.rung_levels, max_epochs=setting.max_epochs)
     return sampler if setting.objectives == 1 else ScalarisedSampler(sampler, seed=setting.seed)
 
@@ -70,6 +75,8 @@ READ_RUNNING = frozenset({"auto"})
 """They learn from the epochs of trials that have not ended."""
 LISTS = frozenset({"grid"})
 """They go through a list of points: no random one takes the place of theirs, and earlier sweeps teach them nothing."""
+FILL = LISTS | {"qmc", "random"}
+"""Their points cover the space whatever came of those before: an audit takes them as they are."""
 
 
 def lesson_of(name: str, objectives: int = 1) -> Lesson:
@@ -88,6 +95,8 @@ def make_sampler(
     names: Sequence[str] = (),
     listed: Collection[str] = (),
     objectives: int = 1,
+    declared: DeclaredSpace | None = None,
+    map: MapConfig | None = None,
 ) -> BaseSampler:
     """The sampler of that name; the arguments are those of Setting."""
     if name not in _FACTORIES:
@@ -100,5 +109,7 @@ def make_sampler(
         names=tuple(names),
         listed=frozenset(listed),
         objectives=objectives,
+        declared=declared,
+        map=map,
     )
     return _FACTORIES[name](setting)

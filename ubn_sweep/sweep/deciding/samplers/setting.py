@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ubn_sweep.surrogate.declared import DeclaredSpace
+from ubn_sweep.sweep.spec.goals import MapConfig
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -19,6 +22,10 @@ class Setting:
     """The spec's `search.sampler_options`."""
     names: tuple[str, ...] = ()
     """Of all parameters, in the order in which they are decided; those left out come behind as they are met."""
+    declared: DeclaredSpace | None = None
+    """The space with its conditions; None where nobody knows it."""
+    map: MapConfig | None = None
+    """What is mapped; None where the best is searched."""
     listed: frozenset[str] = frozenset()
     """Parameters whose values the user has listed, one by one or by a step."""
     objectives: int = 1

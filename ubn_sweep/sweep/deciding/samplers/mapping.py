@@ -1,0 +1,263 @@
+"""The sampler of a map: it asks along one parameter's whole range, and at each place for the best of the others."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from scipy.stats import qmc
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from ubn_sweep.surrogate.coding import at_position, keys_of
+from ubn_sweep.surrogate.declared import DeclaredSpace
+from ubn_sweep.surrogate.process import Posterior, Rows, fit_kernel
+from ubn_sweep.sweep.deciding.samplers.acquisition import log_expected_improvement
+from ubn_sweep.sweep.deciding.samplers.records import Point, points_of, standardised
+from ubn_sweep.sweep.deciding.samplers.setting import Setting
+from ubn_sweep.sweep.spec.goals import MapConfig
+
+Floats = npt.NDArray[np.float64]
+START = 10
+"""Trials spread evenly over the whole space, before the model is asked."""
+EVEN_EVERY = 6
+"""Every so-many-th trial has its other parameters spread evenly, for the average over them."""
+MOST_TRIALS, MOST_ROWS, MOST_FITTED = 600, 400, 150
+RANDOM, ROUNDS = 400, 3
+PLACES = 17
+RULED_OUT_Z = 1.64
+
+
+class MapSampler(BaseSampler):
+    """Learns the profile of one parameter: how good configs are along its range, others at their best and on average.
+
+    1. The first trials cover the whole space evenly (Sobol's sequence).
+    2. Then each trial has its place on the axis from van der Corput's sequence, shifted by the seed, and as its other
+       parameters those of the largest expected improvement *there*, at the last epoch. Running and stopped trials
+       count as ended with their expected value, so that parallel workers spread.
+    3. Every sixth trial has its others spread evenly instead. Where the profile is wanted by another parameter, its
+       values take turns.
+
+    A suggestion depends on the seed, the trial's number and the study alone. If the model fails, it is spread evenly.
+    """
+
+    def __init__(self, setting: Setting, of: MapConfig, space: DeclaredSpace) -> None:
+        self._seed = setting.seed
+        self._rung_levels = setting.rung_levels
+        self._max_epochs = setting.max_epochs
+        self._of = of
+        self._space = space
+        self._target = math.log(setting.max_epochs)
+        self._column = space.column(of.over)
+        self._turns = _turns(space, of.by)
+        self._shift = float(np.random.default_rng([setting.seed, 1]).random())
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {name: self._space.distributions[name] for name in self._space.coding.names}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        place = np.random.default_rng([self._seed, trial.number, 2]).random()
+        return at_position(param_distribution, float(place))
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        number = trial.number
+        others = [t for t in study.get_trials(deepcopy=False) if t.number != number and t.params]
+        even = self._even(number)
+        if number < START or len(others) < START:
+            return self._space.coding.params(even)
+        rng = np.random.default_rng([self._seed, number])
+        trials = _recent(others, rng)
+        points = points_of(trials, self._rung_levels, self._max_epochs)
+        if not points:
+            return self._space.coding.params(even)
+        with threadpool_limits(limits=1, user_api="blas"):  # waiting threads cost seconds
+            return self._space.coding.params(self._asked(number, even, trials, points, rng))
+
+    def _even(self, number: int) -> Floats:
+        """Point `number` of Sobol's sequence over the whole space."""
+        engine = qmc.Sobol(
+            d=len(self._space.coding.names), scramble=True, rng=np.random.default_rng(self._seed)
+        )
+        if number > 0:
+            engine.fast_forward(number)
+        return self._space.existing(self._space.coding.at(engine.random(1)))[0]
+
+    def _asked(
+        self,
+        number: int,
+        even: Floats,
+        trials: Sequence[FrozenTrial],
+        points: Sequence[Point],
+        rng: np.random.Generator,
+    ) -> Floats:
+        coding = self._space.coding
+        codes = coding.codes([t.params for t in trials])
+        x = coding.features(codes)
+        rows = _rows(points, x, rng)
+        posterior = _posterior(rows, x[_unended(trials)], coding.parameter_of_column, self._target, rng)
+        place = self._place(number, posterior, codes, rng)
+        held = self._turns[number % len(self._turns)]
+        if number % EVEN_EVERY == 0:
+            there = self._there(even[None], place, held)
+            if len(there):
+                return there[0]
+        taken = set(keys_of(codes))
+        return self._best_there(posterior, codes, place, held, taken, rng)
+
+    def _place(self, number: int, posterior: Posterior, codes: Floats, rng: np.random.Generator) -> float:
+        """Where on the axis the next trial lies."""
+        place = (_van_der_corput(number // len(self._turns)) + self._shift) % 1.0
+        if self._of.where == "everywhere":
+            return place
+        open_places = self._not_ruled_out(posterior, codes, rng)
+        chosen = open_places[min(int(place * len(open_places)), len(open_places) - 1)]
+        width = 1 / (PLACES - 1)
+        return float(np.clip(chosen + (rng.random() - 0.5) * width, 0, 1))
+
+    def _not_ruled_out(self, posterior: Posterior, codes: Floats, rng: np.random.Generator) -> Floats:
+        """Places whose best config may, by the model, be as good as the surest best of all places."""
+        lower, upper = [], []
+        for place in np.linspace(0, 1, PLACES):
+            there = self._candidates(codes, place, {}, rng)
+            mean, deviation = posterior.mean_and_deviation(self._space.coding.features(there), self._target)
+            lower.append((mean - RULED_OUT_Z * deviation).max())
+            upper.append((mean + RULED_OUT_Z * deviation).max())
+        return np.linspace(0, 1, PLACES)[np.array(upper) >= max(lower)]
+
+    def _best_there(
+        self,
+        posterior: Posterior,
+        tried: Floats,
+        place: float,
+        held: dict[int, float],
+        taken: set[bytes],
+        rng: np.random.Generator,
+    ) -> Floats:
+        coding = self._space.coding
+        codes = self._candidates(tried, place, held, rng)
+
+        def judged(asked: Floats) -> tuple[Floats, Floats]:
+            return posterior.mean_and_deviation(coding.features(asked), self._target)
+
+        mean, deviation = judged(codes)
+        # The best that is expected at this very place, not of all places: each is to be known.
+        best = float(mean.max())
+
+        def score(asked: Floats, mean: Floats, deviation: Floats) -> Floats:
+            is_new = np.array([key not in taken for key in keys_of(asked)])
+            return np.where(is_new, log_expected_improvement(mean, deviation, best), -np.inf)
+
+        scores = score(codes, mean, deviation)
+        for step in range(ROUNDS):
+            order = np.argsort(-scores, kind="stable")[:30]
+            moved = coding.moved(np.repeat(codes[order[:6]], 20, axis=0), 0.1 * 0.5**step, rng)
+            finer = self._there(moved, place, held)
+            codes = np.concatenate([codes[order], finer])
+            scores = np.concatenate([scores[order], score(finer, *judged(finer))])
+        return codes[np.argmax(scores)]
+
+    def _candidates(
+        self, tried: Floats, place: float, held: dict[int, float], rng: np.random.Generator
+    ) -> Floats:
+        """Points at one place: anywhere, and where trials were, with moves from there."""
+        coding = self._space.coding
+        near = tried[rng.choice(len(tried), min(len(tried), 40), replace=False)]
+        drawn = np.concatenate(
+            [coding.random(RANDOM, rng), coding.moved(np.repeat(near, 4, axis=0), 0.1, rng)]
+        )
+        return self._there(drawn, place, held)
+
+    def _there(self, codes: Floats, place: float, held: dict[int, float]) -> Floats:
+        """The same points moved to a place on the axis; those where the axis does not exist are left out."""
+        out = codes.copy()
+        out[:, self._column] = place
+        for column, code in held.items():
+            out[:, column] = code
+        # What is missing in a row may exist where it is moved to.
+        out = np.where(np.isnan(out), 0.5, out)
+        out = self._space.existing(self._space.coding.snapped(out))
+        return out[~np.isnan(out[:, self._column])]
+
+
+def _turns(space: DeclaredSpace, by: Sequence[str]) -> list[dict[int, float]]:
+    """{column: code} of each combination of the values of `by`; one that holds nothing where it is empty."""
+    columns = [space.column(name) for name in by if name in space.coding.names]
+    values = [space.coding.values(column) for column in columns]
+    return [dict(zip(columns, chosen, strict=True)) for chosen in itertools.product(*values)]
+
+
+def _van_der_corput(number: int) -> float:
+    """The binary digits of a number, mirrored at the point: 0, 1/2, 1/4, 3/4, ..."""
+    place, share = 0.0, 0.5
+    while number:
+        place += share * (number & 1)
+        number, share = number >> 1, share / 2
+    return place
+
+
+def _recent(trials: Sequence[FrozenTrial], rng: np.random.Generator) -> list[FrozenTrial]:
+    """All up to a limit; beyond it the running ones, and others at random whatever they were worth."""
+    if len(trials) <= MOST_TRIALS:
+        return list(trials)
+    running = {t.number for t in trials if t.state == TrialState.RUNNING}
+    rest = [t.number for t in trials if t.number not in running]
+    chosen = running | set(rng.choice(rest, MOST_TRIALS - len(running), replace=False).tolist())
+    return [t for t in trials if t.number in chosen]
+
+
+def _rows(points: Sequence[Point], x: Floats, rng: np.random.Generator) -> Rows:
+    trial = np.array([point.trial for point in points])
+    rows = Rows(
+        x=x[trial],
+        t=np.log([point.epoch for point in points]),
+        trial=trial,
+        y=standardised(np.array([point.value for point in points])),
+    )
+    return rows.take(_spread(rows, MOST_ROWS, rng))
+
+
+def _spread(rows: Rows, limit: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Half of the limit from the latest epochs, the others at random: bad regions are to be known, too."""
+    if len(rows) <= limit:
+        return np.arange(len(rows))
+    latest = np.lexsort((rng.random(len(rows)), -rows.t))
+    rest = rng.choice(latest[limit // 2 :], limit - limit // 2, replace=False)
+    return np.sort(np.concatenate([latest[: limit // 2], rest]))
+
+
+def _posterior(
+    rows: Rows,
+    pending: Floats,
+    parameter_of_column: npt.NDArray[np.int64],
+    target: float,
+    rng: np.random.Generator,
+) -> Posterior:
+    """With trials that have not ended taken to end as expected."""
+    kernel = fit_kernel(rows.take(_spread(rows, MOST_FITTED, rng)), parameter_of_column)
+    known = Posterior(kernel, rows)
+    if len(pending) == 0:
+        return known
+    believed = Rows(
+        x=pending,
+        t=np.full(len(pending), target),
+        trial=-1 - np.arange(len(pending)),
+        y=known.mean(pending, target),
+    )
+    return Posterior(kernel, rows.and_rows(believed))
+
+
+def _unended(trials: Sequence[FrozenTrial], limit: int = 200) -> npt.NDArray[np.int64]:
+    """The places of the newest trials that run, or were stopped: their ends will not be seen soon, or ever."""
+    open_states = (TrialState.RUNNING, TrialState.PRUNED)
+    return np.array([i for i, t in enumerate(trials) if t.state in open_states], dtype=np.int64)[-limit:]
