@@ -12,8 +12,9 @@ from rich.console import Console
 from tests.support.journals import sweep_events as made_up
 from tests.support.journals import with_second, write_sweep
 from ubn_sweep import schema
-from ubn_sweep.commands.live import render, score, summary_line
+from ubn_sweep.commands.live import render, summary_line
 from ubn_sweep.commands.looking import best_of, facts_of, front_of
+from ubn_sweep.commands.trials_table import score
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import from_dict, to_dict
 from ubn_sweep.records.folder import SweepFolder

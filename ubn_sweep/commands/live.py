@@ -16,18 +16,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ubn_sweep.commands.trials_table import TrialsTable, score
 from ubn_sweep.invocation import as_typed
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState
-from ubn_sweep.sweep.deciding.trial import SweepTrial
 from ubn_sweep.sweep.explaining.outlook import Outlook, Watcher
 from ubn_sweep.sweep.spec.spec import SweepSpec
-from ubn_sweep.texts import as_shown
 
 REFRESH_S = 0.5
 LINE_EVERY_S = 10.0
-MOST_ROWS = 12
-MOST_OF_FRONT = 6
 PIPE_WIDTH = 4000
 console = Console(
     stderr=True,
@@ -109,7 +106,7 @@ def render(outlook: Outlook, spec: SweepSpec, folder: SweepFolder, notice: str |
         f"{outlook.epochs_per_s:.1f} epochs/s",
     )
     counts = Text("  ".join(f"{n} {status}" for status, n in outlook.counts.items()), style="dim")
-    parts: list[Any] = [head, bar, counts, _trials(outlook, spec)]
+    parts: list[Any] = [head, bar, counts, TrialsTable(outlook, spec)]
     if notice is not None:
         parts.append(Text(notice, style="yellow"))
     return Group(*parts)
@@ -123,46 +120,6 @@ def duration(seconds: float | None) -> str:
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
-
-
-def score(trial: SweepTrial, spec: SweepSpec) -> str:
-    """A trial's objective as people read it, or both of them: `93.21%, 3.914 s`."""
-    return ", ".join(scores(trial, spec))
-
-
-def scores(trial: SweepTrial, spec: SweepSpec) -> list[str]:
-    """Each objective of a trial's last epoch, as people read it."""
-    shown = [spec.metric.text(trial.value)]
-    if trial.second is not None:
-        second = spec.metrics[1]
-        shown.append(second.text(second.better(trial.second)))  # it is kept turned: turned again it is itself
-    return shown
-
-
-def _trials(outlook: Outlook, spec: SweepSpec) -> Table:
-    keys, task = list(spec.space), spec.find_task()
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
-    for name in ("", "trial", "epoch", *spec.objective.metrics):
-        table.add_column(name, justify="right", no_wrap=True)
-    for key in keys:
-        table.add_column(task.short_title(key), justify="right", overflow="ellipsis", no_wrap=True)
-    for trial in outlook.front[:MOST_OF_FRONT]:
-        table.add_row("front", *_cells(trial, spec, keys), style="green")
-    if len(outlook.front) > MOST_OF_FRONT:
-        table.add_row("", "…", f"{len(outlook.front) - MOST_OF_FRONT} more", style="green")
-    if outlook.best is not None and not outlook.front:
-        table.add_row("best", *_cells(outlook.best, spec, keys), style="green")
-    for trial in outlook.running[:MOST_ROWS]:
-        table.add_row("", *_cells(trial, spec, keys))
-    if len(outlook.running) > MOST_ROWS:
-        table.add_row("", "…", f"{len(outlook.running) - MOST_ROWS} more")
-    return table
-
-
-def _cells(trial: SweepTrial, spec: SweepSpec, keys: list[str]) -> list[str]:
-    shown = scores(trial, spec) if trial.epoch else ["–"] * len(spec.objective.metrics)
-    values = [as_shown(trial.params[key]) if key in trial.params else "–" for key in keys]
-    return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", *shown, *values]
 
 
 def say(*parts: str | tuple[str, str]) -> None:
