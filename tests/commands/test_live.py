@@ -56,6 +56,7 @@ def test_a_narrow_terminal_leaves_columns_out_and_cuts_none(tmp_path):
         head = next(line for line in lines if "trial " in line and "epoch" in line)
         assert head.split()[:3] == ["trial", "epoch", "val_top1"]
         assert ("+" in head) == left_out
+        assert any("0/60 trials" in line and "epochs/s" in line for line in lines) or width < 60
         table = lines[lines.index(head) :]
         assert all(len(line) <= width for line in table)
         assert not any("…" in line for line in table)

@@ -25,6 +25,7 @@ from ubn_sweep.sweep.spec.spec import SweepSpec
 
 REFRESH_S = 0.5
 LINE_EVERY_S = 10.0
+BAR_WIDTH = 32
 PIPE_WIDTH = 4000
 console = Console(
     stderr=True,
@@ -98,9 +99,12 @@ def render(outlook: Outlook, spec: SweepSpec, folder: SweepFolder, notice: str |
     """The live table."""
     head = Text.assemble((spec.name, "bold"), f"  {folder.path}", style="default")
     bar = Table.grid(padding=(0, 2))
+    bar.add_column(max_width=BAR_WIDTH)  # the one that gives way where the terminal is narrow
+    for _ in range(3):
+        bar.add_column(no_wrap=True)
     left = f"{duration(outlook.left_s)} left" if outlook.left_s is not None else "…"
     bar.add_row(
-        ProgressBar(total=outlook.total, completed=outlook.ended, width=32),
+        ProgressBar(total=outlook.total, completed=outlook.ended),
         f"{outlook.ended}/{outlook.total} trials",
         f"{duration(outlook.elapsed_s)} gone, {left}",
         f"{outlook.epochs_per_s:.1f} epochs/s",
