@@ -138,6 +138,11 @@ def say(*parts: str | tuple[str, str]) -> None:
     )
 
 
+def prose(line: str) -> None:
+    """A sentence for people, which a terminal gets wrapped between words. What is to be pasted goes through `say`."""
+    console.print(Text(as_typed(line)), soft_wrap=False)
+
+
 def warn(line: str) -> None:
     """A line that should not be missed."""
     say((line, "yellow"))
