@@ -25,11 +25,11 @@ def test_a_whole_sweep(tmp_path):
     report = build_report(folder)
     text = check(report)
     assert [path.stem for path in report.figures] == [
-        "threshold", "importance", "parameters", "rectifiers", "condensation", "layers", "course",
+        "profile", "threshold", "importance", "parameters", "rectifiers", "condensation", "layers", "course",
     ]  # fmt: skip
     assert report.html == folder.report
     assert pq.read_table(report.observations).num_rows > 60
-    assert any("best threshold lies between" in sentence for sentence in report.summary)
+    assert any(sentence.startswith("Set the threshold ") for sentence in report.summary)
     assert text.count("<tr") > 10
     assert json.loads(report.numbers.read_text())["ranking"]["full_budget"]
     check_on_a_phone(text)

@@ -143,7 +143,7 @@ def test_a_validation_part_of_its_own_is_trained_on_in_the_end(root):
 
 def test_it_trains_and_goes_on_bit_for_bit(root, tmp_path):
     dataset = keys_for(root, augmentation="crop_flip", validation_fraction=0.25)
-    whole, first, second = (TrainingRun(tiny_config(dataset=dataset, norm={"name": "ubn"})) for _ in range(3))
+    whole, first, second = (TrainingRun(tiny_config(dataset=dataset)) for _ in range(3))
     expected = [untimed(whole.train_epoch()) for _ in range(2)]
     first.train_epoch()
     first.save(tmp_path / "out")

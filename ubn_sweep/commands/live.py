@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ubn_sweep.commands.trials_table import TrialsTable, score
+from ubn_sweep.commands.trials_table import TrialsTable, score, told_of_trials
 from ubn_sweep.invocation import as_typed
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState
@@ -37,6 +38,11 @@ console = Console(
     if sys.stderr is not None and sys.stderr.isatty()
     else PIPE_WIDTH,  # nobody wraps a file's lines
 )
+IN_JOB = "UBN_SWEEP_IN_JOB"
+"""In the environment of a sweep's process that a job server runs: nobody looks at its terminal."""
+MARK = "@ubn-sweep "
+"""Begins a line that holds a snapshot."""
+SNAPSHOT_EVERY_S = 15.0
 Notice = Callable[[], str | None]
 
 
@@ -46,6 +52,8 @@ def watch_sweep(state: SweepState, folder: SweepFolder, *, notice: Notice = lamb
     watcher = Watcher(state)
     over = threading.Event()
     show = _show_live if console.is_terminal else _show_lines
+    if IN_JOB in os.environ:
+        show = _show_snapshots
     thread = threading.Thread(target=show, args=(watcher, state.spec, folder, notice, over), daemon=True)
     thread.start()
     try:
@@ -79,6 +87,17 @@ def _show_lines(
     console.print(summary_line(watcher.look(), spec))
 
 
+def _show_snapshots(
+    watcher: Watcher, spec: SweepSpec, folder: SweepFolder, notice: Notice, over: threading.Event
+) -> None:
+    """Lines in a job's log that `commands.jobs` draws as the live table, where somebody follows."""
+    last = False
+    while not last:
+        last = over.wait(SNAPSHOT_EVERY_S)
+        snapshot = {**snapshot_of(watcher.look(), spec, folder), "notice": notice()}
+        console.print(f"{MARK}{json.dumps(snapshot)}")
+
+
 def summary_line(outlook: Outlook, spec: SweepSpec) -> str:
     """Progress, time left and the best so far, in one line."""
     counts = ", ".join(f"{n} {status}" for status, n in outlook.counts.items() if n)
@@ -97,20 +116,41 @@ def summary_line(outlook: Outlook, spec: SweepSpec) -> str:
 
 def render(outlook: Outlook, spec: SweepSpec, folder: SweepFolder, notice: str | None) -> Any:
     """The live table."""
-    head = Text.assemble((spec.name, "bold"), f"  {folder.path}", style="default")
+    return drawn(snapshot_of(outlook, spec, folder), notice)
+
+
+def snapshot_of(outlook: Outlook, spec: SweepSpec, folder: SweepFolder) -> dict[str, Any]:
+    """What the live table shows, as plain values: it may be drawn on another machine."""
+    return {
+        "name": spec.name,
+        "folder": str(folder.path),
+        "ended": outlook.ended,
+        "total": outlook.total,
+        "elapsed_s": outlook.elapsed_s,
+        "left_s": outlook.left_s,
+        "epochs_per_s": outlook.epochs_per_s,
+        "counts": outlook.counts,
+        **told_of_trials(outlook, spec),
+        "line": summary_line(outlook, spec),
+    }
+
+
+def drawn(snapshot: Mapping[str, Any], notice: str | None = None) -> Any:
+    """A snapshot as the live table."""
+    head = Text.assemble((snapshot["name"], "bold"), f"  {snapshot['folder']}", style="default")
     bar = Table.grid(padding=(0, 2))
     bar.add_column(max_width=BAR_WIDTH)  # the one that gives way where the terminal is narrow
     for _ in range(3):
         bar.add_column(no_wrap=True)
-    left = f"{duration(outlook.left_s)} left" if outlook.left_s is not None else "…"
+    left = f"{duration(snapshot['left_s'])} left" if snapshot["left_s"] is not None else "…"
     bar.add_row(
-        ProgressBar(total=outlook.total, completed=outlook.ended),
-        f"{outlook.ended}/{outlook.total} trials",
-        f"{duration(outlook.elapsed_s)} gone, {left}",
-        f"{outlook.epochs_per_s:.1f} epochs/s",
+        ProgressBar(total=snapshot["total"], completed=snapshot["ended"]),
+        f"{snapshot['ended']}/{snapshot['total']} trials",
+        f"{duration(snapshot['elapsed_s'])} gone, {left}",
+        f"{snapshot['epochs_per_s']:.1f} epochs/s",
     )
-    counts = Text("  ".join(f"{n} {status}" for status, n in outlook.counts.items()), style="dim")
-    parts: list[Any] = [head, bar, counts, TrialsTable(outlook, spec)]
+    counts = Text("  ".join(f"{n} {status}" for status, n in snapshot["counts"].items()), style="dim")
+    parts: list[Any] = [head, bar, counts, TrialsTable(snapshot)]
     if notice is not None:
         parts.append(Text(notice, style="yellow"))
     return Group(*parts)

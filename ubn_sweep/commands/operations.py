@@ -22,6 +22,7 @@ from ubn_sweep.sweep.running import launch
 from ubn_sweep.sweep.running.changes import changed_spec, check_same
 from ubn_sweep.sweep.running.copies import (
     Following,
+    bring_from_storage,
     check_tracking,
     run_ids,
     stores_on_a_network,
@@ -78,6 +79,8 @@ def start(
     folder = SweepFolder(home=home, name=spec.name if name is None else name)
     _check_surroundings(spec, folder)
     _prepare(spec, running)
+    if or_resume:
+        bring_from_storage(folder, spec)
     if or_resume and launch.has_begun(folder):
         check_same(spec_of(folder), spec)
         return _seen_through(lambda around: launch.resume_sweep(folder, surroundings=around), running)

@@ -125,6 +125,13 @@ class Task:
             UserError: it cannot be fetched.
         """
 
+    def fingerprint(self, config: Any) -> str | None:
+        """The same wherever the data is the same, whatever its folder: a sweep's nodes are compared by it.
+
+        None where nothing can be said.
+        """
+        return None
+
     def check_gpus(self, config: Any, gpus: float) -> None:
         """Looks whether a trial can train with the GPUs that it is given: it sees no others. Any number will do, unless
         the task knows better.

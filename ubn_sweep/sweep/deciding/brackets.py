@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from ubn_sweep.sweep.deciding.front_rungs import FrontPromotionRungs, FrontRungs
 from ubn_sweep.sweep.deciding.local_rungs import LocalRungs
 from ubn_sweep.sweep.deciding.promotion import PromotionRungs
+from ubn_sweep.sweep.deciding.review import ReviewedRungs
 from ubn_sweep.sweep.deciding.rungs import Rungs
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
@@ -112,18 +113,19 @@ class Brackets:
     __hash__ = None  # type: ignore[assignment]  # mutable
 
 
+_KINDS: dict[str, Callable[..., EarlyStopping]] = {
+    "promote": PromotionRungs,
+    "review": ReviewedRungs,
+    "stop": Rungs,
+}
+
+
 def early_stopping_of(spec: SweepSpec) -> EarlyStopping | None:
     """What a spec asks for, with nothing recorded yet; None where it stops no trial early."""
     stopping = spec.early_stopping
     if stopping is None:
         return None
-    by_front = spec.objective.second is not None
-    local = LocalRungs if spec.search.goal == "map" else Rungs
-    kind: Callable[..., EarlyStopping]
-    if stopping.kind == "promote":
-        kind = FrontPromotionRungs if by_front else PromotionRungs
-    else:
-        kind = FrontRungs if by_front else local
+    kind = _kind_of(spec, stopping.kind)
     ladders: list[EarlyStopping] = [
         kind(
             grace_epochs=stopping.first_rung(bracket),
@@ -133,3 +135,10 @@ def early_stopping_of(spec: SweepSpec) -> EarlyStopping | None:
         for bracket in range(stopping.brackets)
     ]
     return ladders[0] if len(ladders) == 1 else Brackets(ladders, seed=spec.search.seed)
+
+
+def _kind_of(spec: SweepSpec, kind: str) -> Callable[..., EarlyStopping]:
+    """Two objectives are compared front by front, and maps place by place: both judge a trial once at each rung."""
+    if spec.objective.second is not None:
+        return FrontPromotionRungs if kind == "promote" else FrontRungs
+    return LocalRungs if spec.search.goal == "map" else _KINDS[kind]

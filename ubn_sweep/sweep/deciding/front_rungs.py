@@ -30,12 +30,12 @@ class FrontRungs(RungRecords):
     def report(self, trial: int, epoch: int, value: Pair, *, exempt: bool = False) -> bool:
         """Takes one report; True means: stop this trial now. What was taken before changes nothing.
 
-        One that is `exempt` is recorded, and goes on.
+        One that is `exempt` is recorded, and goes on as long as its values are finite.
         """
         if epoch >= self.max_epochs or trial in self._stopped:
             return True
-        is_cut = not all(map(math.isfinite, value)) or self._is_cut(trial, epoch, value)
-        if is_cut and not exempt:
+        finite = all(map(math.isfinite, value))
+        if not finite or (self._is_cut(trial, epoch, value) and not exempt):
             self._stopped.add(trial)
         return trial in self._stopped
 

@@ -6,7 +6,6 @@ import json
 import os
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ubn_sweep import schema
@@ -31,12 +30,12 @@ class Job:
     task_folder: str | None
     """Where the task's module lies, if not in the current folder or installed."""
     checkpoints: str
-    """Folder for this trial's checkpoints, on storage that all nodes share."""
+    """Folder for this trial's checkpoints, on storage that all nodes share, or a URL."""
     checkpoint_every_epochs: int
     keep_final: bool
     """Whether the last epoch is saved, too."""
     log: str
-    """File for what the trial prints, where it has a process of its own."""
+    """File, or URL, for what the trial prints, where it has a process of its own."""
     threads: int
     gpus: float
     timeout_s: float | None
@@ -82,7 +81,7 @@ def _trial(job: Job, schema_of_task: type, send: Send) -> Trial:
         job.trial,
         schema.parse(schema_of_task, job.config, source=f"trial {job.trial}"),
         threads=job.threads,
-        checkpoints=Path(job.checkpoints),
+        checkpoints=job.checkpoints,
         every_epochs=job.checkpoint_every_epochs,
         send=send,
         attempt=job.attempt,

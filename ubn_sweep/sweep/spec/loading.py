@@ -49,7 +49,10 @@ def spec_of_mapping(content: Mapping[str, Any], assignments: Sequence[str] = ())
 
 
 def spec_from_plain(content: dict[str, Any]) -> SweepSpec:
-    """The spec of a recorded sweep."""
+    """The spec of a recorded sweep; what a record of before does not say is as it was then."""
+    stopping = content.get("early_stopping")
+    if isinstance(stopping, dict):
+        content = {**content, "early_stopping": {"kind": "stop", **stopping}}
     return _parsed(content, file_source("the sweep's record"), folder=None)
 
 

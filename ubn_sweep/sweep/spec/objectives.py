@@ -67,16 +67,16 @@ def check_two(spec: SweepSpec, source: Source) -> None:
     """
     if spec.objective.second is None:
         return
-    for name in ("target", "trial_target"):
-        if getattr(spec.stop_when, name) is not None:
+    for key in ("target", "trial_target"):
+        if getattr(spec.stop_when, key) is not None:
             raise UserError(
-                f"{source.at(('stop_when', name))}: a target is of one objective, and the sweep has two: leave it "
-                "out, or make the second one a constraint"
+                f"{source.at(('stop_when', key))}: a target is of one objective, and the sweep has two: leave it out, "
+                "or make the second one a constraint"
             )
     if spec.search.goal == "map":
         raise UserError(
-            f"{source.at(('search', 'goal'))}: a map is of one objective, and the sweep has two: take `goal: best`, or "
-            "make the second one a constraint"
+            f"{source.at(('search', 'goal'))}: a map is of one objective, and the sweep has two: take `goal: best`, "
+            "or make the second one a constraint"
         )
 
 

@@ -10,6 +10,7 @@ from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.constraints import Constraint, unmet
 from ubn_sweep.records.metrics import Metric
+from ubn_sweep.storage import check_place
 from ubn_sweep.sweep.spec.goals import MAP_AUDIT, Goal, MapConfig
 from ubn_sweep.sweep.spec.parameters import Parameter
 from ubn_sweep.training.finding import DEFAULT_TASK, find_task
@@ -103,7 +104,7 @@ class SearchConfig:
     """Earlier sweeps, by name or folder, whose finished trials the sampler learns from."""
     audit: int | None = None
     """Every so-many-th trial is drawn at random and never stopped early: what early scores are worth. null: none, but
-    every eighth of a map."""
+    every fourth of a map."""
     goal: Goal = "best"
     """best: the config that is best at the full budget. map: how good configs are along the range of `map.over`."""
     map: MapConfig = field(default_factory=MapConfig)
@@ -153,9 +154,10 @@ class EarlyStoppingConfig:
     Source: Li et al., arXiv 1810.05934.
     """
 
-    kind: Literal["stop", "promote"] = "stop"
-    """stop: a trial is judged by those before it, and goes on or ends at once. promote: it waits until it is among the
-    best, and goes on from its checkpoint then; its worker takes another one meanwhile."""
+    kind: Literal["review", "stop", "promote"] = "review"
+    """stop: a trial is judged by those before it, and goes on or ends at once. review: so too, and at each rung again
+    by all that has come to the rungs below. promote: it waits until it is among the best, and goes on from its
+    checkpoint then; its worker takes another one meanwhile."""
     grace_epochs: int = 1
     """No trial is stopped before; the first rung."""
     reduction_factor: float = 3.0
@@ -302,9 +304,14 @@ class SweepSpec:
     resources: ResourcesConfig = field(default_factory=ResourcesConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     on_end: OnEndConfig = field(default_factory=OnEndConfig)
+    storage: str | None = field(default=None, metadata={schema.OMIT_EMPTY: True})
+    """Where checkpoints, logs and a copy of the records lie: a URL (s3://bucket/sweeps, gs://, file://), or a whole
+    path. null is the folder of the sweeps, which all nodes must share then."""
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        if self.storage is not None:
+            check_place(self.storage, "`storage`")
         if not self.space:
             raise ValueError("`space` must vary something, but is empty: name a key such as norm.threshold")
 

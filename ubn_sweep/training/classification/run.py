@@ -17,6 +17,9 @@ from ubn_sweep.training.data.registry import find_dataset
 from ubn_sweep.training.device import choose_device, synchronize
 from ubn_sweep.training.run import Run
 
+SPREAD_IS_TOLD = {f"{part}_{name}" for part in ("val", "test") for name in ("top1", "map")}
+"""Over several repeats."""
+
 
 class TrainingRun(Run):
     """Trains `config.repeats` seeds, `config.seed` and those after it.
@@ -65,6 +68,11 @@ class TrainingRun(Run):
         return torch.stack(known).cpu().numpy()
 
     @property
+    def labels_an_image(self) -> str:
+        """`one`, or `any number`."""
+        return "one" if self._repeats[0].one_label else "any number"
+
+    @property
     def train_examples(self) -> int:
         return len(self._dataset.train)
 
@@ -107,13 +115,13 @@ class TrainingRun(Run):
         synchronize(self.device)
         duration_s = time.perf_counter() - begin
         self.epoch = epoch
-        for repeat, of_repeat in zip(self._repeats, metrics, strict=True):
-            of_repeat |= repeat.measure_condensation()
         begin = time.perf_counter()
         for repeat, of_repeat in zip(self._repeats, metrics, strict=True):
             of_repeat |= self._validate(repeat)
         synchronize(self.device)
         validation_s = time.perf_counter() - begin
+        for repeat, of_repeat in zip(self._repeats, metrics, strict=True):
+            of_repeat |= repeat.measure_condensation()
         images = self.train_examples * len(self._repeats)
         timed = {"epoch_s": duration_s, "images_per_s": images / duration_s}
         facts = {"parameters": float(self.parameters)}
@@ -179,7 +187,7 @@ def _mean_over_repeats(metrics: list[dict[str, float]]) -> dict[str, float]:
     if len(metrics) == 1:
         return metrics[0]
     means = {key: statistics.fmean(one[key] for one in metrics) for key in metrics[0]}
-    for key in {"val_top1", "test_top1"} & means.keys():
+    for key in SPREAD_IS_TOLD & means.keys():
         values = [one[key] for one in metrics]
         known = all(math.isfinite(value) for value in values)
         means[f"{key}_std"] = statistics.stdev(values) if known else math.nan

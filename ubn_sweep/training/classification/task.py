@@ -24,7 +24,8 @@ class ImageClassification(Task):
 
     Config = ClassificationConfig
     example = "image"
-    metrics = (
+    labels_an_image: ClassVar[str] = "one"
+    metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="val_top1",
             label="validation accuracy",
@@ -40,7 +41,7 @@ class ImageClassification(Task):
         Metric(name="val_images_per_s", label="speed at inference", direction="max", unit="images/s"),
         Metric(name="parameters", label="trained parameters", direction="min"),
     )
-    told = (
+    told: ClassVar[tuple[Metric, ...]] = (
         Metric(name="train_loss", label="training loss", direction="min"),
         Metric(name="train_top1", label="top-1", direction="max", unit=SHARE),
     )
@@ -62,7 +63,16 @@ class ImageClassification(Task):
         """A TrainingRun."""
         from ubn_sweep.training.classification.run import TrainingRun
 
-        return TrainingRun(config, threads=threads, hold_out=hold_out)
+        run = TrainingRun(config, threads=threads, hold_out=hold_out)
+        if run.labels_an_image != self.labels_an_image:
+            other = "trainables.classification:Classification"
+            if run.labels_an_image != "one":
+                other = "trainables.multi_label:MultiLabel"
+            raise UserError(
+                f"task: `{self.name}` is of images with {self.labels_an_image} label each, but those of "
+                f"`{config.dataset.name}` have {run.labels_an_image}: take {other}"
+            )
+        return run
 
     def load_model(self, config: Any, folder: Path) -> nn.Module:
         """The trained network, in evaluation mode: images (N, C, H, W), normalised as in training -> logits."""
@@ -78,6 +88,10 @@ class ImageClassification(Task):
     def prepare(self, config: Any) -> None:
         """Downloads the images where `dataset.download` allows it and they are absent."""
         find_dataset(config.dataset).prepare()
+
+    def fingerprint(self, config: Any) -> str | None:
+        """Of the images' files, by name and size, or by their number."""
+        return find_dataset(config.dataset).identity()
 
     def check_gpus(self, config: Any, gpus: float) -> None:
         """A trial trains on one device."""

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from ubn_sweep.schema import OMIT_EMPTY, checked_by, read_by, require
 from ubn_sweep.training.data.image_size import ImageSize, read_size, sides_px
 from ubn_sweep.training.data.names import check_name
+from ubn_sweep.training.fields import PATH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,7 @@ class DatasetConfig:
 
     name: Annotated[str, checked_by(check_name)] = "digits"
     """A built-in data set, or `module:Class` of one's own (docs/datasets.md)."""
-    root: str | None = None
+    root: str | None = field(default=None, metadata={PATH: True})
     """Folder of the data; for `parquet`, one that holds train-*.parquet and test-*.parquet."""
     download: bool = False
     """Lets torchvision download what it can into `root`: CIFAR and MNIST."""

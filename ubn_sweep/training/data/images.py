@@ -12,7 +12,7 @@ from ubn_sweep.training.data.image_size import ImageSize
 from ubn_sweep.training.data.normalization import Normalization
 
 Batch = tuple[Tensor, Tensor]
-"""Normalised images (N, C, H, W) float32 and labels (N,) int64, on the device."""
+"""Normalised images (N, C, H, W) float32 and labels, (N,) int64 or (N, num_classes) uint8, on the device."""
 
 
 class Images(Protocol):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from ubn_sweep.schema import OMIT_EMPTY, checked_by
 from ubn_sweep.training.config import require
+from ubn_sweep.training.fields import PATH
 from ubn_sweep.training.models.names import SMALL_RESNETS, check_name
 
 
@@ -23,7 +24,7 @@ class ModelConfig:
     VGG a classifier of one pixel); auto decides by the image size (64 px)."""
     options: dict[str, Any] = field(default_factory=dict, metadata={OMIT_EMPTY: True})
     """Keys of the model's own: arguments of the user's function, of torchvision's or of timm's."""
-    weights: str | None = field(default=None, metadata={OMIT_EMPTY: True})
+    weights: str | None = field(default=None, metadata={OMIT_EMPTY: True, PATH: True})
     """File of pretrained weights of this network with BatchNorm2d; a classifier for other classes starts anew."""
 
     def __post_init__(self) -> None:

@@ -94,9 +94,9 @@ def make_sampler(
     options: Mapping[str, Any] | None = None,
     names: Sequence[str] = (),
     listed: Collection[str] = (),
-    objectives: int = 1,
     declared: DeclaredSpace | None = None,
     map: MapConfig | None = None,
+    objectives: int = 1,
 ) -> BaseSampler:
     """The sampler of that name; the arguments are those of Setting."""
     if name not in _FACTORIES:
@@ -108,8 +108,8 @@ def make_sampler(
         options={} if options is None else options,
         names=tuple(names),
         listed=frozenset(listed),
-        objectives=objectives,
         declared=declared,
         map=map,
+        objectives=objectives,
     )
     return _FACTORIES[name](setting)
