@@ -16,6 +16,11 @@ import yaml
 from tests.support.processes import REPOSITORY
 
 COMPOSE = REPOSITORY / "docker" / "compose.yaml"
+LEFT = (
+    ("container", "{{.Names}}", ["--all"]),
+    ("volume", "{{.Name}}", []),
+    ("network", "{{.Name}}", []),
+)
 
 
 def why_not() -> str | None:
@@ -44,13 +49,15 @@ class Stack:
 
     def compose(self, *arguments: str, timeout_s: float = 600) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).parent / "podman-compose"), "--in-pod", "false"]
-        command += ["--project-name", self.project, "--file", str(COMPOSE), *arguments]
+        command += ["--project-name", self.project, "--profile", "client"]
+        command += ["--file", str(COMPOSE), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd=REPOSITORY)
 
     def up(self, *services: str, healthy_within_s: float = 300) -> None:
         """Starts services one after another: not every podman waits for `depends_on` by itself."""
         for service in services:
-            done = self.compose("up", "--detach", "--no-build", "--no-recreate", service)
+            many = ["--scale", f"{service}={self.replicas(service)}"]
+            done = self.compose("up", "--detach", "--no-build", "--no-recreate", *many, service)
             assert done.returncode == 0, done.stderr[-3000:]
             for number in range(1, self.replicas(service) + 1):
                 self.wait_until_healthy(service, number, timeout_s=healthy_within_s)
@@ -68,7 +75,12 @@ class Stack:
         )
 
     def down(self) -> None:
+        """Not every podman-compose knows of all that it started: what is left goes by its name."""
         self.compose("down", "--volumes", "--timeout", "5")
+        for kind, column, options in LEFT:
+            listed = _podman(kind, "ls", "--filter", f"name={self.project}_", "--format", column, *options)
+            for name in listed.stdout.split():
+                _podman(kind, "rm", "--force", name)
 
     def container(self, service: str, number: int = 1) -> str:
         return f"{self.project}_{service}_{number}"
