@@ -5,61 +5,27 @@ from __future__ import annotations
 import errno
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ubn_sweep import __version__
+from ubn_sweep.cli_cluster import COMMANDS
+from ubn_sweep.cli_options import (
+    address_option,
+    as_json,
+    complete_sweep,
+    home_option,
+    set_option,
+    with_running_options,
+)
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError, UserError
 from ubn_sweep.invocation import as_typed
 from ubn_sweep.masking import masked
 from ubn_sweep.privacy import opt_out_of_usage_reports
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-
-
-def _complete_sweep(context: click.Context, parameter: click.Parameter, begin: str) -> list[str]:
-    from ubn_sweep.commands.completion import sweep_names
-
-    return sweep_names(begin, context.params.get("home"))
-
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
-home_option = click.option(
-    "--home",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the sweeps.  [default: ./sweeps]",
-)
-address_option = click.option(
-    "--address", metavar="URL", help="Of a sweep that was sent there by `submit`: http://HEAD:8265."
-)
-set_option = click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key, such as dataset.root=/data.",
-)
-running_options: list[Callable[[Any], Any]] = [
-    click.option(
-        "--executor",
-        type=click.Choice(["ray", "in-process"]),
-        default="ray",
-        show_default=True,
-        help="Who runs the trials; in-process is one after another, for a debugger.",
-    ),
-    click.option("--ray-address", help="A Ray cluster to run on.  [default: one of its own on this machine]"),
-    click.option("--cpus", type=click.IntRange(1), help="Processors of the own cluster.  [default: all]"),
-    click.option("--gpus", type=click.IntRange(0), help="GPUs of the own cluster.  [default: all]"),
-]
-
-
-def with_running_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(running_options):
-        command = option(command)
-    return command
 
 
 @click.group(
@@ -120,7 +86,7 @@ def run(spec_path: Path, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @click.option("--retry-failed", is_flag=True, help="Try failed trials again, too.")
 @set_option
 @home_option
@@ -134,7 +100,7 @@ def resume(sweep: str, **options: Any) -> None:
 
 
 @cli.command("map")
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @click.option("--add", type=click.IntRange(1), default=20, show_default=True, help="How many trials.")
 @set_option
 @home_option
@@ -158,7 +124,7 @@ def list_sweeps(home: Path | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @click.argument("trial", type=click.IntRange(0), required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what it prints, until it is over.")
 @home_option
@@ -178,7 +144,7 @@ def logs(sweep: str, trial: int | None, follow: bool, home: Path | None, address
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @home_option
 @address_option
 @as_json
@@ -195,7 +161,7 @@ def status(sweep: str, home: Path | None, address: str | None, as_json: bool) ->
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @click.option("--trial", type=click.IntRange(0), help="Stop this trial alone, with its next report.")
 @home_option
 @address_option
@@ -216,7 +182,7 @@ def stop(sweep: str, trial: int | None, home: Path | None, address: str | None) 
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @home_option
 def pause(sweep: str, home: Path | None) -> None:
     """End a running sweep for now, and call it paused; `resume` goes on."""
@@ -226,7 +192,7 @@ def pause(sweep: str, home: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @home_option
 def salvage(sweep: str, home: Path | None) -> None:
     """Keep the whole records of a damaged journal; the damaged file is set aside."""
@@ -236,7 +202,7 @@ def salvage(sweep: str, home: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @home_option
 @as_json
 def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
@@ -251,7 +217,7 @@ def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
 @click.option(
     "--from", "first", multiple=True, required=True, metavar="NAME", help="A sweep; more may follow."
 )
-@click.argument("more", nargs=-1, shell_complete=_complete_sweep)
+@click.argument("more", nargs=-1, shell_complete=complete_sweep)
 @click.option(
     "--dataset",
     type=click.Choice(["cifar10", "cifar100", "imagenet"]),
@@ -267,7 +233,7 @@ def table(number: str, first: tuple[str, ...], more: tuple[str, ...], **options:
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @click.option("--top", type=int, help="How many configs.  [default: 3; with two objectives the whole front]")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("configs"), show_default=True)
 @home_option
@@ -293,6 +259,11 @@ def export(sweep: str, top: int | None, out: Path, home: Path | None, as_json: b
     "--task", "task_name", metavar="MODULE:CLASS", help="What is trained.  [default: what was swept]"
 )
 @set_option
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes that train together.  [default: as many as the exported trial had]",
+)
 @home_option
 @as_json
 def train(config_path: Path, **options: Any) -> None:
@@ -303,7 +274,7 @@ def train(config_path: Path, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @click.option("--to", "tracking_uri", metavar="URI", help="Another MLflow store.  [default: the sweep's]")
 @click.option("--from-start", is_flag=True, help="Offer all records again: repairs a store that lost some.")
 @home_option
@@ -316,74 +287,7 @@ def sync(sweep: str, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("place", metavar="URL|SWEEP")
-@home_option
-@address_option
-@as_json
-def fetch(place: str, home: Path | None, address: str | None, as_json: bool) -> None:
-    """Bring a sweep's records and results here, from its storage's URL or, by its name, from a cluster."""
-    from ubn_sweep.commands import fetching
-
-    if address is not None:
-        fetching.fetch_from_job(place, address=address, home=home, as_json=as_json)
-    else:
-        fetching.fetch(place, home=home, as_json=as_json)
-
-
-@cli.command()
-@click.argument("spec_path", metavar="SPEC", type=click.Path(path_type=Path))
-@click.option("--address", required=True, metavar="URL", help="Of the cluster's jobs: http://HEAD:8265.")
-@click.option("--name", help="The sweep's name.  [default: the spec's]")
-@click.option("--home", metavar="FOLDER", help="Folder of the sweeps there, which all its nodes share.")
-@click.option("--env", "environment", multiple=True, metavar="NAME", help="Send this variable along.")
-@click.option("--or-resume", is_flag=True, help="Go on with the sweep of this name, if there is one.")
-@click.option(
-    "--follow/--no-follow", default=True, help="Show what it does, until it is over.  [default: follow]"
-)
-@set_option
-@as_json
-def submit(spec_path: Path, **options: Any) -> None:
-    """Send a sweep to a Ray cluster, and follow it; it runs there whatever becomes of this machine."""
-    from ubn_sweep.commands import jobs
-
-    jobs.submit(spec_path, **options)
-
-
-@cli.command()
-@click.option("--address", required=True, metavar="URL", help="Of the cluster's jobs: http://HEAD:8265.")
-@as_json
-def jobs(address: str, as_json: bool) -> None:
-    """List the sweeps that were sent to a cluster."""
-    from ubn_sweep.commands.jobs import list_jobs
-
-    list_jobs(address, as_json=as_json)
-
-
-@cli.command(hidden=True)
-@click.argument("spec_path", metavar="SPEC", type=click.Path(path_type=Path))
-@click.option("--name", required=True)
-@click.option("--home", required=True, type=click.Path(path_type=Path))
-@click.option("--or-resume", is_flag=True)
-@click.option("--sent-by", required=True)
-def keep(spec_path: Path, **options: Any) -> None:
-    """What `submit` has a cluster run: a sweep that is started again when its process is killed."""
-    from ubn_sweep.commands.jobs import keep_sweep
-
-    sys.exit(keep_sweep(spec_path, **options))
-
-
-@cli.command(hidden=True)
-@click.argument("sweep")
-@home_option
-def hand_over(sweep: str, home: Path | None) -> None:
-    """What `fetch` has a cluster print: a sweep's records and results."""
-    from ubn_sweep.commands import handing
-
-    handing.hand_over(sweep, home=home)
-
-
-@cli.command()
-@click.argument("sweep", required=False, shell_complete=_complete_sweep)
+@click.argument("sweep", required=False, shell_complete=complete_sweep)
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 @home_option
 def ui(sweep: str | None, port: int, home: Path | None) -> None:
@@ -391,6 +295,10 @@ def ui(sweep: str | None, port: int, home: Path | None) -> None:
     from ubn_sweep.commands.results import open_ui
 
     open_ui(sweep, port=port, home=home)
+
+
+for command in COMMANDS:
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -37,7 +37,7 @@ def configs_of(spec):
     return [schema.to_plain(space.config(params)) for params in points]
 
 
-def write_runs(home, name, configs, curve, *, epoch_s=2.0, std=None):
+def write_runs(home, name, configs, curve, *, epoch_s=2.0, std=None, more=None):
     """A sweep whose trials have the accuracies that `curve(config, epoch)` says."""
     spec = {"name": name, "base": configs[0], "space": {"norm.name": {"type": "choice", "values": ["bn", "ubn"]}},
             "objective": {"metric": "val_top1", "mode": "max"}, "search": {"trials": len(configs)}}  # fmt: skip
@@ -47,7 +47,7 @@ def write_runs(home, name, configs, curve, *, epoch_s=2.0, std=None):
         epochs = config["training"]["epochs"]
         for epoch in range(1, epochs + 1):
             metrics = {"val_top1": curve(config, epoch), "val_top5": 0.99, "epoch_s": epoch_s}
-            metrics |= {} if std is None else {"val_top1_std": std}
+            metrics |= ({} if std is None else {"val_top1_std": std}) | (more or {})
             events.append(EpochReported(time_s=START_S, trial=number, epoch=epoch, metrics=metrics))
         events.append(TrialEnded(time_s=START_S, trial=number, status="completed", epoch=epochs))
     write_sweep(home, events)
@@ -218,6 +218,16 @@ def test_the_time_to_batchnorms_accuracy(tmp_path):
     )
     shown = call_cli(["table", "8", "--from", "mine"], cwd=tmp_path).stderr
     assert "1 h 00 min" in shown
+
+
+@pytest.mark.parametrize(("accumulate", "workers", "same"), [(3, 1, True), (1, 3, True), (1, 1, False)])
+def test_batches_of_a_step_are_gathered_or_of_several_workers(tmp_path, accumulate, workers, same):
+    configs = configs_of(spec_named("table4", "training.epochs=1", f"training.accumulate={accumulate}"))
+    more = {} if workers == 1 else {"workers": float(workers)}
+    write_runs(tmp_path / "sweeps", "mine", configs, lambda *_: 0.9, more=more)
+    told = call_cli(["table", "4", "--from", "mine", "--json"], cwd=tmp_path).stdout.splitlines()[-1]
+    lines = [line for line in json.loads(told)["differences"] if "a step takes" in line]
+    assert lines == ([] if same else ["a step takes 1 batches with statistics of their own, in the paper 3"])
 
 
 def test_parquet_stands_for_what_the_user_says(tmp_path):

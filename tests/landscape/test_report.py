@@ -25,11 +25,11 @@ def test_a_whole_sweep(tmp_path):
     report = build_report(folder)
     text = check(report)
     assert [path.stem for path in report.figures] == [
-        "threshold", "importance", "parameters", "rectifiers", "condensation", "layers", "course",
+        "profile", "threshold", "importance", "parameters", "rectifiers", "condensation", "layers", "course",
     ]  # fmt: skip
     assert report.html == folder.report
     assert pq.read_table(report.observations).num_rows > 60
-    assert any("best threshold lies between" in sentence for sentence in report.summary)
+    assert any(sentence.startswith("Set the threshold ") for sentence in report.summary)
     assert text.count("<tr") > 10
     assert json.loads(report.numbers.read_text())["ranking"]["full_budget"]
     check_on_a_phone(text)
@@ -79,6 +79,12 @@ def test_a_sweep_with_two_objectives(tmp_path):
     ]
     inside = re.search(r'aria-labelledby="front-title">.*?</section>', text, re.DOTALL)[0]
     assert inside.count("<svg") == 2
+    lowest = min(point["first"] for point in on_it)
+    below = [point["first"] for point in others if point["first"] < lowest]
+    middle = sorted((point["first"] for point in (*on_it, *others)), reverse=True)[9]
+    hidden = sum(score < middle for score in below)
+    assert hidden == 0 or f" {hidden} trial" in inside
+    assert ("lie outside the figure" in inside) == (hidden > 0)
 
 
 @pytest.mark.parametrize("case", ["no trial", "one finished"])

@@ -54,4 +54,12 @@ def take_over(log: str, folder: SweepFolder) -> None:
     with tarfile.open(fileobj=io.BytesIO(base64.b64decode("".join(text[0].split()))), mode="r:gz") as archive:
         for member in archive:
             if Path(member.name).parts[0] in known and (member.isfile() or member.isdir()):
-                archive.extract(member, folder.path, filter="data")
+                _extract(archive, member, folder)
+
+
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: SweepFolder) -> None:
+    if not (folder.path / member.name).resolve().is_relative_to(folder.path.resolve()):
+        raise UserError(
+            f"{folder.name}: `{member.name}` leads out of the sweep's folder: the cluster is not to be trusted"
+        )
+    archive.extract(member, folder.path, filter="data")

@@ -15,6 +15,7 @@ from ubn_sweep.landscape.views.failures import FailuresView, failures_view
 from ubn_sweep.landscape.views.front import FrontView, front_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
 from ubn_sweep.landscape.views.leaders import LeadersView, leaders_view
+from ubn_sweep.landscape.views.profile import ProfileView, profile_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
 from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
 
@@ -25,6 +26,7 @@ class Landscape:
 
     sweep: SweepView
     threshold: ThresholdView
+    profile: ProfileView
     importance: ImportanceView
     condensation: CondensationView
     ranking: Ranking
@@ -43,6 +45,7 @@ def analyse(table: pa.Table) -> Landscape:
     return Landscape(
         sweep=sweep,
         threshold=threshold_view(sweep),
+        profile=profile_view(sweep),
         importance=importance_view(sweep),
         condensation=condensation_view(sweep),
         ranking=ranks,

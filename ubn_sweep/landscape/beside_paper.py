@@ -17,6 +17,8 @@ from ubn_sweep.landscape.views.numbers import GroupMean as GroupMean
 from ubn_sweep.records.trials import TrialRecord, Trials
 
 ACCURACY, TOP5, SPREAD, EPOCH_S = "val_top1", "val_top5", "val_top1_std", "epoch_s"
+WORKERS = "workers"
+"""Where there are several."""
 PAPERS_LAYER = {
     "norm.name": "ubn",
     "norm.gate": True,
@@ -107,12 +109,11 @@ class TableBeside:
 
 def measured(sweep: str, trials: Trials) -> list[Measured]:
     """The completed trials of a sweep that report accuracies."""
-    workers = trials.spec.get("resources", {}).get("workers_per_trial", 1)
-    found = (_measured(sweep, trial, workers if isinstance(workers, int) else 1) for trial in trials)
+    found = (_measured(sweep, trial) for trial in trials)
     return [one for one in found if one is not None]
 
 
-def _measured(sweep: str, trial: TrialRecord, workers: int) -> Measured | None:
+def _measured(sweep: str, trial: TrialRecord) -> Measured | None:
     curve = {epoch: value for epoch, value in trial.values(ACCURACY).items() if math.isfinite(value)}
     ended_well = trial.status == "completed" or (
         trial.ended is not None and trial.ended.stopped_by == "target"
@@ -128,7 +129,7 @@ def _measured(sweep: str, trial: TrialRecord, workers: int) -> Measured | None:
         sweep=sweep,
         trial=trial.number,
         config=flatten(trial.created.config),
-        workers=workers,
+        workers=round(last.get(WORKERS, 1)),
         curve=curve,
         seconds=seconds,
         top5=last.get(TOP5),

@@ -14,10 +14,12 @@ from ubn_sweep.landscape.figures.front import FRONT
 from ubn_sweep.landscape.figures.importance import IMPORTANCE
 from ubn_sweep.landscape.figures.layers import LAYERS
 from ubn_sweep.landscape.figures.parameters import PARAMETERS
+from ubn_sweep.landscape.figures.profile import PROFILE
 from ubn_sweep.landscape.figures.threshold import THRESHOLD
 
 FIGURES: tuple[ReportFigure[Any], ...] = (
     FRONT,
+    PROFILE,
     THRESHOLD,
     IMPORTANCE,
     PARAMETERS,

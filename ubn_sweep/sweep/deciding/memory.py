@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 
-from optuna.samplers import RandomSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import OPTUNA_STATES
 from ubn_sweep.sweep.deciding.samplers import LISTS, READ_RUNNING, Lesson, lesson_of, make_sampler
 from ubn_sweep.sweep.deciding.samplers.grid import NothingLeftError
+from ubn_sweep.sweep.deciding.samplers.qmc import QmcSampler
 from ubn_sweep.sweep.deciding.study import SamplerStudy
 from ubn_sweep.sweep.spec.own_sampler import own_sampler
 from ubn_sweep.sweep.spec.space import Params, Space
@@ -46,6 +47,7 @@ class SearchMemory:
     ) -> None:
         self._space = space
         self._seed = search.seed
+        self._audit_every = search.audit_every
         self._is_own = is_own(search.sampler)
         self._sampler = (
             own_sampler(search)
@@ -181,7 +183,12 @@ class SearchMemory:
 
     def _suggest_at_random(self, number: int, origin: str) -> tuple[Params, str] | None:
         for attempt in range(FRESH_ATTEMPTS):
-            params = self._study.sample(RandomSampler(seed=_mixed(self._seed, number, attempt)))
+            sampler: BaseSampler = RandomSampler(seed=_mixed(self._seed, number, attempt))
+            if origin == RANDOM_FOR_AUDIT and attempt == 0 and self._audit_every is not None:
+                # Each point is uniform, and together they leave no gap.
+                place = number // self._audit_every
+                sampler = QmcSampler(seed=_mixed(self._seed, 1), names=self._space.keys, point=place)
+            params = self._study.sample(sampler)
             if not self.has_seen(params):
                 return params, origin
         if self._every_point is None:

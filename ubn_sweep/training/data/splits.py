@@ -115,6 +115,9 @@ def _held_out(examples: int, fraction: float) -> int:
 
 
 def _by_class(labels: Indices) -> list[Indices]:
+    """The examples of each class; all together where they have rows of labels."""
+    if labels.ndim == 2:
+        return [np.arange(len(labels))]
     return [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
 
