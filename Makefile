@@ -10,13 +10,14 @@ WORKERS ?= auto
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 SPEC ?= search_spaces/quickstart.yaml
 
-.PHONY: help sweep test check slow docs ui clean
+.PHONY: help sweep test check slow containers docs ui clean
 
 help:
 	@echo "make sweep   set up, and sweep UBN on handwritten digits (SPEC=... for another spec)"
 	@echo "make test    set up, and run the tests"
 	@echo "make check   set up, and run the linters and the type checker"
 	@echo "make slow    set up, and run the tests that take minutes"
+	@echo "make containers  build the images with podman, start the cluster of docker/compose.yaml and shake it"
 	@echo "make docs    set up, and build the documentation as a site: build/site/index.html"
 	@echo "make ui      open MLflow on the sweeps of this folder"
 	@echo "make clean   remove the environment and the caches, not the sweeps"
@@ -25,10 +26,13 @@ sweep: $(VENV)/ready-to-run
 	$(BIN)/ubn-sweep run $(SPEC)
 
 test: $(VENV)/ready-to-develop
-	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
+	$(BIN)/python -m pytest -m "not slow and not containers" $(PARALLEL)
 
 slow: $(VENV)/ready-to-develop
-	$(BIN)/python -m pytest -m slow $(PARALLEL)
+	$(BIN)/python -m pytest -m "slow and not containers" $(PARALLEL)
+
+containers: $(VENV)/ready-to-develop
+	bash .ci/containers
 
 check: $(VENV)/ready-to-develop
 	$(BIN)/ruff check .
