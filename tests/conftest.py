@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
 # A shell's background jobs ignore Ctrl-C, and so would all processes that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Decoded images of tests lie apart from those of the user's sweeps; the last few stay there.
+os.environ.setdefault("UBN_SWEEP_CACHE", str(Path(tempfile.gettempdir()) / f"ubn-sweep-tests-{os.getuid()}"))
 
 LONGEST = (
     "tests/test_main_job.py",

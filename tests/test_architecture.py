@@ -23,8 +23,10 @@ GROUND = {
     "mounts",
     "privacy",
     "processes",
+    "progress",
     "invocation",
     "version",
+    "storage",
 }
 """Single modules at the top, which import nothing above themselves."""
 MAY_IMPORT = {
@@ -54,7 +56,9 @@ MAY_IMPORT = {
         "records", "training", "landscape", "export", "tracking", "tracking.delivery", "tracking.mlflow",
         "sweep.spec", "sweep.deciding", "sweep.running", "sweep.running.ray", "sweep.explaining",
     },
-    "cli": {"commands"},
+    "cli_options": {"commands"},
+    "cli_cluster": {"commands", "cli_options"},
+    "cli": {"commands", "cli_options", "cli_cluster"},
     "api": {"commands", "records", "landscape", "sweep.spec", "sweep.running"},
     "__main__": {"cli"},
 }  # fmt: skip
@@ -72,7 +76,7 @@ OWNER = {
     "sklearn": {"sweep.deciding", "landscape.views", "training"},
     "rich": {"commands"},
     "filelock": {"file_lock"},
-    "click": {"cli"},
+    "click": {"cli", "cli_cluster", "cli_options"},
     "jinja2": {"landscape"},
 }
 PRIVATE = {

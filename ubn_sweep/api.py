@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of
-from ubn_sweep.commands.looking import best_of, facts_of
+from ubn_sweep.commands.looking import best_of, facts_of, front_of
 from ubn_sweep.commands.operations import Running, export, go_on, start
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.folder import SweepFolder, find_sweep
@@ -155,15 +155,30 @@ class Sweep:
         return observations(stream(self._there().path)).to_pandas()
 
     def best(self) -> dict[str, Any] | None:
-        """The best trial so far: trial, score (the objective), params, config; None where none has a result."""
+        """The best trial so far: trial, score (the objective), params, config; None where none has a result.
+
+        Of two objectives the first decides: it is an end of `front()`.
+        """
         return best_of(self._there())
+
+    def front(self) -> list[dict[str, Any]]:
+        """The completed trials that none beats in both objectives, the best in the first one first.
+
+        Each with its trial, scores (metric -> value), params, config. With one objective: the best one alone.
+        """
+        return front_of(self._there())
 
     def report(self) -> LandscapeReport:
         """Maps the sweep, running or finished: where the report and its numbers lie, and what it says in sentences."""
         return map_sweep(self._there(), self.spec)
 
-    def export(self, *, top: int = 3, out: str | Path = "configs") -> list[Path]:
-        """Writes the best configs, best first, ready for `ubn-sweep train`."""
+    def export(self, *, top: int | None = None, out: str | Path = "configs") -> list[Path]:
+        """Writes the best configs, best first, ready for `ubn-sweep train`.
+
+        Args:
+            top: how many; None takes 3, and with two objectives the whole front.
+            out: the folder for the files.
+        """
         return export(self._there(), top=top, out=Path(out))
 
     def __repr__(self) -> str:

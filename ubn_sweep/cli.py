@@ -5,58 +5,27 @@ from __future__ import annotations
 import errno
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ubn_sweep import __version__
+from ubn_sweep.cli_cluster import COMMANDS
+from ubn_sweep.cli_options import (
+    address_option,
+    as_json,
+    complete_sweep,
+    home_option,
+    set_option,
+    with_running_options,
+)
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError, UserError
 from ubn_sweep.invocation import as_typed
 from ubn_sweep.masking import masked
 from ubn_sweep.privacy import opt_out_of_usage_reports
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-
-
-def _complete_sweep(context: click.Context, parameter: click.Parameter, begin: str) -> list[str]:
-    from ubn_sweep.commands.completion import sweep_names
-
-    return sweep_names(begin, context.params.get("home"))
-
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object as the last line.")
-home_option = click.option(
-    "--home",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the sweeps.  [default: ./sweeps]",
-)
-set_option = click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key, such as dataset.root=/data.",
-)
-running_options: list[Callable[[Any], Any]] = [
-    click.option(
-        "--executor",
-        type=click.Choice(["ray", "in-process"]),
-        default="ray",
-        show_default=True,
-        help="Who runs the trials; in-process is one after another, for a debugger.",
-    ),
-    click.option("--ray-address", help="A Ray cluster to run on.  [default: one of its own on this machine]"),
-    click.option("--cpus", type=click.IntRange(1), help="Processors of the own cluster.  [default: all]"),
-    click.option("--gpus", type=click.IntRange(0), help="GPUs of the own cluster.  [default: all]"),
-]
-
-
-def with_running_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(running_options):
-        command = option(command)
-    return command
 
 
 @click.group(
@@ -117,7 +86,7 @@ def run(spec_path: Path, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @click.option("--retry-failed", is_flag=True, help="Try failed trials again, too.")
 @set_option
 @home_option
@@ -131,7 +100,7 @@ def resume(sweep: str, **options: Any) -> None:
 
 
 @cli.command("map")
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @click.option("--add", type=click.IntRange(1), default=20, show_default=True, help="How many trials.")
 @set_option
 @home_option
@@ -155,41 +124,65 @@ def list_sweeps(home: Path | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
-@click.argument("trial", type=click.IntRange(0))
+@click.argument("sweep", shell_complete=complete_sweep)
+@click.argument("trial", type=click.IntRange(0), required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what it prints, until it is over.")
 @home_option
-def logs(sweep: str, trial: int, follow: bool, home: Path | None) -> None:
-    """Print what a trial printed."""
+@address_option
+def logs(sweep: str, trial: int | None, follow: bool, home: Path | None, address: str | None) -> None:
+    """Print what a trial printed; with --address, what a sweep that was sent prints."""
+    if address is not None:
+        from ubn_sweep.commands.jobs import job_log
+
+        job_log(sweep, address=address, follow=follow)
+        return
+    if trial is None:
+        raise UserError("logs: needs the trial's number, or --address: add one of them")
     from ubn_sweep.commands.logs import print_log
 
     print_log(sweep, trial, follow=follow, home=home)
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @home_option
+@address_option
 @as_json
-def status(sweep: str, home: Path | None, as_json: bool) -> None:
+def status(sweep: str, home: Path | None, address: str | None, as_json: bool) -> None:
     """Say how a sweep stands, from any terminal or machine that sees its folder."""
+    if address is not None:
+        from ubn_sweep.commands.jobs import job_status
+
+        job_status(sweep, address=address, as_json=as_json)
+        return
     from ubn_sweep.commands.steering import sweep_status
 
     sweep_status(sweep, home=home, as_json=as_json)
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @click.option("--trial", type=click.IntRange(0), help="Stop this trial alone, with its next report.")
 @home_option
-def stop(sweep: str, trial: int | None, home: Path | None) -> None:
+@address_option
+def stop(sweep: str, trial: int | None, home: Path | None, address: str | None) -> None:
     """End a running sweep from another terminal, as Ctrl-C does; `resume` goes on."""
+    if address is not None:
+        if trial is not None:
+            raise UserError(
+                "--trial: is told to a sweep's own folder, and not through --address: leave one out"
+            )
+        from ubn_sweep.commands.jobs import stop_job
+
+        stop_job(sweep, address=address)
+        return
     from ubn_sweep.commands.steering import stop_sweep
 
     stop_sweep(sweep, trial=trial, word="stopped", home=home)
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @home_option
 def pause(sweep: str, home: Path | None) -> None:
     """End a running sweep for now, and call it paused; `resume` goes on."""
@@ -199,7 +192,7 @@ def pause(sweep: str, home: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @home_option
 def salvage(sweep: str, home: Path | None) -> None:
     """Keep the whole records of a damaged journal; the damaged file is set aside."""
@@ -209,7 +202,7 @@ def salvage(sweep: str, home: Path | None) -> None:
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @home_option
 @as_json
 def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
@@ -220,12 +213,32 @@ def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
-@click.option("--top", type=int, default=3, show_default=True, help="How many configs.")
+@click.argument("number", type=click.Choice(["2", "3", "4", "7", "8"]))
+@click.option(
+    "--from", "first", multiple=True, required=True, metavar="NAME", help="A sweep; more may follow."
+)
+@click.argument("more", nargs=-1, shell_complete=complete_sweep)
+@click.option(
+    "--dataset",
+    type=click.Choice(["cifar10", "cifar100", "imagenet"]),
+    help="What the images of a parquet or imagefolder data set are.  [default: the table's, where it has one]",
+)
+@home_option
+@as_json
+def table(number: str, first: tuple[str, ...], more: tuple[str, ...], **options: Any) -> None:
+    """Set sweeps beside a table of the paper."""
+    from ubn_sweep.commands.tables import show_table
+
+    show_table(int(number), [*first, *more], **options)
+
+
+@cli.command()
+@click.argument("sweep", shell_complete=complete_sweep)
+@click.option("--top", type=int, help="How many configs.  [default: 3; with two objectives the whole front]")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("configs"), show_default=True)
 @home_option
 @as_json
-def export(sweep: str, top: int, out: Path, home: Path | None, as_json: bool) -> None:
+def export(sweep: str, top: int | None, out: Path, home: Path | None, as_json: bool) -> None:
     """Write a sweep's best configs, ready for `ubn-sweep train`."""
     from ubn_sweep.commands.results import export_best
 
@@ -261,7 +274,7 @@ def train(config_path: Path, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("sweep", shell_complete=_complete_sweep)
+@click.argument("sweep", shell_complete=complete_sweep)
 @click.option("--to", "tracking_uri", metavar="URI", help="Another MLflow store.  [default: the sweep's]")
 @click.option("--from-start", is_flag=True, help="Offer all records again: repairs a store that lost some.")
 @home_option
@@ -274,7 +287,7 @@ def sync(sweep: str, **options: Any) -> None:
 
 
 @cli.command()
-@click.argument("sweep", required=False, shell_complete=_complete_sweep)
+@click.argument("sweep", required=False, shell_complete=complete_sweep)
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 @home_option
 def ui(sweep: str | None, port: int, home: Path | None) -> None:
@@ -282,6 +295,10 @@ def ui(sweep: str | None, port: int, home: Path | None) -> None:
     from ubn_sweep.commands.results import open_ui
 
     open_ui(sweep, port=port, home=home)
+
+
+for command in COMMANDS:
+    cli.add_command(command)
 
 
 def main() -> None:

@@ -9,31 +9,35 @@ from benchmarks.search.simulation import Engine, Schedule, StateEngine, StockEng
 from ubn_sweep.sweep.spec.spec import SAMPLER_NAMES
 
 OPTUNA_PREFIX = "optuna:"
-PROMOTES = "+promote"
+KINDS = ("promote", "review", "stop")
+"""Of early stopping, behind a sampler's name: `auto+stop`."""
 
 
 def make_engine(method: str, problem: Problem, *, seed: int, schedule: Schedule) -> Engine:
     """`stock` is Tune's OptunaSearch and scheduler; `optuna:NAME` is any sampler class that Optuna exports.
 
-    All else is a sweep of ubn-sweep with that sampler; `+promote` behind it is the other kind of early stopping.
+    All else is a sweep of ubn-sweep with that sampler, and with the early stopping that stands behind it: `auto+stop`.
+    Where none does it is the default of a spec.
     """
     if method == "stock":
         return StockEngine(problem, seed, schedule)
     if method.startswith(OPTUNA_PREFIX):
         return StudyEngine(problem, _optuna_sampler(method.removeprefix(OPTUNA_PREFIX), seed), schedule)
-    kind = "promote" if method.endswith(PROMOTES) else "stop"
-    return StateEngine(problem, method.removesuffix(PROMOTES), seed, schedule, kind)
+    sampler, _, kind = method.partition("+")
+    return StateEngine(problem, sampler, seed, schedule, kind or None)
 
 
 def check(method: str) -> str:
     """The method, or an error that lists every one."""
     known = ("stock", *SAMPLER_NAMES)
-    if method in known or method.removesuffix(PROMOTES) in SAMPLER_NAMES:
+    sampler, plus, kind = method.partition("+")
+    if method in known or (plus and sampler in SAMPLER_NAMES and kind in KINDS):
         return method
     if method.startswith(OPTUNA_PREFIX) and hasattr(optuna.samplers, method.removeprefix(OPTUNA_PREFIX)):
         return method
+    kinds = ", ".join(f"NAME+{kind}" for kind in KINDS)
     raise ValueError(
-        f"method must be one of {', '.join(known)}, NAME{PROMOTES}, {OPTUNA_PREFIX}NAME, but got {method!r}"
+        f"method must be one of {', '.join(known)}, {kinds}, {OPTUNA_PREFIX}NAME, but got {method!r}"
     )
 
 

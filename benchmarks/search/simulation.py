@@ -39,12 +39,14 @@ class Engine(Protocol):
 class StateEngine:
     """A sweep of ubn-sweep itself, `SweepState`, without the processes that it would run trials in."""
 
-    def __init__(self, problem: Problem, sampler: str, seed: int, schedule: Schedule, kind: str = "stop"):
+    def __init__(
+        self, problem: Problem, sampler: str, seed: int, schedule: Schedule, kind: str | None = None
+    ):
         search = {"trials": 100_000, "sampler": sampler, "seed": seed}
         stopping = {
-            "kind": kind,
             "grace_epochs": schedule.grace_epochs,
             "reduction_factor": schedule.reduction_factor,
+            **({} if kind is None else {"kind": kind}),
         }
         spec = spec_of(problem, search=search, early_stopping=stopping)
         self.state = SweepState(spec, record=lambda event: None, now_s=lambda: 0.0)

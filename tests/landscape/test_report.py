@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.landscape.pages import check
-from tests.support.journals import SPACE, hill, sweep_events, write_sweep
+from tests.support.journals import SPACE, hill, sweep_events, with_second, write_sweep
 from ubn_sweep.errors import UserError
 from ubn_sweep.landscape import build_report
 from ubn_sweep.landscape.figures import FIGURES
@@ -25,11 +25,11 @@ def test_a_whole_sweep(tmp_path):
     report = build_report(folder)
     text = check(report)
     assert [path.stem for path in report.figures] == [
-        "threshold", "importance", "parameters", "rectifiers", "condensation", "layers", "course",
+        "profile", "threshold", "importance", "parameters", "rectifiers", "condensation", "layers", "course",
     ]  # fmt: skip
     assert report.html == folder.report
     assert pq.read_table(report.observations).num_rows > 60
-    assert any("best threshold lies between" in sentence for sentence in report.summary)
+    assert any(sentence.startswith("Set the threshold ") for sentence in report.summary)
     assert text.count("<tr") > 10
     assert json.loads(report.numbers.read_text())["ranking"]["full_budget"]
     check_on_a_phone(text)
@@ -43,11 +43,51 @@ def check_on_a_phone(text):
             entry.name == "layers"
         ):  # a map of as many columns as layers, which says nothing that the others do not
             continue
+        if entry.name == "front":  # of two objectives
+            continue
         inside = re.search(rf'aria-labelledby="{entry.name}-title">.*?</section>', text, re.DOTALL)[0]
         assert inside.count("<svg") == 2
         assert '<div class="scroll wide">' in inside
         box = re.search(r'<div class="narrow"><svg[^>]*viewBox="0 0 ([\d.]+) ', inside)
         assert float(box[1]) <= NARROW * 72 + 1
+
+
+def test_a_sweep_with_two_objectives(tmp_path):
+    events = sweep_events(20, stops=(), space={key: SPACE[key] for key in ("training.batch_size",)})
+    events = with_second(events, "parameters", lambda params: 1000.0 * params["training.batch_size"])
+    folder = write_sweep(tmp_path, events)
+    report = build_report(folder)
+    text = check(report)
+    assert next(path.stem for path in report.figures) == "front"
+    numbers = json.loads(report.numbers.read_text())["front"]
+    on_it, others = numbers["on_it"], numbers["others"]
+    assert 1 < len(on_it) <= 3
+    for point in others:
+        assert any(one["first"] >= point["first"] and one["second"] <= point["second"] for one in on_it)
+    assert re.match(
+        rf"By validation accuracy and trained parameters, none beats {len(on_it)} of {len(on_it) + len(others)} "
+        rf"finished trials in both: from trial {on_it[0]['trial']} \(\d\d.\d\d%, ",
+        report.summary[1],
+    )
+    assert report.summary[2].startswith("Best by validation accuracy alone of")
+    assert "judged by validation accuracy and trained parameters" in text
+    rows = re.findall(r"<tr[^>]*><td.*?</tr>", text, re.DOTALL)
+    told = [re.search(r'<th scope="row" class="number">(\d+)', row)[1] for row in rows]
+    assert told[: len(on_it)] == [str(point["trial"]) for point in on_it]
+    assert ['<span class="start">front</span>' in row for row in rows] == [
+        place < len(on_it) for place in range(len(rows))
+    ]
+    inside = re.search(r'aria-labelledby="front-title">.*?</section>', text, re.DOTALL)[0]
+    assert inside.count("<svg") == 2
+
+
+@pytest.mark.parametrize("case", ["no trial", "one finished"])
+def test_two_objectives_whatever_became_of_the_sweep(tmp_path, case):
+    events = with_second(sweep_events(**CASES[case]), "epoch_s", lambda params: 1.5)
+    report = build_report(write_sweep(tmp_path, events))
+    check(report)
+    found = [path.stem for path in report.figures if path.stem == "front"]
+    assert found == (["front"] if case == "one finished" else [])
 
 
 CASES = {

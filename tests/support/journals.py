@@ -150,6 +150,21 @@ def sweep_events(
     return events
 
 
+def with_second(events: list[Event], metric: str, value: Callable[[dict[str, Any]], float]) -> list[Event]:
+    """The same sweep, judged by another metric as well, less being better; `value` gives it from a trial's params."""
+    params = {event.trial: event.params for event in events if isinstance(event, TrialCreated)}
+    found: list[Event] = []
+    for event in events:
+        if isinstance(event, SweepStarted):
+            second = {"metric": metric, "mode": "min"}
+            spec = {**event.spec, "objective": {**event.spec["objective"], "second": second}}
+            event = replace(event, spec=spec)
+        elif isinstance(event, EpochReported):
+            event = replace(event, metrics={**event.metrics, metric: value(params[event.trial])})
+        found.append(event)
+    return found
+
+
 def sample(space: dict[str, dict[str, Any]], generator: random.Random) -> dict[str, Any]:
     """Random parameters of a space in the spec's form, conditions kept; parents come first."""
     params: dict[str, Any] = {}

@@ -72,11 +72,12 @@ def test_without_audits_nothing_changes(swept):
 
 
 def test_a_sampler_that_learns_is_left_out(swept):
-    _, events = swept(audit=6, sampler="tpe", trials=20)
+    space = {"norm.threshold": {"type": "float", "low": 0.0, "high": 0.6}}
+    _, events = swept(audit=6, sampler="tpe", trials=20, space=space)
     audits = [event for event in created(events) if event.audit]
     assert {event.origin for event in audits} == {RANDOM_FOR_AUDIT}
     assert all(event.origin != RANDOM_FOR_AUDIT for event in created(events) if not event.audit)
-    _, others = swept(audit=6, sampler="auto", trials=20)
+    _, others = swept(audit=6, sampler="auto", trials=20, space=space)
     assert [e.params for e in audits] == [e.params for e in created(others) if e.audit]  # whatever was seen
 
 

@@ -88,6 +88,11 @@ def write_image_folder(root: Path, *, per_class: int = 8, size: tuple[int, int] 
             Image.fromarray(image[: size[1], : size[0]]).save(folder / f"{i:03}.png")
 
 
+def paths_of(images) -> list[Path]:
+    """The files of a split that is streamed from a folder, in order."""
+    return [Path(images.source.name(position)) for position in images.positions]
+
+
 def write_cifar10(root: Path, *, per_batch: int = 20) -> dict[str, str]:
     """The unpacked archive of CIFAR-10 with fewer images; returns each file's MD5 sum."""
     folder = root / "cifar-10-batches-py"

@@ -3,6 +3,7 @@
 import functools
 import gzip
 import hashlib
+import itertools
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,8 +14,10 @@ from torchvision import datasets as torchvision_datasets
 
 from tests.training.builders import DEVICE, pictures, tiny_config, write_mnist
 from ubn_sweep.errors import UserError
+from ubn_sweep.progress import Lines, shown_by
 from ubn_sweep.training.classification.run import TrainingRun
 from ubn_sweep.training.data.config import DatasetConfig
+from ubn_sweep.training.data.downloads import download
 from ubn_sweep.training.data.registry import find_dataset
 
 FOLDERS = {"mnist": "MNIST/raw", "fashionmnist": "FashionMNIST/raw"}
@@ -115,6 +118,39 @@ def test_trials_that_start_together_download_once(published, tmp_path):
     assert len(splits) == 4
     assert sorted(published) == once
     assert np.array_equal(splits[0].train.labels, splits[3].train.labels)
+
+
+def test_what_is_absent_is_fetched_before_the_trials_and_counted(published, tmp_path):
+    told = []
+    with shown_by(Lines(told.append, itertools.count(step=100).__next__)):
+        dataset("fashionmnist", tmp_path / "root", download=True).prepare()
+    assert len(set(published)) == 4
+    named = [
+        line for line in told if line.startswith("downloading train-images-idx3-ubyte.gz: 0.0 of 0.0 MB")
+    ]
+    assert named, told
+    published.clear()
+    dataset("fashionmnist", tmp_path / "root", download=True).prepare()
+    dataset("fashionmnist", tmp_path / "root").prepare()
+    assert published == []
+
+
+def test_another_server_is_asked_where_the_first_lacks_a_file_or_has_another_one(published, tmp_path):
+    kind = torchvision_datasets.FashionMNIST
+    name, md5 = kind.resources[0]
+    good, target = f"{kind.mirrors[0]}{name}", tmp_path / name
+    for bad in (f"{kind.mirrors[0]}absent", f"{kind.mirrors[0]}{kind.resources[1][0]}"):
+        download([bad, good], target, md5=md5)
+        assert hashlib.md5(target.read_bytes()).hexdigest() == md5
+        target.unlink()
+        with pytest.raises((OSError, RuntimeError)):
+            download([bad], target, md5=md5)
+        assert list(tmp_path.glob(f"*{name}*")) == list(tmp_path.glob(f".*{name}*")) == []
+    published.clear()
+    target.write_bytes(b"half")
+    download([good], target, md5=md5)
+    download([good], target, md5=md5)
+    assert len(published) == 1
 
 
 def test_a_download_that_fails_is_one_line(published, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from tests.training.builders import (
     DEVICE,
     SHARED_DATA,
     encode,
+    paths_of,
     pictures,
     tiny_config,
     write_cifar10,
@@ -24,6 +25,7 @@ from ubn_sweep.errors import UserError
 from ubn_sweep.training.classification.run import TrainingRun
 from ubn_sweep.training.data.config import DatasetConfig
 from ubn_sweep.training.data.registry import find_dataset
+from ubn_sweep.training.memory import release_memory
 
 
 def load(threads=1, hold_out=True, **keys):
@@ -167,8 +169,8 @@ def test_image_folder(image_folder_root):
     dataset = load(**keys, validation_fraction=0.25)
     assert (dataset.num_classes, dataset.in_channels, dataset.image_size_px) == (3, 3, 16)
     assert (len(dataset.train), len(dataset.validation), len(dataset.load_test())) == (18, 6, 24)
-    assert not set(dataset.train.paths) & set(dataset.validation.paths)
-    assert {path.parts[-3] for path in dataset.load_test().paths} == {"val"}
+    assert not set(paths_of(dataset.train)) & set(paths_of(dataset.validation))
+    assert {path.parts[-3] for path in paths_of(dataset.load_test())} == {"val"}
     pixels, labels = all_of(dataset.validation)
     assert pixels.shape == (6, 3, 16, 16)
     assert labels.bincount().tolist() == [2, 2, 2]
@@ -179,7 +181,7 @@ def test_a_folder_called_test_comes_before_val(tmp_path):
     (tmp_path / "val").rename(tmp_path / "test")
     write_image_folder(tmp_path, per_class=2, size=(8, 8))
     dataset = load(name="imagefolder", root=str(tmp_path), image_size_px=8, validation_fraction=0.5)
-    assert {path.parts[-3] for path in dataset.load_test().paths} == {"test"}
+    assert {path.parts[-3] for path in paths_of(dataset.load_test())} == {"test"}
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop_flip", "resized_crop_flip"])
@@ -196,7 +198,8 @@ def test_loader_processes_change_nothing_and_are_gone_afterwards(image_folder_ro
     batches = helped.shuffled(4, seed=0, epoch=2)
     next(batches)
     assert multiprocessing.active_children()
-    del batches  # as when a trial diverges in mid-epoch
+    del batches, helped  # as when a trial diverges in mid-epoch, and its run is dropped
+    release_memory()
     assert not multiprocessing.active_children()
 
 
@@ -222,7 +225,7 @@ def test_an_unreadable_image_is_one_line_also_from_a_loader_process(tmp_path):
     write_image_folder(tmp_path, per_class=4, size=(8, 8))
     images = load(name="imagefolder", root=str(tmp_path), image_size_px=8).train
     helped = load(threads=2, name="imagefolder", root=str(tmp_path), image_size_px=8).train
-    broken = images.paths[5]
+    broken = paths_of(images)[5]
     broken.write_bytes(b"no image")
     for part in (images, helped):
         with pytest.raises(UserError) as caught:

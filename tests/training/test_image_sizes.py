@@ -12,7 +12,7 @@ from tests.training.test_datasets import load
 from ubn_sweep.training.classification.task import ImageClassification
 from ubn_sweep.training.data.augmentation import crop_flip, prepare_augmentation, resized_crop_flip
 from ubn_sweep.training.data.decoding import to_size
-from ubn_sweep.training.data.streamed import evaluation_transform
+from ubn_sweep.training.data.transforms import evaluation_transform
 
 OWN = "tests.support.own_images:MyImages"
 CPU = torch.device("cpu")

@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from tests.support.own_images import MyImages
-from tests.training.builders import pictures, tiny_config, write_image_folder, write_own_images, write_parquet
+from tests.training.builders import (
+    paths_of,
+    pictures,
+    tiny_config,
+    write_image_folder,
+    write_own_images,
+    write_parquet,
+)
 from tests.training.test_datasets import load
 from ubn_sweep.errors import UserError
 from ubn_sweep.training.classification.run import TrainingRun
@@ -75,7 +82,7 @@ def test_image_folder(tmp_path):
     splits = load(**keys)
     parts = {"train": splits.train, "val": splits.validation, "test": splits.load_test()}
     for part, images in parts.items():
-        assert {path.parts[-3] for path in images.paths} == {part}
+        assert {path.parts[-3] for path in paths_of(images)} == {part}
     assert [len(images) for images in parts.values()] == [12, 8, 12]
     assert splits.validation.labels.unique().tolist() == [0, 1]  # in order of their names: high, low, middle
     assert len(load(**keys, hold_out=False).train) == 20

@@ -17,7 +17,7 @@ from ubn_sweep.errors import ForeignCheckpointError, UserError
 from ubn_sweep.training import CHECKPOINT_FILE
 from ubn_sweep.training.classification.run import TrainingRun
 
-UNTIMED = {"epoch_s", "images_per_s"}
+UNTIMED = {"epoch_s", "images_per_s", "val_images_per_s"}
 
 
 def untimed(metrics):

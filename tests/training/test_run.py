@@ -11,7 +11,7 @@ from ubn_sweep.training.classification.run import TrainingRun
 GATED = {"name": "ubn", "threshold": 0.3}
 COMMON = {
     *("train_loss", "train_top1", "lr", "epoch_s", "images_per_s"),
-    *("val_loss", "val_top1", "val_top5", "val_examples"),
+    *("val_loss", "val_top1", "val_top5", "val_examples", "val_images_per_s", "parameters"),
 }
 
 
@@ -32,6 +32,8 @@ def test_metrics_of_an_epoch_without_a_gate():
     assert all(isinstance(value, float) and math.isfinite(value) for value in metrics.values())
     assert 0 <= metrics["val_top1"] <= metrics["val_top5"] <= 1
     assert metrics["val_examples"] == run.validation_examples
+    assert metrics["parameters"] == sum(parameter.numel() for parameter in run._repeats[0].model.parameters())
+    assert metrics["val_images_per_s"] > 0
     # A share of the validation images.
     assert metrics["val_top1"] * run.validation_examples == pytest.approx(
         round(metrics["val_top1"] * run.validation_examples)

@@ -51,6 +51,12 @@ def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> N
     )
     if rules := stop_rules(spec):
         say(f"ends before that at {rules}")
+    if spec.objective.second is not None:
+        say(
+            "two objectives: "
+            + " and ".join(f"{metric.name} ({metric.direction})" for metric in spec.metrics)
+            + "; what none beats in both is the front"
+        )
     if spec.objective.constraints:
         bounds = " and ".join(item.text(name) for name, item in spec.objective.constraints.items())
         say(f"the best is one of those with {bounds}")

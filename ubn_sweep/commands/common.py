@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ubn_sweep.commands.live import say, warn, working
+from ubn_sweep.commands.bars import working
+from ubn_sweep.commands.live import say, warn
 from ubn_sweep.records.folder import SweepFolder, default_home
-from ubn_sweep.sweep.running.copies import put_onto_parent_run
+from ubn_sweep.sweep.running.copies import put_into_storage, put_onto_parent_run
 from ubn_sweep.sweep.running.launch import recorded_spec, spec_events
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
@@ -31,6 +32,11 @@ def map_sweep(folder: SweepFolder, spec: SweepSpec) -> LandscapeReport:
         at("putting it onto the sweep's MLflow run")
         why_not = put_onto_parent_run(
             folder, spec, [report.html, report.observations, report.numbers, folder.figures]
+        )
+        not_stored = put_into_storage(folder, spec)
+    if not_stored is not None:
+        warn(
+            f"the report is not in the storage ({not_stored}): `ubn-sweep sync {folder.typed}` puts it there"
         )
     if why_not is not None:
         warn(f"the report is not on the sweep's MLflow run ({why_not})")

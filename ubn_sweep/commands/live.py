@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +28,7 @@ from ubn_sweep.texts import as_shown
 REFRESH_S = 0.5
 LINE_EVERY_S = 10.0
 MOST_ROWS = 12
+MOST_OF_FRONT = 6
 PIPE_WIDTH = 4000
 console = Console(
     stderr=True,
@@ -38,6 +40,11 @@ console = Console(
     if sys.stderr is not None and sys.stderr.isatty()
     else PIPE_WIDTH,  # nobody wraps a file's lines
 )
+IN_JOB = "UBN_SWEEP_IN_JOB"
+"""In the environment of a sweep's process that a job server runs: nobody looks at its terminal."""
+MARK = "@ubn-sweep "
+"""Begins a line that holds a snapshot."""
+SNAPSHOT_EVERY_S = 15.0
 Notice = Callable[[], str | None]
 
 
@@ -47,6 +54,8 @@ def watch_sweep(state: SweepState, folder: SweepFolder, *, notice: Notice = lamb
     watcher = Watcher(state)
     over = threading.Event()
     show = _show_live if console.is_terminal else _show_lines
+    if IN_JOB in os.environ:
+        show = _show_snapshots
     thread = threading.Thread(target=show, args=(watcher, state.spec, folder, notice, over), daemon=True)
     thread.start()
     try:
@@ -80,6 +89,17 @@ def _show_lines(
     console.print(summary_line(watcher.look(), spec))
 
 
+def _show_snapshots(
+    watcher: Watcher, spec: SweepSpec, folder: SweepFolder, notice: Notice, over: threading.Event
+) -> None:
+    """Lines in a job's log that `commands.jobs` draws as the live table, where somebody follows."""
+    last = False
+    while not last:
+        last = over.wait(SNAPSHOT_EVERY_S)
+        snapshot = {**snapshot_of(watcher.look(), spec, folder), "notice": notice()}
+        console.print(f"{MARK}{json.dumps(snapshot)}")
+
+
 def summary_line(outlook: Outlook, spec: SweepSpec) -> str:
     """Progress, time left and the best so far, in one line."""
     counts = ", ".join(f"{n} {status}" for status, n in outlook.counts.items() if n)
@@ -91,22 +111,54 @@ def summary_line(outlook: Outlook, spec: SweepSpec) -> str:
         if outlook.best is not None
         else ""
     )
+    if outlook.front:
+        best = f"; front of {len(outlook.front)}{best.replace('; best', ', from')}"
     return f"{outlook.ended}/{outlook.total} trials ({counts or 'none ended'}), {left}{best}"
 
 
 def render(outlook: Outlook, spec: SweepSpec, folder: SweepFolder, notice: str | None) -> Any:
     """The live table."""
-    head = Text.assemble((spec.name, "bold"), f"  {folder.path}", style="default")
+    return drawn(snapshot_of(outlook, spec, folder), notice)
+
+
+def snapshot_of(outlook: Outlook, spec: SweepSpec, folder: SweepFolder) -> dict[str, Any]:
+    """What the live table shows, as plain values: it may be drawn on another machine."""
+    keys, task = list(spec.space), spec.find_task()
+    best = [outlook.best] if outlook.best is not None else []
+    shown = outlook.front[:MOST_OF_FRONT] if outlook.front else best
+    return {
+        "name": spec.name,
+        "folder": str(folder.path),
+        "ended": outlook.ended,
+        "total": outlook.total,
+        "elapsed_s": outlook.elapsed_s,
+        "left_s": outlook.left_s,
+        "epochs_per_s": outlook.epochs_per_s,
+        "counts": outlook.counts,
+        "columns": ["trial", "epoch", *spec.objective.metrics, *(task.short_title(key) for key in keys)],
+        "narrow": 2 + len(spec.objective.metrics),
+        "best_are": "front" if outlook.front else "best",
+        "best": [_cells(trial, spec, keys) for trial in shown],
+        "more_best": max(len(outlook.front) - MOST_OF_FRONT, 0),
+        "running": [_cells(trial, spec, keys) for trial in outlook.running[:MOST_ROWS]],
+        "more": max(len(outlook.running) - MOST_ROWS, 0),
+        "line": summary_line(outlook, spec),
+    }
+
+
+def drawn(snapshot: Mapping[str, Any], notice: str | None = None) -> Any:
+    """A snapshot as the live table."""
+    head = Text.assemble((snapshot["name"], "bold"), f"  {snapshot['folder']}", style="default")
     bar = Table.grid(padding=(0, 2))
-    left = f"{duration(outlook.left_s)} left" if outlook.left_s is not None else "…"
+    left = f"{duration(snapshot['left_s'])} left" if snapshot["left_s"] is not None else "…"
     bar.add_row(
-        ProgressBar(total=outlook.total, completed=outlook.ended, width=32),
-        f"{outlook.ended}/{outlook.total} trials",
-        f"{duration(outlook.elapsed_s)} gone, {left}",
-        f"{outlook.epochs_per_s:.1f} epochs/s",
+        ProgressBar(total=snapshot["total"], completed=snapshot["ended"], width=32),
+        f"{snapshot['ended']}/{snapshot['total']} trials",
+        f"{duration(snapshot['elapsed_s'])} gone, {left}",
+        f"{snapshot['epochs_per_s']:.1f} epochs/s",
     )
-    counts = Text("  ".join(f"{n} {status}" for status, n in outlook.counts.items()), style="dim")
-    parts: list[Any] = [head, bar, counts, _trials(outlook, spec)]
+    counts = Text("  ".join(f"{n} {status}" for status, n in snapshot["counts"].items()), style="dim")
+    parts: list[Any] = [head, bar, counts, _trials(snapshot)]
     if notice is not None:
         parts.append(Text(notice, style="yellow"))
     return Group(*parts)
@@ -123,40 +175,41 @@ def duration(seconds: float | None) -> str:
 
 
 def score(trial: SweepTrial, spec: SweepSpec) -> str:
-    """A trial's objective as people read it."""
-    return spec.metric.text(trial.value)
+    """A trial's objective as people read it, or both of them: `93.21%, 3.914 s`."""
+    return ", ".join(scores(trial, spec))
 
 
-def _trials(outlook: Outlook, spec: SweepSpec) -> Table:
-    keys, task = list(spec.space), spec.find_task()
+def scores(trial: SweepTrial, spec: SweepSpec) -> list[str]:
+    """Each objective of a trial's last epoch, as people read it."""
+    shown = [spec.metric.text(trial.value)]
+    if trial.second is not None:
+        second = spec.metrics[1]
+        shown.append(second.text(second.better(trial.second)))  # it is kept turned: turned again it is itself
+    return shown
+
+
+def _trials(snapshot: Mapping[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
-    for name in ("", "trial", "epoch", spec.objective.metric):
+    narrow = snapshot["narrow"]
+    for name in ("", *snapshot["columns"][:narrow]):
         table.add_column(name, justify="right", no_wrap=True)
-    for key in keys:
-        table.add_column(task.short_title(key), justify="right", overflow="ellipsis", no_wrap=True)
-    if outlook.best is not None:
-        table.add_row("best", *_cells(outlook.best, spec, keys), style="green")
-    for trial in outlook.running[:MOST_ROWS]:
-        table.add_row("", *_cells(trial, spec, keys))
-    if len(outlook.running) > MOST_ROWS:
-        table.add_row("", "…", f"{len(outlook.running) - MOST_ROWS} more")
+    for title in snapshot["columns"][narrow:]:
+        table.add_column(title, justify="right", overflow="ellipsis", no_wrap=True)
+    for cells in snapshot["best"]:
+        table.add_row(snapshot["best_are"], *cells, style="green")
+    if snapshot["more_best"]:
+        table.add_row("", "…", f"{snapshot['more_best']} more", style="green")
+    for cells in snapshot["running"]:
+        table.add_row("", *cells)
+    if snapshot["more"]:
+        table.add_row("", "…", f"{snapshot['more']} more")
     return table
 
 
 def _cells(trial: SweepTrial, spec: SweepSpec, keys: list[str]) -> list[str]:
-    value = score(trial, spec) if trial.epoch else "–"
+    shown = scores(trial, spec) if trial.epoch else ["–"] * len(spec.objective.metrics)
     values = [as_shown(trial.params[key]) if key in trial.params else "–" for key in keys]
-    return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", value, *values]
-
-
-@contextmanager
-def working(what: str) -> Iterator[Callable[[str], None]]:
-    """A turning sign with what is being done, where people look at a terminal; it goes when the block ends."""
-    if not console.is_terminal:
-        yield lambda step: None
-        return
-    with console.status(what) as status:
-        yield lambda step: status.update(f"{what}: {step}")
+    return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", *shown, *values]
 
 
 def say(*parts: str | tuple[str, str]) -> None:

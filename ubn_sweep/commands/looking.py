@@ -35,6 +35,7 @@ def facts_of(folder: SweepFolder) -> dict[str, Any]:
         if best is None
         else {"trial": best.trial, "metric": progress.objective, "score": standing.best_value},
         "best_text": standing.best_text,
+        **_front(standing),
         "ended_by": standing.rule,
         "epochs": standing.epochs,
         "attempts": standing.attempts,
@@ -43,8 +44,48 @@ def facts_of(folder: SweepFolder) -> dict[str, Any]:
     }
 
 
+def _front(standing: Standing) -> dict[str, Any]:
+    """Of a sweep with two objectives the trials on its front; nothing of others."""
+    if len(standing.progress.objectives) < 2:
+        return {}
+    return {
+        "front": [
+            {"trial": one.trial, "scores": standing.values(one), "text": standing.text(one)}
+            for one in standing.progress.front
+        ]
+    }
+
+
+def front_of(folder: SweepFolder) -> list[dict[str, Any]]:
+    """The completed trials that none beats in both objectives: number, scores, varied values and whole config.
+
+    The best in the first objective comes first. With one objective it is the best completed one alone.
+    """
+    standing = Standing.of(stream(folder.path))
+    if standing.progress.started is None:
+        return []
+    on_it = {one.trial: one for one in standing.progress.front}
+    created = {
+        event.trial: event
+        for event in stream(folder.path, kinds=(TrialCreated,))
+        if isinstance(event, TrialCreated) and event.trial in on_it
+    }
+    return [
+        {
+            "trial": trial,
+            "scores": standing.values(one),
+            "params": created[trial].params,
+            "config": created[trial].config,
+        }
+        for trial, one in on_it.items()
+    ]
+
+
 def best_of(folder: SweepFolder) -> dict[str, Any] | None:
-    """The best trial so far: its number, objective, varied values and whole config; None where none has a result."""
+    """The best trial so far: its number, objective, varied values and whole config; None where none has a result.
+
+    Of two objectives the first decides.
+    """
     best = Standing.of(stream(folder.path))
     if best.progress.best is None:
         return None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ubn_sweep.commands.bars import counted
 from ubn_sweep.commands.common import spec_of
 from ubn_sweep.commands.live import warn, watch_sweep
 from ubn_sweep.commands.outcome import Outcome, end_of, outcome_of, tell_sweeps_end
@@ -21,6 +22,7 @@ from ubn_sweep.sweep.running import launch
 from ubn_sweep.sweep.running.changes import changed_spec, check_same
 from ubn_sweep.sweep.running.copies import (
     Following,
+    bring_from_storage,
     check_tracking,
     run_ids,
     stores_on_a_network,
@@ -76,6 +78,9 @@ def start(
     name = spec.name if name is None and or_resume else name
     folder = SweepFolder(home=home, name=spec.name if name is None else name)
     _check_surroundings(spec, folder)
+    _prepare(spec, running)
+    if or_resume:
+        bring_from_storage(folder, spec)
     if or_resume and launch.has_begun(folder):
         check_same(spec_of(folder), spec)
         return _seen_through(lambda around: launch.resume_sweep(folder, surroundings=around), running)
@@ -91,7 +96,9 @@ def go_on(
     folder: SweepFolder, *, retry_failed: bool = False, assignments: Sequence[str] = (), running: Running
 ) -> Outcome:
     """Goes on with a sweep, and maps it. Raises UserError as `start` does."""
-    _check_surroundings(changed_spec(spec_of(folder), assignments)[0], folder)
+    spec = changed_spec(spec_of(folder), assignments)[0]
+    _check_surroundings(spec, folder)
+    _prepare(spec, running)
     return _seen_through(
         lambda around: launch.resume_sweep(
             folder, retry_failed=retry_failed, assignments=assignments, surroundings=around
@@ -100,7 +107,7 @@ def go_on(
     )
 
 
-def export(folder: SweepFolder, *, top: int, out: Path) -> list[Path]:
+def export(folder: SweepFolder, *, top: int | None, out: Path) -> list[Path]:
     """Writes the best configs, best first. Raises UserError where there are none, or they cannot be written."""
     from ubn_sweep.export import export_configs
 
@@ -122,6 +129,13 @@ def _check_surroundings(spec: SweepSpec, folder: SweepFolder) -> None:
     line = stores_on_a_network(spec, folder)
     if line is not None:
         warn(line)
+
+
+def _prepare(spec: SweepSpec, running: Running) -> None:
+    """On a cluster the trials fetch their data themselves: it need not lie where this process does."""
+    if running.ray_address is None:
+        with counted():
+            spec.find_task().prepare(spec.base)
 
 
 def _seen_through(run: Callable[[Surroundings], SweepResult], running: Running) -> Outcome:

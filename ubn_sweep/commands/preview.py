@@ -8,8 +8,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ubn_sweep.commands.bars import working
 from ubn_sweep.commands.common import home_folder
-from ubn_sweep.commands.live import print_json, say, warn, working
+from ubn_sweep.commands.live import print_json, say, warn
 from ubn_sweep.errors import UserError
 from ubn_sweep.landscape.needs import CURVE_TRIALS, IMPORTANCE_TRIALS, THRESHOLD
 from ubn_sweep.records.events import SweepStarted

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from ubn_sweep.commands.bars import working
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
 from ubn_sweep.commands.final_copies import deliver_final, final_of
-from ubn_sweep.commands.live import print_json, say, working
+from ubn_sweep.commands.live import print_json, say
 from ubn_sweep.commands.operations import export
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.folder import FinalFolder, SweepFolder, find_sweep
@@ -29,7 +30,7 @@ def map_landscape(sweep: str, *, home: Path | None, as_json: bool) -> None:
     tell_landscape(report)
 
 
-def export_best(sweep: str, *, top: int, out: Path, home: Path | None, as_json: bool) -> None:
+def export_best(sweep: str, *, top: int | None, out: Path, home: Path | None, as_json: bool) -> None:
     """Writes the best configs."""
     paths = export(find_sweep(sweep, home_folder(home)), top=top, out=out)
     if as_json:
@@ -76,6 +77,7 @@ def open_ui(sweep: str | None, *, port: int, home: Path | None) -> None:
             sweep=folder.name,
             objective=spec.objective.metric,
             maximized=spec.objective.mode == "max",
+            second=None if spec.objective.second is None else spec.objective.second.metric,
             keys=tuple(spec.space),
         )
         serve_ui(uri_of(spec, folder), port=port, page=page, experiment=spec.tracking.experiment)

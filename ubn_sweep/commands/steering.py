@@ -21,6 +21,8 @@ from ubn_sweep.sweep.running.control import order_stop, order_trial_stop
 from ubn_sweep.sweep.running.copies import written_uri
 from ubn_sweep.sweep.running.presence import is_alive
 
+MOST_SHOWN = 8
+"""Of the trials on a front."""
 PATIENCE_S = 60.0
 """How long `stop` waits for the sweep's process to obey."""
 
@@ -61,7 +63,12 @@ def sweep_status(sweep: str, *, home: Path | None, as_json: bool) -> None:
     say((facts["sweep"], "bold"), f": {facts['state']}{left}")
     say(f"trials    {facts['ended']}/{facts['total']} ({counts or 'none yet'}), {facts['epochs']} epochs")
     if facts["best"] is not None:
-        say(f"best      {facts['best_text']} {facts['best']['metric']} in trial {facts['best']['trial']}")
+        names = ", ".join(facts["front"][0]["scores"]) if facts.get("front") else facts["best"]["metric"]
+        say(f"best      {facts['best_text']} {names} in trial {facts['best']['trial']}")
+    for one in facts.get("front", ())[:MOST_SHOWN]:
+        say(f"front     {one['text']} in trial {one['trial']}")
+    if len(facts.get("front", ())) > MOST_SHOWN:
+        say(f"          and {len(facts['front']) - MOST_SHOWN} more")
     say(f"folder    {folder.path}")
     if folder.report.exists():
         say(f"report    {folder.report}")

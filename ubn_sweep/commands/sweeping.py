@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ubn_sweep.commands.common import home_folder, tell_landscape
 from ubn_sweep.commands.live import print_json, say, score, warn
-from ubn_sweep.commands.looking import best_of
+from ubn_sweep.commands.looking import best_of, front_of
 from ubn_sweep.commands.operations import Running, go_on, start
 from ubn_sweep.commands.outcome import Outcome
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError
@@ -75,6 +75,7 @@ def _finish(outcome: Outcome, *, as_json: bool) -> None:
                 "sweep": result.sweep,
                 "trials": result.counts,
                 "best": best_of(folder),
+                **({"front": front_of(folder)} if result.front else {}),
                 "ended_by": result.ended_by,
                 "error": outcome.failure,
                 "tracking_uri": uri,
@@ -117,7 +118,8 @@ def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: st
         )
     if result.best is not None:
         params = ", ".join(f"{key}={show(value)}" for key, value in result.best.params.items())
-        say(f"best: {score(result.best, spec)} in trial {result.best.number} ({params})")
+        by = f"by {spec.metric.label} alone, " if result.front else ""
+        say(f"best: {by}{score(result.best, spec)} in trial {result.best.number} ({params})")
     tell_landscape(report)
     if spec.resources.keep_best > 0:
         say(f"best      {result.folder / 'best'} (final checkpoints)")
@@ -125,7 +127,7 @@ def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: st
     if result.best is not None:
         say(
             "next: ",
-            (f"ubn-sweep export {result.typed} --top 3 --out configs", "bold"),
+            (f"ubn-sweep export {result.typed}{'' if result.front else ' --top 3'} --out configs", "bold"),
             ", ",
             (f"ubn-sweep ui {result.typed}", "bold"),
         )

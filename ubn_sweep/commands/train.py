@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ubn_sweep.commands.bars import counted
 from ubn_sweep.commands.common import home_folder
 from ubn_sweep.commands.final_copies import following, sink_of, store_of
 from ubn_sweep.commands.live import duration, print_json, say, warn
@@ -99,7 +100,7 @@ def train_final(
             tracking_uri=uri,
             environment=describe_environment(),
         )
-        with following(folder, sink) as followers:
+        with following(folder, sink) as followers, counted():
             outcome = _train(
                 task,
                 config,

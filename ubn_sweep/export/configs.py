@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import tempfile
@@ -13,8 +12,10 @@ from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
+from ubn_sweep.export.candidates import Candidate, candidates_of, chosen, config_text
+from ubn_sweep.export.header import header_of
 from ubn_sweep.landscape.read import SweepView, TrialView, read_correctness, read_sweep
-from ubn_sweep.landscape.views.ranking import ranked, ranking
+from ubn_sweep.landscape.views.ranking import ranking
 from ubn_sweep.records.correctness import Bits
 from ubn_sweep.records.events import SweepStarted, TrialCreated
 from ubn_sweep.records.folder import SweepFolder
@@ -30,13 +31,14 @@ from ubn_sweep.training.task import Task
 def export_configs(
     folder: SweepFolder,
     *,
-    top: int,
+    top: int | None = None,
     out: Path,
     tracking_uri: str | None = None,
     run_ids: Mapping[int, str] | None = None,
 ) -> list[Path]:
     """Writes the `top` best configs, best first: finished trials, and stopped ones only where those are too few.
 
+    None is 3; of a sweep with two objectives it is the whole front, and fewer are spread over it, its ends first.
     `run_ids` names the trials' MLflow runs. Trials that differ only in their seed are one config, whose promise is
     their mean; of a config without a trial at the full budget nothing is promised. All files are written, or none,
     and the same sweep gives the same bytes.
@@ -44,7 +46,7 @@ def export_configs(
     Raises:
         UserError: top < 1, no trial has finished, or `out` cannot be written.
     """
-    if top < 1:
+    if top is not None and top < 1:
         raise UserError(f"--top: `top >= 1` must hold, but got {top}: say how many configs to write")
     events = read_journal(folder.path)
     trials = Trials(events)
@@ -62,15 +64,16 @@ def export_configs(
             "objective.constraints, which may --learn-from this one"
         )
     started, created = trials.started, {trial.number: trial.created for trial in trials}
-    candidates = _candidates(sweep, created)
+    candidates, on_front = chosen(sweep, candidates_of(sweep, created), top)
     choice = _Choice(
-        candidates=sum(candidate.is_finished for candidate in candidates),
+        candidates=len({config_text(created[trial.number]) for trial in sweep.candidates}),
         optimism=_optimism(sweep, read_correctness(table)),
+        on_front=on_front,
     )
     spec = spec_in_todays_words(started.spec)
     task = find_task(spec.get("task", DEFAULT_TASK), spec.get("task_folder"))
     files = {}
-    for place, candidate in enumerate(candidates[:top], start=1):
+    for place, candidate in enumerate(candidates, start=1):
         trial = candidate.trial
         origin = _provenance(
             sweep,
@@ -84,22 +87,14 @@ def export_configs(
         )
         config = _config(task, created[trial.number], folder)
         name = f"{sweep.name}-{place}-trial-{trial.number:04d}.yaml"
-        files[name] = _text(replace(config, provenance=origin), origin, place, out / name, sweep)
+        header = header_of(sweep, origin, place, choice.on_front)
+        header += [
+            "Train it for good, on train + validation, and test it once:",
+            f"  ubn-sweep train {out / name}",
+        ]
+        config = schema.to_plain(replace(config, provenance=origin))
+        files[name] = "".join(f"# {line}\n" for line in header) + schema.dump_yaml(config)
     return _write(out, files)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Candidate:
-    """A config, with all trials that trained it: seeds aside, they are the same training."""
-
-    trials: tuple[TrialView, ...]
-    is_finished: bool
-    """Whether they came to the full budget."""
-
-    @property
-    def trial(self) -> TrialView:
-        """The first one made: which of them had the luckiest seed decides nothing."""
-        return min(self.trials, key=lambda trial: trial.number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,33 +103,15 @@ class _Choice:
 
     candidates: int
     optimism: float | None
-
-
-def _candidates(sweep: SweepView, created: Mapping[int, TrialCreated]) -> list[_Candidate]:
-    """Best first: by the mean over their seeds of what finished, and behind them what did not, as it is ranked."""
-    groups: dict[str, list[TrialView]] = {}
-    for trial in ranked(sweep):
-        config = {key: value for key, value in created[trial.number].config.items() if key != "seed"}
-        groups.setdefault(json.dumps(config, sort_keys=True), []).append(trial)
-    finished = {trial.number for trial in sweep.candidates}
-    found = []
-    for group in groups.values():
-        done = tuple(trial for trial in group if trial.number in finished)
-        found.append(_Candidate(trials=done or tuple(group[:1]), is_finished=bool(done)))
-    # A stable sort: those that have not finished stay behind, in their order.
-    return sorted(
-        found,
-        key=lambda item: -sweep.metric.better(_mean(item.trials)) if item.is_finished else math.inf,
-    )
-
-
-def _mean(trials: Sequence[TrialView]) -> float:
-    return statistics.fmean(trial.last_score for trial in trials)
+    on_front: frozenset[int]
+    """The trials whose configs are on the front of two objectives; empty with one."""
 
 
 def _optimism(sweep: SweepView, correct: Mapping[int, Bits]) -> float | None:
-    """Of the promised metric; where another one was the objective, the best was not picked for it."""
-    return ranking(sweep, correct).optimism if sweep.metric == sweep.task.metrics[0] else None
+    """Of the promised metric; where another one was the objective, or one of two, the best was not picked for it."""
+    if sweep.metric != sweep.task.metrics[0] or sweep.second is not None:
+        return None
+    return ranking(sweep, correct).optimism
 
 
 def _config(task: Task, created: TrialCreated, folder: SweepFolder) -> Any:
@@ -143,7 +120,7 @@ def _config(task: Task, created: TrialCreated, folder: SweepFolder) -> Any:
 
 def _provenance(
     sweep: SweepView,
-    candidate: _Candidate,
+    candidate: Candidate,
     choice: _Choice,
     started: SweepStarted,
     *,
@@ -165,6 +142,7 @@ def _provenance(
         epoch=trial.scored_epoch,
         metric=metric.name,
         promised=statistics.fmean(values) if values else None,
+        also=_also(sweep, candidate, metric) if values else {},
         spread=_spread(candidate, values, metric) if values else None,
         seeds=max(len(values), 1) * sweep.repeats,
         workers=workers,
@@ -188,31 +166,20 @@ def _promised(sweep: SweepView, trial: TrialView) -> float:
     return value
 
 
-def _spread(candidate: _Candidate, values: Sequence[float], metric: Metric) -> float | None:
+def _also(sweep: SweepView, candidate: Candidate, promised: Metric) -> dict[str, float]:
+    """The objectives of a sweep with two, but for the promised metric, as means over the seeds."""
+    if sweep.second is None:
+        return {}
+    means = zip((sweep.metric, sweep.second), candidate.means(sweep), strict=True)
+    return {metric.name: mean for metric, mean in means if metric != promised}
+
+
+def _spread(candidate: Candidate, values: Sequence[float], metric: Metric) -> float | None:
     """Over the seeds: of the repeats within trials, or of trials that differ in nothing else."""
     within = [trial.metrics[metric.spread] for trial in candidate.trials if metric.spread in trial.metrics]
     if within:
         return math.sqrt(statistics.fmean(spread**2 for spread in within))
     return statistics.stdev(values) if len(values) > 1 else None
-
-
-def _text(config: Any, origin: Provenance, place: int, path: Path, sweep: SweepView) -> str:
-    metric = sweep.task.metrics[0]
-    if origin.promised is not None:
-        seeds = "" if origin.seeds == 1 else f", the mean of {origin.seeds} seeds"
-        header = [
-            f"Number {place} of {origin.candidates} configs that were trained to the end: trial {origin.trial} of the "
-            f"sweep {origin.sweep},",
-            f"{metric.label} {metric.text(origin.promised)} after epoch {origin.epoch} of {sweep.max_epochs}{seeds}.",
-        ]
-    else:
-        header = [
-            f"Not finished ({origin.status}), exported because only {origin.candidates} configs finished: trial "
-            f"{origin.trial} of the sweep {origin.sweep}.",
-            f"It ended after epoch {origin.epoch} of {sweep.max_epochs}: nothing is promised of it.",
-        ]
-    header += ["Train it for good, on train + validation, and test it once:", f"  ubn-sweep train {path}"]
-    return "".join(f"# {line}\n" for line in header) + schema.dump_yaml(schema.to_plain(config))
 
 
 def _write(out: Path, files: dict[str, str]) -> list[Path]:

@@ -12,8 +12,10 @@ from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.course import CourseView, course_view
 from ubn_sweep.landscape.views.failures import FailuresView, failures_view
+from ubn_sweep.landscape.views.front import FrontView, front_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
 from ubn_sweep.landscape.views.leaders import LeadersView, leaders_view
+from ubn_sweep.landscape.views.profile import ProfileView, profile_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
 from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
 
@@ -24,6 +26,7 @@ class Landscape:
 
     sweep: SweepView
     threshold: ThresholdView
+    profile: ProfileView
     importance: ImportanceView
     condensation: CondensationView
     ranking: Ranking
@@ -32,6 +35,7 @@ class Landscape:
     baseline: BaselineView
     leaders: LeadersView
     audit: AuditView
+    front: FrontView
 
 
 def analyse(table: pa.Table) -> Landscape:
@@ -41,6 +45,7 @@ def analyse(table: pa.Table) -> Landscape:
     return Landscape(
         sweep=sweep,
         threshold=threshold_view(sweep),
+        profile=profile_view(sweep),
         importance=importance_view(sweep),
         condensation=condensation_view(sweep),
         ranking=ranks,
@@ -49,4 +54,5 @@ def analyse(table: pa.Table) -> Landscape:
         baseline=baseline_view(sweep, ranks),
         leaders=leaders_view(sweep),
         audit=audit_view(sweep),
+        front=front_view(sweep),
     )

@@ -6,3 +6,5 @@ CURVE_TRIALS = 8
 """Finished ones with a threshold, for its curve."""
 IMPORTANCE_TRIALS = 16
 """With a score at a common epoch, for what mattered."""
+PROFILE_TRIALS = 12
+"""With a threshold and a score, for its profiles at the full budget."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from markupsafe import Markup
 
 from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.phrases import amount, bare, score_text
-from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.front import second_value
 from ubn_sweep.landscape.views.ranking import RankedTrial
 from ubn_sweep.texts import as_shown
 
@@ -41,6 +42,9 @@ class Row:
     start: str
     """`paper`, `bn`, ...; empty for what a sampler drew."""
     score: str
+    second: str
+    """The other objective; empty where there is one alone."""
+    on_front: bool
     behind: str
     epoch: int
     tied: bool
@@ -63,7 +67,8 @@ def render_page(landscape: Landscape, *, summary: Sequence[str], figures: Sequen
         figures=figures,
         best_title="The best finished trials" if ranking.full_budget else "Trials so far, none finished",
         keys=sweep.titles(keys).values(),
-        rows=[_row(sweep, row, keys) for row in ranking.trials[:ROWS]],
+        rows=[_row(landscape, row, keys) for row in _front_first(landscape)[:ROWS]],
+        second=sweep.second.label if sweep.second is not None else "",
         any_tied=bool(ranking.tied and ranking.tied > 1),
         error_from=ranking.error_from,
         any_error=ranking.tied is not None,
@@ -73,8 +78,17 @@ def render_page(landscape: Landscape, *, summary: Sequence[str], figures: Sequen
     )
 
 
-def _row(sweep: SweepView, row: RankedTrial, keys: list[str]) -> Row:
+def _front_first(landscape: Landscape) -> list[RankedTrial]:
+    """Of two objectives those on the front come before the others, each in their order."""
+    return sorted(landscape.ranking.trials, key=lambda row: not landscape.front.has(row.trial.number))
+
+
+def _row(landscape: Landscape, row: RankedTrial, keys: list[str]) -> Row:
+    sweep = landscape.sweep
+    value = second_value(sweep, row.trial)
     return Row(
+        second=sweep.second.text(value) if sweep.second is not None and math.isfinite(value) else "",
+        on_front=landscape.front.has(row.trial.number),
         trial=row.trial.number,
         start=row.trial.start,
         score=score_text(sweep, row),

@@ -45,7 +45,7 @@ class TrialView:
     reason: str = ""
     """Why it ended so, where that was told."""
     stopped_by: str = ""
-    """Of a stopped one: `rungs`, `user` or `rule`."""
+    """Of a stopped one: `rungs`, `user`, `rule` or `target`."""
     repeat_std: float | None = None
     """Standard deviation of the last score over the repeats."""
     metrics: dict[str, float] = field(default_factory=dict)
@@ -91,7 +91,7 @@ class SweepView:
     description: str
     task: TaskRecord
     metric: Metric
-    """The objective."""
+    """The objective; of two the first, which trials are ranked by."""
     max_epochs: int
     repeats: int
     space: dict[str, dict[str, Any]]
@@ -103,6 +103,13 @@ class SweepView:
     """What the best must keep, in words: `epoch_s <= 2`."""
     ended_by: str = ""
     """The stop rule that ended the sweep, in a line; empty where none did."""
+    second: Metric | None = None
+    """The other objective, where there are two."""
+
+    @property
+    def objectives(self) -> str:
+        """`validation accuracy`; `validation accuracy and trained parameters`."""
+        return self.metric.label if self.second is None else f"{self.metric.label} and {self.second.label}"
 
     @property
     def finished(self) -> tuple[TrialView, ...]:
@@ -142,7 +149,7 @@ def read_sweep(table: pa.Table) -> SweepView:
     _check_one_sweep(table, origin)
     base = origin.spec.get("base", {})
     task = _task(origin)
-    metric = task.metric(origin.objective)
+    metric, second = task.metric(origin.objective), origin.spec.get("objective", {}).get("second")
     counted = _counted_examples(table, metric)
     rows_of: dict[int, list[dict[str, Any]]] = {}
     for row in table.to_pylist():
@@ -164,6 +171,7 @@ def read_sweep(table: pa.Table) -> SweepView:
         trials=trials,
         constraints=tuple(constraint.text(name) for name, constraint in constraints.items()),
         ended_by=origin.ended_by,
+        second=task.metric(second["metric"]) if second is not None else None,
     )
 
 

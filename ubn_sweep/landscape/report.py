@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ubn_sweep.errors import UserError
 from ubn_sweep.files import write_bytes, write_text
 from ubn_sweep.plain_json import with_nulls
+from ubn_sweep.progress import At, nowhere
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import stream
 from ubn_sweep.records.observations import write_observations
@@ -39,7 +39,7 @@ class LandscapeReport:
         return (self.html, self.observations, self.numbers, *self.figures)
 
 
-def build_report(folder: SweepFolder, *, at: Callable[[str], None] = lambda step: None) -> LandscapeReport:
+def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
     """Maps a sweep, finished or running. Every file is written beside its place and renamed when it is whole.
 
     Args:
@@ -79,7 +79,7 @@ def build_report(folder: SweepFolder, *, at: Callable[[str], None] = lambda step
 
 
 def _draw(
-    sweep: SweepView, views: dict[ReportFigure[Any], Any], folder: SweepFolder, at: Callable[[str], None]
+    sweep: SweepView, views: dict[ReportFigure[Any], Any], folder: SweepFolder, at: At
 ) -> tuple[list[PageFigure], list[Path]]:
     """All figures that the sweep has something for: for the page, and as PNG files."""
     from ubn_sweep.landscape.figures.style import styled
@@ -88,10 +88,10 @@ def _draw(
 
     figures, pngs = [], []
     with styled():
-        for number, (entry, view) in enumerate(views.items(), start=1):
+        for done, (entry, view) in enumerate(views.items()):
+            at("drawing figures", done, len(views))
             if not entry.applies(view):
                 continue
-            at(f"drawing figure {number} of {len(views)}")
             drawing, finding = entry.draw(sweep, view), entry.finding(sweep, view)
             lay_out(drawing)
             spoken = f"Figure, {entry.title}: {finding} The caption and the table of the best trials give the numbers."

@@ -6,8 +6,10 @@ from ubn_sweep.landscape.advice import audits, batch_norm, failures, leaders
 from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.phrases import amount, interval, plural, score_text
 from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.recommendation import profile
 from ubn_sweep.landscape.views.course import CourseView
 from ubn_sweep.landscape.views.curve_fit import CurveFit
+from ubn_sweep.landscape.views.front import FrontView
 from ubn_sweep.landscape.views.importance import ImportanceView
 from ubn_sweep.landscape.views.numbers import MIN_GROUP
 from ubn_sweep.landscape.views.ranking import Ranking
@@ -21,14 +23,22 @@ def summary(landscape: Landscape) -> tuple[str, ...]:
     sentences = [
         counts(landscape.sweep, landscape.course),
         failures(landscape.sweep, landscape.failures),
+        front(landscape.sweep, landscape.front),
         best(landscape.sweep, landscape.ranking),
         batch_norm(landscape.sweep, landscape.baseline),
-        threshold(landscape.sweep, landscape.threshold),
+        thresholds(landscape),
         audits(landscape.audit),
         leaders(landscape.leaders, landscape.threshold),
         importance(landscape.importance),
     ]
     return tuple(sentence for sentence in sentences if sentence)
+
+
+def thresholds(landscape: Landscape) -> str:
+    """Where to set the threshold: by the model of all epochs where the trials suffice, else by one epoch's scores."""
+    sweep, view = landscape.sweep, landscape.threshold
+    said = profile(sweep, landscape.profile)
+    return f"{said} {gate_off_anywhere(sweep, view)}" if said else threshold(sweep, view)
 
 
 def counts(sweep: SweepView, course: CourseView) -> str:
@@ -44,6 +54,25 @@ def counts(sweep: SweepView, course: CourseView) -> str:
             f"{course.epochs_unstopped} without early stopping."
         )
     return f"{begin} Ended by a rule: {sweep.ended_by}." if sweep.ended_by else begin
+
+
+def front(sweep: SweepView, view: FrontView) -> str:
+    """Which finished trials none beats in both objectives; empty where there is one objective."""
+    if sweep.second is None:
+        return ""
+    if not view.on_it:
+        return f"No trial has finished yet, so {sweep.objectives} have no front."
+    total = len(view.on_it) + len(view.others)
+    ends = [view.on_it[0]] if len(view.on_it) == 1 else [view.on_it[0], view.on_it[-1]]
+    told = [f"{end.label} ({sweep.metric.text(end.first)}, {sweep.second.text(end.second)})" for end in ends]
+    if len(told) == 1:
+        return (
+            f"By {sweep.objectives}, {told[0]} is behind none of {plural(total, 'finished trial')} in either."
+        )
+    return (
+        f"By {sweep.objectives}, none beats {len(view.on_it)} of {plural(total, 'finished trial')} in both: from "
+        f"{told[0]} to {told[1]}."
+    )
 
 
 def best(sweep: SweepView, ranking: Ranking) -> str:
@@ -67,7 +96,8 @@ def _best(sweep: SweepView, ranking: Ranking) -> str:
         return (
             f"No trial has finished yet; the furthest is {first.trial.label}: {score} of {sweep.max_epochs}."
         )
-    sentence = f"Best of {plural(len(ranking.trials), 'finished trial')}: {_leading(ranking)}, {score}"
+    by = "" if sweep.second is None else f" by {sweep.metric.label} alone"
+    sentence = f"Best{by} of {plural(len(ranking.trials), 'finished trial')}: {_leading(ranking)}, {score}"
     if ranking.tied is None:
         return f"{sentence}; {ranking.error_from}, so nothing says how far it is from the next."
     others = ranking.compared - 1
@@ -125,6 +155,11 @@ def threshold(sweep: SweepView, view: ThresholdView) -> str:
         f"No threshold between {view.low:.2g} and {view.high:.2g} can be told from another "
         f"(epoch {curve.epoch}, n = {curve.fit.n}). {_gate_off(sweep, view, curve)}"
     )
+
+
+def gate_off_anywhere(sweep: SweepView, view: ThresholdView) -> str:
+    """The gate on against off, at the full budget where that can be said."""
+    return _gate_off(sweep, view, view.full)
 
 
 def _gate_off(sweep: SweepView, view: ThresholdView, curve: ThresholdCurve) -> str:

@@ -14,7 +14,7 @@ Status = Literal["completed", "stopped", "failed", "diverged"]
 STATUSES: tuple[str, ...] = get_args(Status)
 FaultKind = Literal["error", "memory", "died", "stuck", "checkpoint"]
 """The task raised; it ran out of memory; its process died; it reported nothing for too long; a checkpoint is broken."""
-StoppedBy = Literal["rungs", "user", "rule"]
+StoppedBy = Literal["rungs", "user", "rule", "target"]
 """Early stopping, `stop --trial`, or a rule that ended the whole sweep while the trial ran."""
 FinalStatus = Literal["completed", "interrupted", "failed", "diverged"]
 OPTUNA_STATES: dict[str, str] = {

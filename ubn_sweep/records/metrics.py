@@ -49,10 +49,16 @@ class Metric:
         """`93.21%`, `0.4217`, `3.914 s`; `digits` are those of percents."""
         if self.is_share:
             return f"{value:.{digits}%}"
-        return f"{value:.4g} {self.unit}".rstrip()
+        return f"{_number(value)} {self.unit}".rstrip()
 
     def difference(self, value: float, digits: int = 2) -> str:
         """A difference of two values: in points where they are shares."""
         if self.is_share:
             return f"{100 * value:.{digits}f} points"
         return f"{value:.3g} {self.unit}".rstrip()
+
+
+def _number(value: float) -> str:
+    """Four digits; large whole numbers, which are counted, as they are: `77,850`."""
+    is_count = 1e4 <= abs(value) < 1e15 and value == int(value)
+    return f"{value:,.0f}" if is_count else f"{value:.4g}"

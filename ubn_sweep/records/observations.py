@@ -7,7 +7,7 @@ all of them. Columns, in this order:
     trial, epoch    int32    a trial without any epoch has one row, with epoch 0 and null metrics
     status          string   of the trial: completed, stopped, failed or diverged; running before its end
     reason          string   why it ended so: an error with its traceback, for example; null where none was given
-    stopped_by      string   of a stopped one: rungs (early stopping), user or rule; null for others
+    stopped_by      string   of a stopped one: rungs (early stopping), user, rule or target; null for others
     last_epoch      int32    of the trial; 0 where it reported none
     origin          string   `point 1`, `warm start: paper`, or the sampler's name
     audit           bool     whether early stopping never ends it

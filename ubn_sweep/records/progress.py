@@ -15,6 +15,8 @@ from ubn_sweep.records.events import (
     TrialEnded,
     TrialRetried,
 )
+from ubn_sweep.records.fronts import front
+from ubn_sweep.records.objectives import Objective, objectives_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +25,13 @@ class Best:
 
     trial: int
     completed: bool
-    score: float
-    """Turned so that higher is better."""
+    scores: tuple[float, ...]
+    """One or two, turned so that higher is better."""
 
     @property
-    def rank(self) -> tuple[bool, float]:
-        return self.completed, self.score
+    def rank(self) -> tuple[bool | float, ...]:
+        """Of two objectives the first leads."""
+        return self.completed, *self.scores
 
 
 @dataclass(kw_only=True)
@@ -36,13 +39,15 @@ class Progress:
     """Adds up events. Copies are independent."""
 
     started: SweepStarted | None = None
+    objectives: tuple[Objective, ...] = ()
+    """One or two, from the sweep's record on."""
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
     best: Best | None = None
     unfinished: set[int] = field(default_factory=set)
     """Trials that have begun and not ended."""
     _constraints: dict[str, Constraint] = field(default_factory=dict)
-    _running: dict[int, float] = field(default_factory=dict)
-    """Trial -> the objective of its last epoch; NaN where that epoch broke a constraint."""
+    _running: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    """Trial -> the scores of its last epoch; NaN where that epoch broke a constraint."""
     _ended: dict[int, Best] = field(default_factory=dict)
     """What trials came to that ended with a result: one of them may be taken up again."""
 
@@ -61,26 +66,39 @@ class Progress:
 
     @property
     def objective(self) -> str:
-        return str(self._objective()["metric"])
+        """The leading one's name."""
+        return self.objectives[0].metric
+
+    @property
+    def front(self) -> list[Best]:
+        """The completed trials that none beats in both objectives, the best in the first one first.
+
+        With one objective, that is the best of them alone.
+        """
+        done = [mine for mine in self._ended.values() if mine.completed]
+        if any(len(mine.scores) == 1 for mine in done):
+            return [max(done, key=lambda mine: mine.rank)]
+        return [done[place] for place in front([(mine.scores[0], mine.scores[-1]) for mine in done])]
 
     def apply(self, event: Event) -> None:
         if isinstance(event, SweepStarted):
             self.started, self._constraints = event, constraints_of(event.spec)
+            self.objectives = objectives_of(event.spec)
         elif isinstance(event, TrialCreated):
             self.unfinished.add(event.trial)
         elif isinstance(event, EpochReported):
-            value = event.metrics.get(self.objective, math.nan)
-            self._running[event.trial] = math.nan if unmet(self._constraints, event.metrics) else value
+            broken = bool(unmet(self._constraints, event.metrics))
+            self._running[event.trial] = tuple(
+                math.nan if broken else objective.score(event.metrics) for objective in self.objectives
+            )
         elif isinstance(event, TrialRetried):
             self._take_up(event)
         elif isinstance(event, TrialEnded):
             self.unfinished.discard(event.trial)
             self.counts[event.status] += 1
-            value = self._running.pop(event.trial, math.nan)
-            if event.status in ("completed", "stopped") and math.isfinite(value):
-                mine = Best(
-                    trial=event.trial, completed=event.status == "completed", score=self._sign * value
-                )
+            scores = self._running.pop(event.trial, (math.nan,))
+            if event.status in ("completed", "stopped") and all(map(math.isfinite, scores)):
+                mine = Best(trial=event.trial, completed=event.status == "completed", scores=scores)
                 self._ended[event.trial] = mine
                 self.best = mine if self.best is None or mine.rank > self.best.rank else self.best
 
@@ -88,7 +106,10 @@ class Progress:
         """The parent run's metrics after a trial's end."""
         found = {f"trials_{status}": float(count) for status, count in self.counts.items()}
         if self.best is not None:
-            found[f"best_{self.objective}"] = self._sign * self.best.score
+            leading = self.objectives[0]
+            found[f"best_{leading.metric}"] = leading.turned(self.best.scores[0])
+        if len(self.objectives) > 1:
+            found["trials_on_the_front"] = float(len(self.front))
         return found
 
     def _take_up(self, event: TrialRetried) -> None:
@@ -98,14 +119,6 @@ class Progress:
         mine = self._ended.pop(event.trial, None)
         if mine is None:
             return
-        self._running[event.trial] = self._sign * mine.score
+        self._running[event.trial] = mine.scores
         if mine == self.best:
             self.best = max(self._ended.values(), key=lambda other: other.rank, default=None)
-
-    @property
-    def _sign(self) -> int:
-        return -1 if self._objective().get("mode") == "min" else 1
-
-    def _objective(self) -> dict[str, str]:
-        assert self.started is not None, "a journal begins with the sweep's record"
-        return dict(self.started.spec["objective"])

@@ -16,7 +16,7 @@ from ubn_sweep.records.events import (
     SweepStarted,
     TrialCreated,
 )
-from ubn_sweep.records.progress import Progress
+from ubn_sweep.records.progress import Best, Progress
 from ubn_sweep.records.task import TaskRecord
 
 
@@ -89,12 +89,23 @@ class Standing:
     @property
     def best_text(self) -> str:
         """The same as people read it; `-` where there is none."""
-        started, value = self.progress.started, self.best_value
-        if value is None or started is None:
-            return "-"
+        best = self.progress.best
+        return "-" if best is None else self.text(best)
+
+    def values(self, result: Best) -> dict[str, float]:
+        """A result's objectives, each in its own unit, by metric."""
+        pairs = zip(self.progress.objectives, result.scores, strict=True)
+        return {objective.metric: objective.turned(score) for objective, score in pairs}
+
+    def text(self, result: Best) -> str:
+        """The same as people read it: `93.21%`; of two objectives `93.21%, 3.914 s`."""
+        started = self.progress.started
+        assert started is not None
+        values = self.values(result)
         if not started.task:  # a journal of version 0.1
-            return f"{value:.4g}"
-        return TaskRecord.from_plain(started.task).metric(self.progress.objective).text(value)
+            return ", ".join(f"{value:.4g}" for value in values.values())
+        task = TaskRecord.from_plain(started.task)
+        return ", ".join(task.metric(name).text(value) for name, value in values.items())
 
     def state(self, *, alive: bool) -> str:
         """`running`, `finished`, or how it ended early. `alive` is whether its process is."""

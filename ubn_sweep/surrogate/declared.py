@@ -16,7 +16,7 @@ from ubn_sweep.surrogate.coding import Coding
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-MOST_DRAWN = 2**16
+MOST_DRAWN = 2**14
 """Points drawn at most in search of those where a parameter exists."""
 
 
@@ -60,13 +60,13 @@ class DeclaredSpace:
         found: list[Floats] = []
         drawn = 0
         while sum(map(len, found)) < n:
-            size = 2 ** int(np.ceil(np.log2(max(n, 2))))
+            size = 2 ** int(np.ceil(np.log2(max(n, 256))))
             codes = self.existing(self.coding.at(engine.random(size)[:, : len(self.coding.names)]))
             drawn += size
             if with_parameter is not None:
                 codes = codes[~np.isnan(codes[:, self.column(with_parameter)])]
             found.append(codes)
-            if drawn > MOST_DRAWN and sum(map(len, found)) < n:
+            if drawn >= MOST_DRAWN and sum(map(len, found)) < n:
                 raise ValueError(f"`{with_parameter}` must exist somewhere in the space, but was not met")
         return np.concatenate(found)[:n]
 

@@ -109,14 +109,20 @@ class Posterior:
         return cross @ self._alpha, np.sqrt(np.maximum(variance, 1e-12))
 
 
-def fit_kernel(rows: Rows, parameter_of_column: npt.NDArray[np.int64], max_iterations: int = 40) -> Kernel:
-    """The kernel with the highest marginal likelihood times prior, by L-BFGS from the prior's mode."""
+def fit_kernel(
+    rows: Rows,
+    parameter_of_column: npt.NDArray[np.int64],
+    max_iterations: int = 40,
+    *,
+    start: Kernel | None = None,
+) -> Kernel:
+    """The kernel with the highest marginal likelihood times prior, by L-BFGS from `start`, or the prior's mode."""
     n_parameters = int(parameter_of_column.max(initial=-1)) + 1
     prior = np.concatenate([np.tile(_INVERSE_SQUARED_LENGTH, (n_parameters, 1)), _SCALES])
     objective = _Objective(rows, parameter_of_column, prior)
     found = minimize(
         objective,
-        prior[:, 0],
+        prior[:, 0] if start is None else np.concatenate([start.log_weights, start.log_scales]),
         jac=True,
         method="L-BFGS-B",
         bounds=prior[:, 2:],

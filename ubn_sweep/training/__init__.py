@@ -2,3 +2,5 @@
 
 CHECKPOINT_FILE = "training.pt"
 """What TrainingRun.save writes into a folder."""
+VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
+"""In the environment: empty for processes that are to see no GPU."""

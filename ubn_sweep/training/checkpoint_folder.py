@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ubn_sweep.errors import ForeignCheckpointError
@@ -95,18 +96,36 @@ class CheckpointFolder:
                     raise
                 broken.append(checkpoint)
                 continue
-            _set_aside(broken)
+            self._set_aside(broken)
             return checkpoint
         return None
 
     def set_aside(self, *, up_to: int | None = None) -> None:
         """None of those found can be loaded: whoever comes next begins anew."""
-        _set_aside(path for path in self.found(up_to=up_to) if path != self.path)
+        self._set_aside(path for path in self.found(up_to=up_to) if path != self.path)
 
     def keep_newest(self) -> None:
         """Removes all but the newest: nothing is trained any more."""
         if self.path.exists():
             self._remove_all_but(self.found()[:1])
+
+    def remove(self) -> None:
+        """Removes all of them."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @contextmanager
+    def fetched(self, checkpoint: Path) -> Iterator[Path]:
+        """A folder of this machine's that holds one of those found, while the block runs.
+
+        Raises:
+            OSError: it is out of reach.
+            ValueError: it is not as it was written.
+        """
+        yield checkpoint
+
+    def _set_aside(self, broken: Iterable[Path]) -> None:
+        for checkpoint in broken:
+            checkpoint.rename(checkpoint.with_name(f"broken-{checkpoint.name}"))
 
     def _before(self, target: Path) -> list[Path]:
         return [path for path in self.found() if path != target]
@@ -133,11 +152,6 @@ def epoch_of(checkpoint: Path) -> int:
 
 def _is_checkpoint(path: Path) -> bool:
     return path.name.removeprefix("epoch-").isdigit()
-
-
-def _set_aside(broken: Iterable[Path]) -> None:
-    for checkpoint in broken:
-        checkpoint.rename(checkpoint.with_name(f"broken-{checkpoint.name}"))
 
 
 def _why_broken(checkpoint: Path, error: Exception, *, last: bool) -> str:

@@ -1,11 +1,17 @@
-"""How condensed the features are: what the layers with a gate saw during an epoch."""
+"""How condensed the features are: what the layers with a gate saw during an epoch, what any layer sees of a batch."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from ubn_sweep.nn import condensation
+from ubn_sweep.nn import condensation, mean_cosine_similarity
+from ubn_sweep.nn.parameters import NORMALIZATIONS
+
+MAP_DIMENSIONS = 4
 
 
 class CondensationMeter:
@@ -38,3 +44,45 @@ class CondensationMeter:
             metrics[key] = sum(values) / len(values)
             metrics |= {f"{key}/{name}": value for name, value in zip(self._layers, values, strict=True)}
         return metrics
+
+
+class MeasuredCondensation:
+    """Mean cosine similarity between the images of a batch, before each normalization layer, by the layer's name."""
+
+    def __init__(self) -> None:
+        self.similarities: dict[str, Tensor] = {}
+
+    def read(self) -> dict[str, float]:
+        """condensation, the mean over the layers, and condensation/<layer>; one host read."""
+        if not self.similarities:
+            return {}
+        values = torch.stack([value.float() for value in self.similarities.values()]).tolist()
+        by_layer = {
+            f"condensation/{name}": value for name, value in zip(self.similarities, values, strict=True)
+        }
+        return {"condensation": sum(values) / len(values), **by_layer}
+
+
+@contextmanager
+def condensation_before_norms(model: nn.Module) -> Iterator[MeasuredCondensation]:
+    """Measures what passes through the model within the block, whatever its layers are; source: figure 2.
+
+    A layer that is called several times counts as it was called last. Batches of one image, and what is no map
+    (N, C, H, W), have no similarity.
+    """
+    measured = MeasuredCondensation()
+
+    def measure(name: str, x: Tensor) -> None:
+        if x.dim() == MAP_DIMENSIONS and len(x) > 1:
+            measured.similarities[name] = mean_cosine_similarity(x)
+
+    handles = [
+        module.register_forward_pre_hook(lambda module, given, name=name: measure(name, given[0]))
+        for name, module in model.named_modules()
+        if isinstance(module, NORMALIZATIONS)
+    ]
+    try:
+        yield measured
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ubn_sweep.schema import require
+from ubn_sweep.schema import OMIT_EMPTY, require
 from ubn_sweep.training.data.config import DatasetConfig as DatasetConfig
 
 NormName = Literal["ubn", "bn", "in", "gn", "ln", "rbn", "bnet", "iebn"]
@@ -90,7 +90,9 @@ class OptimizerConfig:
 
     name: Literal["sgd", "adamw"] = "sgd"
     lr: float = 0.1
-    """The highest learning rate, at the batch size given: it is not rescaled."""
+    """The highest learning rate."""
+    lr_at_batch_size: int | None = field(default=None, metadata={OMIT_EMPTY: True})
+    """The batch size that `lr` is meant for: it grows in proportion to the images of a step; null takes it as it is."""
     momentum: float = 0.9
     """SGD's; adamw ignores it."""
     nesterov: bool = False
@@ -107,6 +109,8 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         require(self.lr > 0.0, "lr > 0", self.lr, "0.1 is usual for sgd, 0.001 for adamw")
+        at = self.lr_at_batch_size
+        require(at is None or at >= 1, "lr_at_batch_size >= 1", at, "give a batch size, or null")
         require(0.0 <= self.momentum < 1.0, "0 <= momentum < 1", self.momentum, "0.9 is usual")
         require(self.weight_decay >= 0.0, "weight_decay >= 0", self.weight_decay, "0.0005 is usual")
         own = self.norm_weight_decay

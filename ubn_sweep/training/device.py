@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.training import VISIBLE_GPUS
 
 
 def choose_device(name: str) -> torch.device:
@@ -17,7 +19,9 @@ def choose_device(name: str) -> torch.device:
         UserError: CUDA is asked for, but absent.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        # Hidden ones count as absent, also where PyTorch had seen them before they were hidden.
+        hidden = os.environ.get(VISIBLE_GPUS) == ""
+        name = "cuda" if torch.cuda.is_available() and not hidden else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("device: `cuda` is asked for, but PyTorch finds no CUDA device: take `auto` or `cpu`")
     return torch.device(name)

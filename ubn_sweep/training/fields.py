@@ -1,10 +1,18 @@
-"""What the fields of a config's schema say of themselves."""
+"""What the fields of a config's schema say of themselves, and what follows from it for the values."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import typing
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from ubn_sweep.dotted import set_at, value_at
+
+PATH = "path"
+"""In a field's metadata: the value is the path of a file or folder, from the current folder where it is not whole."""
 
 
 def leaves(kind: Any, prefix: str = "") -> list[tuple[str, Any]]:
@@ -37,3 +45,16 @@ def metadata_of(kind: Any, name: str, prefix: str = "") -> dict[str, str]:
         elif name in item.metadata:
             found[f"{prefix}{item.name}"] = item.metadata[name]
     return found
+
+
+def with_whole_paths(kind: Any, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A plain config whose paths are whole: it travels to processes that have another current folder."""
+    whole = copy.deepcopy(dict(config))
+    for key in metadata_of(kind, PATH):
+        try:
+            value = value_at(whole, key)
+        except KeyError:  # a default
+            continue
+        if isinstance(value, str):
+            set_at(whole, key, str(Path(value).expanduser().absolute()))
+    return whole

@@ -42,7 +42,7 @@ def _with_provenance(content: dict[str, Any], changes: list[str]) -> dict[str, A
     provenance = upgraded(provenance, task=DEFAULT_TASK)
     if changes:
         changed = [*(provenance.get("changed") or []), *changes]
-        provenance |= {"promised": None, "spread": None, "changed": changed}
+        provenance |= {"promised": None, "spread": None, "also": {}, "changed": changed}
     return {**content, "provenance": provenance}
 
 

@@ -19,7 +19,12 @@ from ubn_sweep.training.distributed.group import own_share
 from ubn_sweep.training.distributed.reduce import take_buffers_of_the_first
 from ubn_sweep.training.distributed.replicas import average_before_steps
 from ubn_sweep.training.norms import NORM_CHOICES, NORM_EFFECTS, NORM_STARTS
-from ubn_sweep.training.optimization import build_optimizer, learning_rate, parameter_groups
+from ubn_sweep.training.optimization import (
+    at_batch_size,
+    build_optimizer,
+    learning_rate,
+    parameter_groups,
+)
 from ubn_sweep.training.provenance import Provenance
 from ubn_sweep.training.run import Run
 from ubn_sweep.training.seeds import derive_seed, generator_for, global_seed
@@ -59,8 +64,11 @@ class NetworkRun(Run):
         self.config, self.hold_out = config, hold_out
         with global_seed(derive_seed(config.seed, "network"), CPU):
             self.network = task.network(config)
-        self.optimizer = build_optimizer(config.optimizer, parameter_groups(config.optimizer, self.network))
         self.share = own_share()
+        images = config.training.batch_size * self.share.count
+        self._optimizer_config = at_batch_size(config.optimizer, images)
+        groups = parameter_groups(config.optimizer, self.network)
+        self.optimizer = build_optimizer(self._optimizer_config, groups)
         average_before_steps(self.optimizer)
         self._shared = self.share.is_whole
 
@@ -128,7 +136,7 @@ class NetworkRun(Run):
 
     def _set_learning_rate(self) -> None:
         rate = learning_rate(
-            self.config.optimizer, self.epoch, steps_per_epoch=1, epochs=self.config.training.epochs
+            self._optimizer_config, self.epoch, steps_per_epoch=1, epochs=self.config.training.epochs
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate

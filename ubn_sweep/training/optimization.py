@@ -5,6 +5,7 @@ Weight decay applies to all parameters alike, as in the paper's plain setting, u
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +15,17 @@ from torch import nn
 
 from ubn_sweep.nn import norm_parameters
 from ubn_sweep.training.config import OptimizerConfig
+
+
+def at_batch_size(optimizer: OptimizerConfig, images: int) -> OptimizerConfig:
+    """The optimizer of steps over so many images: lr * images / lr_at_batch_size, where that is given.
+
+    Source: Goyal et al., arXiv 1706.02677.
+    """
+    if optimizer.lr_at_batch_size is None:
+        return optimizer
+    lr = optimizer.lr * images / optimizer.lr_at_batch_size
+    return dataclasses.replace(optimizer, lr=lr, lr_at_batch_size=None)
 
 
 def parameter_groups(optimizer: OptimizerConfig, model: nn.Module) -> list[dict[str, Any]]:

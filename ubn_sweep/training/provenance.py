@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from ubn_sweep.schema import OMIT_EMPTY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,8 @@ class Provenance:
     promised: float | None
     """Its value at that epoch, a mean over the seeds. Null where the trial was not trained to the full budget, and once
     a key was changed: the promise was made for another config."""
+    also: dict[str, float] = field(default_factory=dict, metadata={OMIT_EMPTY: True})
+    """What it was chosen by besides, at that epoch: metric -> value; empty where the promised metric was all."""
     spread: float | None = None
     """Standard deviation over the seeds; null for a single one."""
     seeds: int = 1

@@ -62,6 +62,8 @@ class Task:
     """The trial config: a frozen, keyword-only dataclass with the fields of TaskConfig and the task's own."""
     metrics: ClassVar[tuple[Metric, ...]] = ()
     """Of the validation split, each a possible objective. The first is the default, and what a config promises."""
+    costs: ClassVar[tuple[Metric, ...]] = ()
+    """What a trial's training or its model takes: possible objectives too, a second one above all."""
     example: ClassVar[str] = "example"
     """What people call one of what it learns from: `image`."""
     told: ClassVar[tuple[Metric, ...]] = ()
@@ -120,6 +122,20 @@ class Task:
             UserError: it is not.
         """
 
+    def prepare(self, config: Any) -> None:
+        """Fetches what trials need and a config allows to fetch, once, where the sweep is started.
+
+        Raises:
+            UserError: it cannot be fetched.
+        """
+
+    def fingerprint(self, config: Any) -> str | None:
+        """The same wherever the data is the same, whatever its folder: a sweep's nodes are compared by it.
+
+        None where nothing can be said.
+        """
+        return None
+
     def check_gpus(self, config: Any, gpus: float) -> None:
         """Looks whether a worker can train with the GPUs that it is given: it sees no others. Any number will do,
         unless the task knows better.
@@ -143,6 +159,10 @@ class Task:
                 "or let the task say `several_workers = True`, as docs/tasks.md has it"
             )
 
+    def judges_on_test(self, config: Any) -> bool:
+        """Whether trials are judged on the test set: then nothing may choose between them while they run."""
+        return False
+
     def subject(self, config: Any) -> str:
         """What is trained on what, for headlines: `resnet8 on digits`."""
         return type(self).__name__
@@ -159,7 +179,12 @@ class Task:
 
     def metric(self, name: str) -> Metric:
         """A metric by its name; KeyError where there is none."""
-        return next(metric for metric in (*self.metrics, *self.told) if metric.name == name)
+        return next(metric for metric in (*self.judged_by, *self.told) if metric.name == name)
+
+    @property
+    def judged_by(self) -> tuple[Metric, ...]:
+        """All possible objectives."""
+        return (*self.metrics, *self.costs)
 
     @property
     def promise(self) -> Metric:
@@ -179,7 +204,7 @@ class Task:
         return TaskRecord(
             name=self.name,
             subject=self.subject(config),
-            metrics=self.metrics,
+            metrics=self.judged_by,
             example=self.example,
             examples=self.examples(config),
             columns=self.columns,

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from ubn_sweep.plain_json import dumps
 from ubn_sweep.records.correctness import packed
-from ubn_sweep.training.checkpoint_folder import CheckpointFolder, Load, Save, epoch_of
+from ubn_sweep.training.checkpoint_folder import Load, Save, epoch_of
 from ubn_sweep.training.memory import is_out_of_memory
 from ubn_sweep.training.metrics import as_numbers
+from ubn_sweep.training.stored_checkpoints import checkpoints_at
 
 METRICS_FILE = "metrics.json"
 
@@ -63,7 +64,7 @@ class Trial:
     Args:
         config: the trial's, of the task's own class.
         threads: of the processor, that it may use.
-        checkpoints: a folder for this trial's alone, on storage that all nodes share.
+        checkpoints: a folder for this trial's alone, on storage that all nodes share, or a URL.
         every_epochs: how often a checkpoint is kept.
         attempt: a name for this attempt, behind those of the attempts before it in the alphabet.
         known_epoch: the last one that the sweep knows of.
@@ -78,7 +79,7 @@ class Trial:
         config: Any,
         *,
         threads: int,
-        checkpoints: Path,
+        checkpoints: Path | str,
         every_epochs: int,
         send: Send,
         attempt: str = "",
@@ -89,7 +90,7 @@ class Trial:
         self.number = number
         self.config = config
         self.threads = threads
-        self._checkpoints = CheckpointFolder(checkpoints, attempt)
+        self._checkpoints = checkpoints_at(checkpoints, attempt)
         self._every = every_epochs
         self._send = send
         self._known_epoch = known_epoch
@@ -177,17 +178,21 @@ class FollowingTrial(Trial):
         hear: gives what rank 0 tells, in order; it may end the trial by never returning.
     """
 
-    def __init__(self, number: int, config: Any, *, threads: int, hear: Callable[[], str]) -> None:
+    def __init__(
+        self, number: int, config: Any, *, threads: int, checkpoints: Path | str, hear: Callable[[], str]
+    ) -> None:
         self.number = number
         self.config = config
         self.threads = threads
+        self._checkpoints = checkpoints_at(checkpoints)
         self._hear = hear
 
     def resume(self, load: Load) -> None:
         """Loads the checkpoint that rank 0 has loaded."""
         word = self._hear()
         if word != ANEW:
-            load(Path(word))
+            with self._checkpoints.fetched(Path(word)) as folder:
+                load(folder)
 
     def report(
         self,

@@ -10,12 +10,16 @@ from ubn_sweep.landscape.figures.choices import CHOICES
 from ubn_sweep.landscape.figures.condensation import CONDENSATION
 from ubn_sweep.landscape.figures.course import COURSE
 from ubn_sweep.landscape.figures.entry import ReportFigure
+from ubn_sweep.landscape.figures.front import FRONT
 from ubn_sweep.landscape.figures.importance import IMPORTANCE
 from ubn_sweep.landscape.figures.layers import LAYERS
 from ubn_sweep.landscape.figures.parameters import PARAMETERS
+from ubn_sweep.landscape.figures.profile import PROFILE
 from ubn_sweep.landscape.figures.threshold import THRESHOLD
 
 FIGURES: tuple[ReportFigure[Any], ...] = (
+    FRONT,
+    PROFILE,
     THRESHOLD,
     IMPORTANCE,
     PARAMETERS,

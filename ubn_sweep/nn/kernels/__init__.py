@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from functools import cache
 
 import torch
@@ -11,12 +13,15 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 from ubn_sweep.nn.kernels import plain
 from ubn_sweep.nn.kernels.interface import Kernels
 
+SWITCH = "UBN_SWEEP_KERNELS"
+"""An environment variable: `plain` computes all with PyTorch's own operations."""
+
 
 def kernels_for(*tensors: Tensor) -> Kernels:
     """The fastest set of kernels that can take these tensors; `plain` can take any."""
     if _observed() or any(type(t) not in (Tensor, torch.nn.Parameter) for t in tensors):
         return plain
-    kind = tensors[0].device.type
+    kind = "switched off" if _switched_off() else tensors[0].device.type
     chosen = _cpu() if kind == "cpu" else _cuda() if kind == "cuda" else None
     return plain if chosen is None or not chosen.takes(*tensors) else chosen
 
@@ -24,6 +29,11 @@ def kernels_for(*tensors: Tensor) -> Kernels:
 def _observed() -> bool:
     """Whether somebody wants to see the operations: a compiler, a tracer, a dispatch mode."""
     return torch.compiler.is_compiling() or torch.jit.is_tracing() or is_in_torch_dispatch_mode()
+
+
+@cache
+def _switched_off() -> bool:
+    return os.environ.get(SWITCH) == "plain"
 
 
 @cache
@@ -38,9 +48,20 @@ def _cpu() -> Kernels | None:
 
 @cache
 def _cuda() -> Kernels | None:
-    """None where Triton is missing: it comes with PyTorch's CUDA builds for Linux, not with all others."""
+    """None where Triton is missing: it comes with PyTorch's CUDA builds for Linux, not with all others. And where it
+    cannot work, for want of a C compiler for example, which it asks for at its first use: that is told once."""
     try:
         from ubn_sweep.nn.kernels import cuda
+
+        cuda.probe()
     except ImportError:
+        return None
+    except Exception as error:  # whatever keeps Triton from working
+        reason = next(iter(str(error).splitlines()), "")
+        warnings.warn(
+            f"Triton cannot be used ({type(error).__name__}: {reason}), so the layers take PyTorch's own operations, "
+            f"which is slower: install a C compiler such as gcc, or set {SWITCH}=plain",
+            stacklevel=2,
+        )
         return None
     return cuda

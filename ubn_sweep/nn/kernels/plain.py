@@ -5,7 +5,7 @@ Shapes: x, y, g (N, C, H, W), M = H*W; docs/layer.md derives the formulas, and h
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -62,14 +62,17 @@ def sum_of_directions(
     # inf / inf, rather than rsqrt's zero, so that a sample that is not finite shows in the similarity.
     inverse_norm = squared_norm.sqrt().div_(squared_norm).masked_fill_(zero, 0.0)
     flat = (x if x.is_contiguous() else x.permute(0, 2, 3, 1)).reshape(x.shape[0], -1)
-    return torch.mv(flat.to(m.dtype).t(), inverse_norm), (x.shape[0] - zero.sum()).to(m.dtype)
+    with _without_autocast(x):  # of 512 images |u|**2 may exceed what half precision holds
+        u = torch.mv(flat.to(m.dtype).t(), inverse_norm)
+    return u, (x.shape[0] - zero.sum()).to(m.dtype)
 
 
 def similarity_of(
     u: Float[Tensor, " CHW"], nonzero: Float[Tensor, ""], N: Float[Tensor, ""] | int
 ) -> Float[Tensor, ""]:
     """c(x) from u = sum_i x_i / |x_i|, the number of samples that are not zero, and the number of samples."""
-    return (u.dot(u) - nonzero) / (N * (N - 1))
+    with _without_autocast(u):
+        return (u.dot(u) - nonzero) / (N * (N - 1))
 
 
 def similarity(
@@ -226,11 +229,14 @@ def combine(
     return torch.addcmul(gx, x, spatial(x_scale)).to(x.dtype)
 
 
+def _without_autocast(x: Tensor) -> AbstractContextManager[object]:
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
+
+
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Depthwise, zero padding, in the type of x, whatever autocast says."""
     bias = None if bias is None else bias.to(x.dtype)
-    without_autocast = nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
-    with without_autocast:
+    with _without_autocast(x):
         return torch.conv2d(x, weight.to(x.dtype), bias, padding=weight.shape[-1] // 2, groups=x.shape[1])
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
 
+from ubn_sweep.sweep.deciding.front_rungs import FrontPromotionRungs, FrontRungs
 from ubn_sweep.sweep.deciding.local_rungs import LocalRungs
 from ubn_sweep.sweep.deciding.promotion import PromotionRungs
+from ubn_sweep.sweep.deciding.review import ReviewedRungs
 from ubn_sweep.sweep.deciding.rungs import Rungs
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
@@ -25,7 +27,7 @@ class EarlyStopping(Protocol):
         """The epochs at which trials are compared, ascending."""
 
     @property
-    def values(self) -> dict[int, dict[int, float]]:
+    def values(self) -> dict[int, dict[int, Any]]:
         """{level: {trial: value}} in the order of arrival, as a copy."""
 
     def counts(self) -> dict[int, int]:
@@ -34,8 +36,8 @@ class EarlyStopping(Protocol):
     def enter(self, trial: int, place: float | None) -> None:
         """Where a trial lies on the axis of a map, from 0 to 1; None where there is no such axis."""
 
-    def report(self, trial: int, epoch: int, value: float, *, exempt: bool = False) -> bool:
-        """Takes one report, higher is better; True means: this trial does not go on now.
+    def report(self, trial: int, epoch: int, value: Any, *, exempt: bool = False) -> bool:
+        """Takes one report, a score or a pair of them, higher is better; True: this trial does not go on now.
 
         One that is `exempt` counts for the others, and always goes on.
         """
@@ -76,9 +78,9 @@ class Brackets:
         return tuple(sorted({level for ladder in self._ladders for level in ladder.levels}))
 
     @property
-    def values(self) -> dict[int, dict[int, float]]:
+    def values(self) -> dict[int, dict[int, Any]]:
         """Those of all ladders together."""
-        found: dict[int, dict[int, float]] = {level: {} for level in self.levels}
+        found: dict[int, dict[int, Any]] = {level: {} for level in self.levels}
         for ladder in self._ladders:
             for level, recorded in ladder.values.items():
                 found[level] |= recorded
@@ -90,7 +92,7 @@ class Brackets:
     def enter(self, trial: int, place: float | None) -> None:
         self.of(trial).enter(trial, place)
 
-    def report(self, trial: int, epoch: int, value: float, *, exempt: bool = False) -> bool:
+    def report(self, trial: int, epoch: int, value: Any, *, exempt: bool = False) -> bool:
         return self.of(trial).report(trial, epoch, value, exempt=exempt)
 
     def promotable(self, waiting: Collection[int]) -> int | None:
@@ -111,13 +113,19 @@ class Brackets:
     __hash__ = None  # type: ignore[assignment]  # mutable
 
 
+_KINDS: dict[str, Callable[..., EarlyStopping]] = {
+    "promote": PromotionRungs,
+    "review": ReviewedRungs,
+    "stop": Rungs,
+}
+
+
 def early_stopping_of(spec: SweepSpec) -> EarlyStopping | None:
     """What a spec asks for, with nothing recorded yet; None where it stops no trial early."""
     stopping = spec.early_stopping
     if stopping is None:
         return None
-    local = LocalRungs if spec.search.goal == "map" else Rungs
-    kind = PromotionRungs if stopping.kind == "promote" else local
+    kind = _kind_of(spec, stopping.kind)
     ladders: list[EarlyStopping] = [
         kind(
             grace_epochs=stopping.first_rung(bracket),
@@ -127,3 +135,10 @@ def early_stopping_of(spec: SweepSpec) -> EarlyStopping | None:
         for bracket in range(stopping.brackets)
     ]
     return ladders[0] if len(ladders) == 1 else Brackets(ladders, seed=spec.search.seed)
+
+
+def _kind_of(spec: SweepSpec, kind: str) -> Callable[..., EarlyStopping]:
+    """Two objectives are compared front by front, and maps place by place: both judge a trial once at each rung."""
+    if spec.objective.second is not None:
+        return FrontPromotionRungs if kind == "promote" else FrontRungs
+    return LocalRungs if spec.search.goal == "map" else _KINDS[kind]

@@ -23,7 +23,7 @@ from ubn_sweep.records.events import (
 )
 from ubn_sweep.sweep.deciding.brackets import early_stopping_of
 from ubn_sweep.sweep.deciding.memory import SearchMemory
-from ubn_sweep.sweep.deciding.ranking import below_all, has_result, rank
+from ubn_sweep.sweep.deciding.ranking import below_all, front_of, has_result, rank
 from ubn_sweep.sweep.deciding.stop_rules import StopRules
 from ubn_sweep.sweep.deciding.suggestions import Suggestions
 from ubn_sweep.sweep.deciding.trial import SweepTrial
@@ -40,7 +40,13 @@ class SweepHistory:
         self.max_epochs = spec.base.training.epochs
         self.rungs = early_stopping_of(spec)
         levels = self.rungs.levels if self.rungs is not None else (self.max_epochs,)
-        self.memory = SearchMemory(self.space, spec.search, rung_levels=levels, max_epochs=self.max_epochs)
+        self.memory = SearchMemory(
+            self.space,
+            spec.search,
+            rung_levels=levels,
+            max_epochs=self.max_epochs,
+            objectives=len(spec.objective.metrics),
+        )
         self.suggestions = Suggestions(spec, self.space, self.memory)
         self.rules = StopRules(spec)
         self.trials: dict[int, SweepTrial] = {}
@@ -49,6 +55,11 @@ class SweepHistory:
         self.waiting: set[int] = set()
         """Trials that have reached a rung, and wait there to be promoted."""
         self.epochs_done = 0
+
+    @property
+    def front(self) -> list[SweepTrial]:
+        """The completed trials that none beats in both objectives; with one objective, the best of them alone."""
+        return front_of(self.trials.values())
 
     def apply(self, event: Event) -> None:
         """Takes up the next event of the journal."""
@@ -101,14 +112,17 @@ class SweepHistory:
         trial.epoch = event.epoch
         trial.value = event.metrics.get(self.spec.objective.metric, math.nan)
         trial.score = self.spec.objective.score(event.metrics)
+        trial.second = self.spec.objective.second_score(event.metrics)
         self.epochs_done += 1
         trial.feasible = self.spec.objective.meets(event.metrics)
         # To the sampler, what breaks a constraint is like what diverges: a region to be asked for less.
-        self.memory.report(trial.number, event.epoch, trial.score if trial.feasible else math.nan)
-        trial.diverged = event.diverged or not math.isfinite(trial.score)
+        told = trial.scores if trial.feasible else (math.nan,) * len(trial.scores)
+        self.memory.report(trial.number, event.epoch, *told)
+        trial.diverged = event.diverged or not all(map(math.isfinite, trial.scores))
         if trial.diverged or self.rungs is None or event.epoch >= self.max_epochs:
             return
-        value = trial.score if trial.feasible else below_all(trial.score)
+        values = trial.scores if trial.feasible else tuple(map(below_all, trial.scores))
+        value = values[0] if len(values) == 1 else values
         held = self.rungs.report(trial.number, event.epoch, value, exempt=trial.audit)
         trial.cut = held and not self.rungs.promotes
         if held and self.rungs.promotes:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable
 
-from optuna.samplers import RandomSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import OPTUNA_STATES
 from ubn_sweep.sweep.deciding.samplers import LISTS, READ_RUNNING, Lesson, lesson_of, make_sampler
 from ubn_sweep.sweep.deciding.samplers.grid import NothingLeftError
+from ubn_sweep.sweep.deciding.samplers.qmc import QmcSampler
 from ubn_sweep.sweep.deciding.study import SamplerStudy
 from ubn_sweep.sweep.spec.own_sampler import own_sampler
 from ubn_sweep.sweep.spec.space import Params, Space
@@ -28,7 +29,7 @@ LARGEST_LISTED = 20_000
 
 
 class SearchMemory:
-    """All trials so far as the sampler sees them; scores are turned so that higher is better.
+    """All trials so far as the sampler sees them; scores, one or two, are turned so that higher is better.
 
     It is in memory because a database that is ahead of, or behind, the sweep makes restarts inexact; the journal
     rebuilds it. What trial n gets depends on the seed, n and the trials before alone; a sampler from elsewhere, which
@@ -36,10 +37,17 @@ class SearchMemory:
     """
 
     def __init__(
-        self, space: Space, search: SearchConfig, *, rung_levels: tuple[int, ...], max_epochs: int
+        self,
+        space: Space,
+        search: SearchConfig,
+        *,
+        rung_levels: tuple[int, ...],
+        max_epochs: int,
+        objectives: int = 1,
     ) -> None:
         self._space = space
         self._seed = search.seed
+        self._audit_every = search.audit_every
         self._is_own = is_own(search.sampler)
         self._sampler = (
             own_sampler(search)
@@ -54,15 +62,18 @@ class SearchMemory:
                 listed=space.listed,
                 declared=space.declared,
                 map=search.map if search.goal == "map" else None,
+                objectives=objectives,
             )
         )
-        self._study = SamplerStudy(space, self._sampler)
+        self._study = SamplerStudy(space, self._sampler, objectives=objectives)
         self._name = search.sampler
-        self._lesson = lesson_of(search.sampler)
+        self._lesson = lesson_of(search.sampler, objectives)
         self._ids: dict[int, int] = {}
         """Trial -> its id in the study."""
-        self._last: dict[int, tuple[int, float]] = {}
-        """Epoch and score of a running trial's last report; no number where it diverges."""
+        self._last: dict[int, tuple[int, tuple[float, ...]]] = {}
+        """Epoch and scores of a running trial's last report; no number where it diverges."""
+        self._worst: tuple[float, ...] | None = None
+        """Of each objective the worst that a trial ended with; None before one did."""
         self._resting: set[int] = set()
         """Trials that wait at a rung, and are told as stopped."""
         self._seen: set[Hashable] = set()
@@ -75,16 +86,18 @@ class SearchMemory:
     def refuse(self, params: Params, origin: str) -> None:
         """The trial's config does not allow a point: to the sampler, it is a trial that failed at once."""
         state, _ = self._told("failed", has_score=False)
-        self._study.end(self._begin(params, origin), state, None)
+        refused = self._begin(params, origin)
+        if self._lesson is Lesson.COMPLETE and self._worst is not None:
+            self._study.end(refused, TrialState.COMPLETE, list(self._worst))
+        else:
+            self._study.end(refused, state, None)
 
-    def report(self, number: int, epoch: int, score: float) -> None:
+    def report(self, number: int, epoch: int, *scores: float) -> None:
         """A trial finished an epoch; a score that is not finite is kept as NaN, for the sampler to learn from."""
-        score = score if math.isfinite(score) else math.nan
-        self._last[number] = epoch, score
-        if (
-            self._lesson is not Lesson.WORST
-        ):  # TPE ranks what ended early by how far it came, divergence included
-            self._study.show(self._ids[number], epoch, score)
+        finite = tuple(score if math.isfinite(score) else math.nan for score in scores)
+        self._last[number] = epoch, finite
+        if self._lesson is Lesson.READ:  # TPE ranks what ended early by how far it came, divergence included
+            self._study.show(self._ids[number], epoch, *finite)
 
     def rest(self, number: int) -> None:
         """A trial waits at a rung: for a sampler that learns from ended trials alone, it is a stopped one till then."""
@@ -103,13 +116,18 @@ class SearchMemory:
         if number in self._resting:
             self._resting.discard(number)
             return
-        epoch, score = self._last.pop(number, (1, math.nan))
-        state, has_result = self._told(status, has_score=math.isfinite(score))
+        epoch, scores = self._last.pop(number, (1, (math.nan,)))
+        state, has_result = self._told(status, has_score=all(map(math.isfinite, scores)))
+        if has_result:
+            self._worst = scores if self._worst is None else tuple(map(min, self._worst, scores))
+        if self._lesson is Lesson.COMPLETE:
+            self._end_complete(number, scores if has_result else self._worst)
+            return
         if has_result and self._lesson is Lesson.WORST:
-            self._study.show(self._ids[number], epoch, score)
-        elif status == "diverged" and self._lesson is not Lesson.WORST:  # whatever it had reached
-            self._study.show(self._ids[number], epoch, math.nan)
-        self._study.end(self._ids[number], state, [score] if has_result else None)
+            self._study.show(self._ids[number], epoch, *scores)
+        elif status == "diverged" and self._lesson is Lesson.READ:  # whatever it had reached
+            self._study.show(self._ids[number], epoch, *(math.nan for _ in scores))
+        self._study.end(self._ids[number], state, list(scores) if has_result else None)
 
     def add_prior(self, params: Params, scores: dict[int, float], status: str) -> None:
         """A finished trial of an earlier sweep. It may be sampled again: its result is not this sweep's."""
@@ -120,6 +138,10 @@ class SearchMemory:
         if status == "diverged" and self._lesson is not Lesson.WORST:
             shown = {**scores, max(scores, default=0) + 1: math.nan}
         self._study.add(params, state, shown, scores[max(scores)] if has_result else None)
+
+    def _end_complete(self, number: int, scores: tuple[float, ...] | None) -> None:
+        state = TrialState.FAIL if scores is None else TrialState.COMPLETE
+        self._study.end(self._ids[number], state, None if scores is None else list(scores))
 
     def _told(self, status: str, *, has_score: bool) -> tuple[TrialState, bool]:
         """How the sampler's study calls an end, and whether it has a result."""
@@ -161,7 +183,12 @@ class SearchMemory:
 
     def _suggest_at_random(self, number: int, origin: str) -> tuple[Params, str] | None:
         for attempt in range(FRESH_ATTEMPTS):
-            params = self._study.sample(RandomSampler(seed=_mixed(self._seed, number, attempt)))
+            sampler: BaseSampler = RandomSampler(seed=_mixed(self._seed, number, attempt))
+            if origin == RANDOM_FOR_AUDIT and attempt == 0 and self._audit_every is not None:
+                # Each point is uniform, and together they leave no gap.
+                place = number // self._audit_every
+                sampler = QmcSampler(seed=_mixed(self._seed, 1), names=self._space.keys, point=place)
+            params = self._study.sample(sampler)
             if not self.has_seen(params):
                 return params, origin
         if self._every_point is None:

@@ -19,9 +19,15 @@ def learn_from(spec: SweepSpec, home: Path) -> list[PriorTrial]:
     """The trials of `search.learn_from` that are points of this space, with their scores.
 
     Raises:
-        UserError: there is no such sweep, it had another objective, or none of its trials fits this space.
+        UserError: there is no such sweep, it had another objective, none of its trials fits this space, or this
+            sweep has two objectives.
     """
     priors = []
+    if spec.search.learn_from and spec.objective.second is not None:
+        raise UserError(
+            "--learn-from: earlier sweeps teach one objective, and this sweep has "
+            f"{' and '.join(spec.objective.metrics)}: leave it out, or drop the second one"
+        )
     for name in spec.search.learn_from:
         folder = find_sweep(name, home)
         trials = Trials(stream(folder.path))

@@ -6,7 +6,8 @@ Source: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSy
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from ubn_sweep.sweep.deciding.rungs import RungRecords
 
@@ -22,7 +23,7 @@ class PromotionRungs(RungRecords):
 
     promotes = True
 
-    def report(self, trial: int, epoch: int, value: float, *, exempt: bool = False) -> bool:
+    def report(self, trial: int, epoch: int, value: Any, *, exempt: bool = False) -> bool:
         """Take one report; True means: this trial has reached a rung, and waits there. One that is `exempt` goes on."""
         if epoch >= self.max_epochs:
             return False
@@ -59,8 +60,11 @@ class PromotionRungs(RungRecords):
 
     def _best_at(self, level: int) -> list[int]:
         recorded = self._values[level]
-        ranked = sorted(recorded, key=lambda trial: (-recorded[trial], trial))
-        return ranked[: math.floor(len(ranked) / self.reduction_factor)]
+        return self._ranked(recorded, math.floor(len(recorded) / self.reduction_factor))
+
+    def _ranked(self, recorded: Mapping[int, Any], most: int) -> list[int]:
+        """The best so many trials of a rung, best first."""
+        return sorted(recorded, key=lambda trial: (-recorded[trial], trial))[:most]
 
     def __eq__(self, other: object) -> bool:
         """Equal settings and records; the order of arrival does not matter."""

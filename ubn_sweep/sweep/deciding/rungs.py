@@ -7,6 +7,7 @@ Ray Tune's AsyncHyperBandScheduler with one bracket. Pure Python: no Ray, no tor
 import bisect
 import math
 from collections.abc import Collection, Sequence
+from typing import Any
 
 
 class RungRecords:
@@ -16,7 +17,7 @@ class RungRecords:
         levels = rung_levels(grace_epochs, reduction_factor, max_epochs)
         self.reduction_factor = reduction_factor
         self.max_epochs = max_epochs
-        self._values: dict[int, dict[int, float]] = {level: {} for level in levels}
+        self._values: dict[int, dict[int, Any]] = {level: {} for level in levels}
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -24,8 +25,8 @@ class RungRecords:
         return tuple(self._values)
 
     @property
-    def values(self) -> dict[int, dict[int, float]]:
-        """{level: {trial: value}} in the order of arrival, as a copy."""
+    def values(self) -> dict[int, dict[int, Any]]:
+        """{level: {trial: value}} in the order of arrival, as a copy; a value is a pair where objectives are two."""
         return {level: dict(recorded) for level, recorded in self._values.items()}
 
     def counts(self) -> dict[int, int]:

@@ -220,6 +220,12 @@ class SweepState(SweepHistory):
                 )
             )
 
+    def _why(self, trial: SweepTrial) -> str:
+        """Of a trial that has diverged, from its scores."""
+        names = self.spec.objective.metrics
+        bad = [name for name, score in zip(names, trial.scores, strict=True) if not math.isfinite(score)]
+        return f"{' and '.join(bad)} is not finite" if bad else f"{' and '.join(names)} is still finite"
+
     def _promotable(self) -> int | None:
         return None if self.rungs is None or not self.waiting else self.rungs.promotable(self.waiting)
 
@@ -232,13 +238,21 @@ class SweepState(SweepHistory):
             self._end(number, "stopped", f"early stopping at epoch {self.trials[number].epoch}")
 
     def _end_if_due(self, trial: SweepTrial, why_diverged: str | None = None) -> bool:
-        """Ends a trial that has diverged, has trained to the end, or was cut."""
+        """Ends a trial that has diverged, has trained to the end, has reached its target, or was cut."""
         if trial.diverged:
-            metric_is = "is still finite" if math.isfinite(trial.score) else "is not finite"
-            reason = f"{self.spec.objective.metric} {metric_is}" if why_diverged is None else why_diverged
-            self._end(trial.number, "diverged", reason)
+            self._end(trial.number, "diverged", self._why(trial) if why_diverged is None else why_diverged)
         elif trial.epoch >= self.max_epochs:
             self._end(trial.number, "completed")
+        elif self._is_at_target(trial):
+            self._end(trial.number, "stopped", f"its target was reached in epoch {trial.epoch}", "target")
         elif trial.cut:
             self._end(trial.number, "stopped", f"early stopping at epoch {trial.epoch}")
         return trial.status is not None
+
+    def _is_at_target(self, trial: SweepTrial) -> bool:
+        target, objective = self.spec.stop_when.trial_target, self.spec.objective
+        return (
+            target is not None
+            and trial.feasible
+            and trial.score >= objective.score({objective.metric: target})
+        )

@@ -15,6 +15,7 @@ from ubn_sweep.records.events import (
     TrialFault,
     TrialPromoted,
 )
+from ubn_sweep.records.fronts import front
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
 IN_AN_ATTEMPT = (TrialCreated, EpochReported, TrialPromoted, TrialFault, SweepInterrupted, SweepEnded)
@@ -34,8 +35,9 @@ class StopRules:
         self._last_s = 0.0
         self._epochs = 0
         self._reached: str | None = None
-        self._scores: dict[int, float] = {}
+        self._scores: dict[int, tuple[float, ...]] = {}
         self._best: tuple[bool, float] | None = None
+        self._front: list[tuple[float, float]] = []
         self._best_trial = 0
         self._since_best = 0
 
@@ -74,15 +76,20 @@ class StopRules:
         most = rules.trials_without_progress
         if most is not None and self._since_best >= most:
             return (
-                f"none of the last {self._since_best} trials was better than trial {self._best_trial} "
+                f"none of the last {self._since_best} trials {self._got_ahead} trial {self._best_trial} "
                 "(stop_when.trials_without_progress)"
             )
         return None
 
+    @property
+    def _got_ahead(self) -> str:
+        return "was better than" if self._objective.second is None else "came onto the front since"
+
     def _reported(self, event: EpochReported) -> None:
         self._epochs += 1
         score = self._objective.comparable(event.metrics)
-        self._scores[event.trial] = score
+        second = self._objective.second_score(event.metrics)
+        self._scores[event.trial] = (score,) if second is None else (score, second)
         target = self._rules.target
         if target is None or self._reached is not None or event.diverged or not math.isfinite(score):
             return
@@ -100,10 +107,23 @@ class StopRules:
             event.status == "stopped" and self._promotes
         ):  # it had waited at a rung until nothing else was left
             return
-        score = self._scores.get(event.trial, math.nan)
-        rank = event.status == "completed", score
-        has_result = event.status in ("completed", "stopped") and math.isfinite(score)
-        if has_result and (self._best is None or rank > self._best):
-            self._best, self._best_trial, self._since_best = rank, event.trial, 0
+        scores = self._scores.get(event.trial, (math.nan,))
+        has_result = event.status in ("completed", "stopped") and all(map(math.isfinite, scores))
+        if has_result and self._gets_ahead(event.status == "completed", *scores):
+            self._best_trial, self._since_best = event.trial, 0
         elif self._best is not None:
             self._since_best += 1
+
+    def _gets_ahead(self, completed: bool, score: float, second: float | None = None) -> bool:
+        """Whether a result is the best so far or, of two objectives, a new one on the front; then it is kept."""
+        rank = completed, score
+        if second is not None and completed:
+            known = [*self._front, (score, second)]
+            kept = front(known)
+            if len(self._front) not in kept or (score, second) in self._front:
+                return False
+            self._front = [known[place] for place in kept]
+        elif self._best is not None and rank <= self._best:
+            return False
+        self._best = rank if self._best is None else max(rank, self._best)
+        return True

@@ -12,6 +12,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from ubn_sweep.sweep.deciding.samplers.scalarised import second_at
 from ubn_sweep.sweep.spec.space import Params, Space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -24,12 +25,12 @@ class SamplerStudy:
     A suggestion is made for an open trial, one that has no params yet; there is one at most.
     """
 
-    def __init__(self, space: Space, sampler: BaseSampler) -> None:
+    def __init__(self, space: Space, sampler: BaseSampler, *, objectives: int = 1) -> None:
         self._space = space
         self._sampler = sampler
         self._storage = InMemoryStorage()
         study = optuna.create_study(
-            storage=self._storage, study_name=STUDY, direction="maximize", sampler=sampler
+            storage=self._storage, study_name=STUDY, directions=["maximize"] * objectives, sampler=sampler
         )
         self._study_id = study._study_id
         self._open: int | None = None
@@ -104,9 +105,11 @@ class SamplerStudy:
         )
         return self._storage.create_new_trial(self._study_id, template_trial=trial)
 
-    def show(self, trial: int, epoch: int, score: float) -> None:
-        """A running trial's score at an epoch."""
+    def show(self, trial: int, epoch: int, score: float, second: float | None = None) -> None:
+        """A running trial's score at an epoch, or both of them: Optuna keeps one alone."""
         self._storage.set_trial_intermediate_value(trial, epoch, score)
+        if second is not None:
+            self._storage.set_trial_user_attr(trial, second_at(epoch), second)
 
     def end(self, trial: int, state: TrialState, values: list[float] | None) -> None:
         """A trial is over, which its sampler is told first."""

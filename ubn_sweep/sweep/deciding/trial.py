@@ -27,6 +27,8 @@ class SweepTrial:
     """Of the last epoch, turned so that higher is better."""
     value: float = math.nan
     """The objective's, as it was reported then; all else that a trial reports is in the journal alone."""
+    second: float | None = None
+    """The second objective's score, likewise; None where the sweep has one alone."""
     correct: dict[str, Any] = field(default_factory=dict)
     """Which validation examples were right after the last epoch, packed; of running trials alone."""
     feasible: bool = True
@@ -43,3 +45,8 @@ class SweepTrial:
     """What went wrong since it last got ahead: kind -> times."""
     fault_epoch: int = 0
     """The epoch that it had reached then."""
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """One or two."""
+        return (self.score,) if self.second is None else (self.score, self.second)

@@ -31,6 +31,8 @@ class Outlook:
     counts: dict[str, int]
     running: tuple[SweepTrial, ...]
     best: SweepTrial | None
+    front: tuple[SweepTrial, ...]
+    """With two objectives, the completed trials that none beats in both; empty with one."""
     epochs_done: int
     epochs_per_s: float
 
@@ -64,6 +66,7 @@ class Watcher:
             counts=dict(state.counts),
             running=running,
             best=state.best,
+            front=tuple(state.front) if state.spec.objective.second is not None else (),
             epochs_done=state.epochs_done,
             epochs_per_s=(state.epochs_done - self._epochs_before) / elapsed_s if elapsed_s > 0 else 0.0,
         )

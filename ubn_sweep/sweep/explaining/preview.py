@@ -6,6 +6,7 @@ at a time, to the same Rungs that the sweep will use. The spread is over replays
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -191,7 +192,7 @@ def _replay(
     workers: int,
     audits: Collection[int],
 ) -> _Replay:
-    max_epochs, rungs = spec.base.training.epochs, early_stopping_of(spec)
+    max_epochs, rungs = spec.base.training.epochs, early_stopping_of(_with_one_objective(spec))
     fresh = list(range(len(curves)))[::-1]
     waiting: dict[int, int] = {}  # trial -> its epoch, of those that wait to be promoted
     running: list[tuple[float, int, int]] = []  # when the next epoch ends, trial, that epoch
@@ -217,6 +218,11 @@ def _replay(
         elif rungs.promotes:
             waiting[trial] = epoch
     return _Replay(epochs=epochs, completed=completed, busy_s=busy_s, wall_s=now_s)
+
+
+def _with_one_objective(spec: SweepSpec) -> SweepSpec:
+    """Curves are of one; by two, the same share of trials goes on from each rung."""
+    return dataclasses.replace(spec, objective=dataclasses.replace(spec.objective, second=None))
 
 
 def _spread(values: np.ndarray) -> Spread:

@@ -53,6 +53,8 @@ class SweepResult:
     """Why it stopped by itself; None where it did not."""
     signal: int | None = None
     """Which signal interrupted it; None where none did."""
+    front: tuple[SweepTrial, ...] = ()
+    """With two objectives, the completed trials that none beats in both; empty with one."""
     word: str = "interrupted"
     """How it is called when it was not finished: `interrupted`, `stopped`, `paused`."""
 
@@ -113,6 +115,7 @@ def result_of(state: SweepState, folder: SweepFolder) -> SweepResult:
         ending=state.ending,
         refused=state.refused[-1].reason if state.refused else None,
         ended_by=state.ended_by,
+        front=tuple(state.front) if state.spec.objective.second is not None else (),
     )
 
 

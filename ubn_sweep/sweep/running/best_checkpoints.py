@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 
 from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.sweep.deciding.ranking import in_order
 from ubn_sweep.sweep.deciding.state import SweepState
-from ubn_sweep.training.checkpoint_folder import CheckpointFolder
+from ubn_sweep.sweep.running.places import checkpoints_of
 
 
 class BestCheckpoints:
@@ -25,15 +26,18 @@ class BestCheckpoints:
         trials = self._state.trials
         if count == 0 or trials[number].status != "completed" or not trials[number].feasible:
             return
-        newest = CheckpointFolder(self._folder.checkpoint(number)).newest()
+        checkpoints = checkpoints_of(self._state.spec, self._folder, number)
+        newest = checkpoints.newest()
         if newest is None:
             return
         kept = [int(path.name.removeprefix("trial-")) for path in self._folder.best.glob("trial-*")]
-        ranked = sorted({*kept, number}, key=lambda other: trials[other].score, reverse=True)
+        ranked = [trial.number for trial in in_order(trials[other] for other in {*kept, number})]
         if number in ranked[:count]:
             self._folder.best.mkdir(exist_ok=True)
             target = self._folder.best / f"trial-{number:04d}"
             shutil.rmtree(target, ignore_errors=True)
-            shutil.move(newest, target)
+            with checkpoints.fetched(newest) as found:
+                # Within one disk it is a new name; what was fetched from elsewhere is a copy already.
+                shutil.move(found, target) if found == newest else shutil.copytree(found, target)
         for other in ranked[count:]:
             shutil.rmtree(self._folder.best / f"trial-{other:04d}", ignore_errors=True)

@@ -8,19 +8,22 @@ from pathlib import Path
 
 from ubn_sweep.masking import from_environment, has_password
 from ubn_sweep.mounts import network_file_system
+from ubn_sweep.progress import At, nowhere
 from ubn_sweep.records.events import SweepStarted
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import first_event
 from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.running.interruption import HASTE_S
+from ubn_sweep.sweep.running.places import stored_at
 from ubn_sweep.sweep.spec.space import Space
 from ubn_sweep.sweep.spec.spec import SweepSpec
-from ubn_sweep.tracking.delivery.follower import PATIENCE_S, Followers
+from ubn_sweep.tracking.delivery.follower import PATIENCE_S, Followers, describe
 from ubn_sweep.tracking.delivery.sink import Sink
 from ubn_sweep.tracking.delivery.sync import attach_now, sync
 from ubn_sweep.tracking.mlflow.runs import trial_run_ids
 from ubn_sweep.tracking.mlflow.sweep_sink import SweepSink
 from ubn_sweep.tracking.optuna.mirror import StudyMirror
+from ubn_sweep.tracking.storage import StorageSink, bring_newer
 from ubn_sweep.tracking.tensorboard import TensorBoardSink
 from ubn_sweep.tracking.uri import check_apart, check_uri, sqlite_path
 
@@ -33,6 +36,9 @@ def sinks_of(spec: SweepSpec, folder: SweepFolder) -> list[Sink]:
     ]
     if spec.tracking.tensorboard is not None:
         sinks.append(TensorBoardSink(folder, folder.home / Path(spec.tracking.tensorboard).expanduser()))
+    place = stored_at(spec, folder)
+    if place is not None:
+        sinks.append(StorageSink(folder, place))
     return sinks
 
 
@@ -152,7 +158,7 @@ def deliver_all(
     *,
     to: str | None = None,
     from_start: bool = False,
-    at: Callable[[str], None] = lambda step: None,
+    at: At = nowhere,
 ) -> dict[str, int]:
     """Delivers what is missing, to all stores or to another MLflow store alone: store -> records.
 
@@ -177,6 +183,29 @@ def put_onto_parent_run(folder: SweepFolder, spec: SweepSpec, paths: Iterable[Pa
     """Puts files onto the sweep's run. None when it went well, else why not: `sync` does it later."""
     sink = SweepSink(folder, tracking_uri(spec, folder), spec.tracking.experiment)
     return attach_now(folder, sink, paths)
+
+
+def bring_from_storage(folder: SweepFolder, spec: SweepSpec) -> None:
+    """A sweep whose driver, or whose driver's disk, is gone comes here; nothing is done where there is none.
+
+    Raises:
+        UserError: the storage is out of reach, or holds another sweep of this name.
+    """
+    place = stored_at(spec, folder)
+    if place is not None:
+        bring_newer(place, folder)
+
+
+def put_into_storage(folder: SweepFolder, spec: SweepSpec) -> str | None:
+    """Puts the results beside the records in the storage. None when it went well, or there is no storage, else why."""
+    place = stored_at(spec, folder)
+    if place is None:
+        return None
+    try:
+        StorageSink(folder, place).attach([*folder.results, folder.best])
+    except OSError as error:
+        return describe(error)
+    return None
 
 
 def run_ids(folder: SweepFolder, spec: SweepSpec) -> dict[int, str]:

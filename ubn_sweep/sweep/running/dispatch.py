@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from ubn_sweep.records.events import FaultKind
@@ -15,8 +15,9 @@ from ubn_sweep.sweep.deciding.trial import SweepTrial
 from ubn_sweep.sweep.running.best_checkpoints import BestCheckpoints
 from ubn_sweep.sweep.running.control import TrialOrders
 from ubn_sweep.sweep.running.job import Job
+from ubn_sweep.sweep.running.places import checkpoint_place, checkpoints_of, log_place
 from ubn_sweep.sweep.spec.resources import Shape
-from ubn_sweep.training.checkpoint_folder import CheckpointFolder
+from ubn_sweep.training.fields import with_whole_paths
 from ubn_sweep.training.trial import Report
 
 Tell = Callable[[str], None]
@@ -176,13 +177,13 @@ class Dispatch:
             trial=trial.number,
             attempt=attempt,
             known_epoch=trial.epoch,
-            config=trial.config,
+            config=with_whole_paths(spec.find_task().Config, trial.config),
             task=spec.task,
             task_folder=spec.task_folder,
-            checkpoints=str(self.folder.checkpoint(trial.number)),
+            checkpoints=checkpoint_place(spec, self.folder, trial.number),
             checkpoint_every_epochs=spec.resources.checkpoint_every_epochs,
             keep_final=spec.resources.keep_best > 0 or spec.resources.keep_checkpoints,
-            log=str(self.folder.log(trial.number)),
+            log=log_place(spec, self.folder, trial.number),
             workers=shape.workers,
             threads=shape.cpus,
             gpus=shape.gpus,
@@ -198,7 +199,7 @@ class Dispatch:
     def _lacking(self, report: Report) -> str | None:
         """What a report should hold to be judged by, and does not; None where it holds all."""
         objective = self.state.spec.objective
-        needed = (objective.metric, *objective.constraints) if report.ended is None else ()
+        needed = (*objective.metrics, *objective.constraints) if report.ended is None else ()
         return next((name for name in needed if name not in report.metrics), None)
 
     def _end(self, number: int, reason: str, *, counts: bool = True) -> None:
@@ -224,16 +225,22 @@ class Dispatch:
 
     def _over(self, number: int) -> None:
         self._failed_in_a_row = 0
-        self._best.consider(number)
+        try:
+            self._best.consider(number)
+        except OSError as error:  # of a storage
+            self.tell(f"trial {number}: its checkpoint is not kept among the best ({error})")
         self._forget(number)
 
     def _forget(self, number: int) -> None:
         self._running.pop(number, None)
         self._heard_s.pop(number, None)
-        if self.state.spec.resources.keep_checkpoints:
-            CheckpointFolder(self.folder.checkpoint(number)).keep_newest()
-        else:
-            shutil.rmtree(self.folder.checkpoint(number), ignore_errors=True)
+        checkpoints = checkpoints_of(self.state.spec, self.folder, number)
+        # A storage that is away for a moment costs its space, and no trial.
+        with suppress(OSError):
+            if self.state.spec.resources.keep_checkpoints:
+                checkpoints.keep_newest()
+            else:
+                checkpoints.remove()
 
 
 def _but(report: Report) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ubn_sweep.dotted import is_below, value_at
@@ -17,7 +19,9 @@ from ubn_sweep.records.events import TrialRetried
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.deciding.trial import SweepTrial
-from ubn_sweep.training.checkpoint_folder import CheckpointFolder, epoch_of
+from ubn_sweep.sweep.running.places import checkpoints_of, stored_checkpoints
+from ubn_sweep.sweep.spec.spec import SweepSpec
+from ubn_sweep.training.checkpoint_folder import epoch_of
 
 BUDGET = "training.epochs"
 
@@ -64,16 +68,18 @@ def in_words(taken_up: Sequence[TakenUp]) -> list[str]:
     return lines
 
 
-def restore_checkpoint(folder: SweepFolder, trial: SweepTrial) -> None:
+def restore_checkpoint(spec: SweepSpec, folder: SweepFolder, trial: SweepTrial) -> None:
     """Where only the copy among the best ones is left of a trial's checkpoints, the trial gets it back."""
     kept = folder.best / f"trial-{trial.number:04d}"
-    own = folder.checkpoint(trial.number)
-    if not kept.is_dir() or CheckpointFolder(own).newest() is not None:
+    own = checkpoints_of(spec, folder, trial.number)
+    if not kept.is_dir() or own.newest() is not None:
         return
-    beside = own / "writing-kept"
-    shutil.rmtree(own, ignore_errors=True)
-    shutil.copytree(kept, beside)
-    beside.rename(own / f"epoch-{trial.epoch:05d}")
+
+    def copy(beside: Path) -> None:
+        shutil.copytree(kept, beside, dirs_exist_ok=True)
+
+    own.remove()
+    own.save(trial.epoch, copy)
 
 
 def remove_checkpoints(state: SweepState, folder: SweepFolder) -> None:
@@ -84,6 +90,10 @@ def remove_checkpoints(state: SweepState, folder: SweepFolder) -> None:
     for path in folder.checkpoints.glob("*"):
         if path not in kept:
             shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):  # a storage that is away keeps them: the sweep is over all the same
+        for number in stored_checkpoints(state.spec, folder):
+            if not _was_cut_short(state.trials[number]):
+                checkpoints_of(state.spec, folder, number).remove()
     if not any(folder.checkpoints.glob("*")):
         shutil.rmtree(folder.checkpoints, ignore_errors=True)
 
@@ -110,7 +120,7 @@ def _was_cut_short(trial: SweepTrial) -> bool:
 
 def _taken_up(state: SweepState, folder: SweepFolder, trial: SweepTrial, why: str) -> TakenUp:
     """With the budget as it is by now. What was trained under another one, behind the checkpoint, does not stand."""
-    saved = _saved_epoch(folder, trial)
+    saved = _saved_epoch(state.spec, folder, trial)
     changes: dict[str, Any] = {}
     stands = None
     if value_at(trial.config, BUDGET) != state.max_epochs:
@@ -129,9 +139,9 @@ def _taken_up(state: SweepState, folder: SweepFolder, trial: SweepTrial, why: st
     return TakenUp(event=event, saved_epoch=saved)
 
 
-def _saved_epoch(folder: SweepFolder, trial: SweepTrial) -> int:
+def _saved_epoch(spec: SweepSpec, folder: SweepFolder, trial: SweepTrial) -> int:
     """Of the newest checkpoint; 0 where there is none."""
-    newest = CheckpointFolder(folder.checkpoint(trial.number)).newest()
+    newest = checkpoints_of(spec, folder, trial.number).newest()
     if newest is not None:
         return epoch_of(newest)
     return trial.epoch if (folder.best / f"trial-{trial.number:04d}").is_dir() else 0

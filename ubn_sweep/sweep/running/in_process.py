@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from ubn_sweep.sweep.running.dispatch import Dispatch
 from ubn_sweep.sweep.running.interruption import Interruption
 from ubn_sweep.sweep.running.job import Job, TrialFailedError, run_job
+from ubn_sweep.sweep.spec.spec import SweepSpec
+from ubn_sweep.training import VISIBLE_GPUS
 from ubn_sweep.training.distributed.local import LocalGang
 from ubn_sweep.training.trial import Report
 
@@ -16,14 +23,29 @@ class _TrialOverError(BaseException):
 class InProcessExecutor:
     """Runs the trials here. A breakpoint in a task stops in it; a crash of the process ends the sweep, resumable."""
 
-    def check(self) -> None:
+    def check(self, spec: SweepSpec, home: Path) -> None:
         """This process is there."""
 
     def run(self, dispatch: Dispatch, interruption: Interruption) -> None:
-        with LocalGang() as gang:  # the workers behind this one, where trials have several
+        with _devices(max(shape.gpus for shape in dispatch.state.spec.shapes)), LocalGang() as gang:
             while not dispatch.over and (job := dispatch.next_job()) is not None:
                 _run(dispatch, job, gang)
                 interruption.check()
+
+
+@contextmanager
+def _devices(gpus: float) -> Iterator[None]:
+    """A trial that takes no GPU sees none, here as on Ray."""
+    before = os.environ.get(VISIBLE_GPUS)
+    if gpus == 0:
+        os.environ[VISIBLE_GPUS] = ""
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[VISIBLE_GPUS] = before
+        elif gpus == 0:
+            os.environ.pop(VISIBLE_GPUS, None)
 
 
 def _run(dispatch: Dispatch, job: Job, gang: LocalGang) -> None:

@@ -7,7 +7,6 @@ import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ubn_sweep import schema
@@ -33,12 +32,12 @@ class Job:
     task_folder: str | None
     """Where the task's module lies, if not in the current folder or installed."""
     checkpoints: str
-    """Folder for this trial's checkpoints, on storage that all nodes share."""
+    """Folder for this trial's checkpoints, on storage that all nodes share, or a URL."""
     checkpoint_every_epochs: int
     keep_final: bool
     """Whether the last epoch is saved, too."""
     log: str
-    """File for what the trial prints, where it has a process of its own."""
+    """File, or URL, for what the trial prints, where it has a process of its own."""
     workers: int
     """Processes that train it together."""
     threads: int
@@ -93,7 +92,9 @@ def follow_job(payload: str) -> Callable[[Callable[[], str]], None]:
     config = _config(job, task.Config)
 
     def train(hear: Callable[[], str]) -> None:
-        task.train(FollowingTrial(job.trial, config, threads=job.threads, hear=hear))
+        task.train(
+            FollowingTrial(job.trial, config, threads=job.threads, checkpoints=job.checkpoints, hear=hear)
+        )
 
     return train
 
@@ -131,7 +132,7 @@ def _trial(
         job.trial,
         _config(job, schema_of_task),
         threads=job.threads,
-        checkpoints=Path(job.checkpoints),
+        checkpoints=job.checkpoints,
         every_epochs=job.checkpoint_every_epochs,
         send=send,
         attempt=job.attempt,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ubn_sweep.sweep.running.changes import changed_spec, hand_on
 from ubn_sweep.sweep.running.copies import written_passwords
 from ubn_sweep.sweep.running.going_on import going_on, in_words, restore_checkpoint
 from ubn_sweep.sweep.running.lock import sweep_lock, taken_over
+from ubn_sweep.sweep.running.places import stored_sweeps
 from ubn_sweep.sweep.spec.loading import spec_from_plain
 from ubn_sweep.sweep.spec.spec import SweepSpec, check_name
 
@@ -47,9 +48,14 @@ def start_sweep(
     """
     check_runnable(spec)
     priors = learn_from(spec, home)
-    surroundings.executor.check()
+    stored = stored_sweeps(spec)
+    surroundings.executor.check(spec, home)
     folder = new_folder(
-        home, spec.name if name is None else name, may_count_up=name is None, may_be_empty=may_be_empty
+        home,
+        spec.name if name is None else name,
+        may_count_up=name is None,
+        may_be_empty=may_be_empty,
+        stored=stored,
     )
     spec = dataclasses.replace(spec, name=folder.name)
     with sweep_lock(folder, surroundings.tell) as beat:
@@ -89,7 +95,6 @@ def resume_sweep(
     Raises:
         UserError: another process runs it, its data has gone, the journal cannot be read, or a change is refused.
     """
-    surroundings.executor.check()
     with (
         sweep_lock(folder, surroundings.tell) as beat,
         Journal(folder.path, go_on=_go_on(folder)) as journal,
@@ -105,6 +110,8 @@ def resume_sweep(
             again = []
         if again or not state.finished:
             check_runnable(spec)
+            stored_sweeps(spec)  # for the look whether it can be written
+            surroundings.executor.check(spec, folder.home)
             for line in changed_environment(attempts.environment, describe_environment()):
                 surroundings.tell(line)
         if changes:
@@ -112,7 +119,7 @@ def resume_sweep(
         for line in in_words(again):
             surroundings.tell(line)
         for one in again:
-            restore_checkpoint(folder, state.trials[one.event.trial])
+            restore_checkpoint(spec, folder, state.trials[one.event.trial])
             state.take_up(one.event)
         hand_on(state)
         if state.finished and attempts.ended:
@@ -167,14 +174,24 @@ def check_runnable(spec: SweepSpec) -> None:
         task.check_workers(shape.workers)
 
 
-def new_folder(home: Path, name: str, *, may_count_up: bool, may_be_empty: bool = False) -> SweepFolder:
+def new_folder(
+    home: Path,
+    name: str,
+    *,
+    may_count_up: bool,
+    may_be_empty: bool = False,
+    stored: Collection[str] = (),
+) -> SweepFolder:
     """Creates the folder of a new sweep; `name-2`, `name-3` and so on where the name came from the spec and is taken.
+
+    Args:
+        stored: names that are taken in the storage.
 
     Raises:
         UserError: the user's own name is taken, or the folder cannot be written.
     """
     check_name(name)
-    taken = set(existing_sweeps(home))
+    taken = {*existing_sweeps(home), *stored}
     free = name
     if may_count_up:
         count = 1
@@ -185,6 +202,11 @@ def new_folder(home: Path, name: str, *, may_count_up: bool, may_be_empty: bool 
         raise UserError(
             f"--name: there is a sweep `{name}` in {home} already: choose another name, "
             f"or go on with it by `ubn-sweep resume {SweepFolder(home=home, name=name).typed}`"
+        )
+    elif name in stored:
+        raise UserError(
+            f"--name: there is a sweep `{name}` in the storage already: choose another name, or bring it here by "
+            "`ubn-sweep fetch` and go on with it"
         )
     folder = SweepFolder(home=home, name=free)
     try:

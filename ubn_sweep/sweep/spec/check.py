@@ -16,6 +16,8 @@ from ubn_sweep.texts import as_yaml
 from ubn_sweep.training.task import Task
 
 Allowed = dict[str, list[Scalar]]
+CHOOSE_NOTHING = ("grid", "qmc", "random")
+"""Samplers that look at no score."""
 
 
 def check_space(spec: SweepSpec, source: Source) -> None:
@@ -27,6 +29,7 @@ def check_space(spec: SweepSpec, source: Source) -> None:
             by the trial's schema.
     """
     task, base = spec.find_task(), schema.to_plain(spec.base)
+    _check_judging(task, spec, source)
     for key in spec.space:
         where = source.at(("space", key))
         _check_key(key, task, base, where)
@@ -42,6 +45,21 @@ def check_space(spec: SweepSpec, source: Source) -> None:
         for value in values_to_try(spec.space[key]):
             _check_value(space, spec, base, key, value, where)
     check_points(space, spec, source)
+
+
+def _check_judging(task: Task, spec: SweepSpec, source: Source) -> None:
+    if not task.judges_on_test(spec.base):
+        return
+    rule = "nothing may choose between trials that are judged on the test set"
+    if spec.early_stopping is not None:
+        raise UserError(
+            f"{source.at(('early_stopping',))}: {rule}, but early stopping does: set it to null, or hold images out"
+        )
+    if spec.search.sampler not in CHOOSE_NOTHING:
+        raise UserError(
+            f"{source.at(('search', 'sampler'))}: {rule}, but the sampler `{spec.search.sampler}` does: take "
+            f"{', '.join(CHOOSE_NOTHING)}, or hold images out"
+        )
 
 
 def _check_key(key: str, task: Task, base: dict[str, Any], where: str) -> None:

@@ -13,10 +13,15 @@ def check_map(spec: SweepSpec, source: Source) -> None:
     """Checks the axis, what it is mapped by, and the kind of early stopping.
 
     Raises:
-        UserError: the axis is no range of the space, `by` no listed parameter of it, or trials wait at rungs.
+        UserError: the axis is no range of the space, `by` no listed parameter of it, trials wait at rungs, or they are
+            judged by two objectives.
     """
     if spec.search.goal != "map":
         return
+    if spec.objective.second is not None:
+        raise UserError(
+            f"{source.at(('search', 'goal'))}: a map is of one objective, but the spec has two: leave one out"
+        )
     of = spec.search.map
     where = source.at(("search", "map", "over"))
     _check_key(of.over, spec, where)

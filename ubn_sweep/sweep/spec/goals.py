@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Goal = Literal["best", "map"]
-MAP_AUDIT = 8
+MAP_AUDIT = 4
 """Every so-many-th trial of a map is an audit, where the spec does not say."""
 
 

@@ -14,12 +14,12 @@ from ubn_sweep.source import Layer, Place, Source, file_source
 from ubn_sweep.sweep.spec.check import check_space
 from ubn_sweep.sweep.spec.check_map import check_map
 from ubn_sweep.sweep.spec.extends import load_layers, origins
+from ubn_sweep.sweep.spec.objectives import as_one_mapping, check_two, checked_objective
 from ubn_sweep.sweep.spec.own_sampler import own_sampler
 from ubn_sweep.sweep.spec.points import read_points
 from ubn_sweep.sweep.spec.resources import OLD_NAMES, check_rules, in_todays_words
-from ubn_sweep.sweep.spec.spec import ObjectiveConfig, SearchConfig, SweepSpec, is_own
+from ubn_sweep.sweep.spec.spec import SearchConfig, SweepSpec, is_own
 from ubn_sweep.training.finding import find_task, lies_in, spec_in_todays_words
-from ubn_sweep.training.task import Task
 
 
 def load_spec(path: Path, assignments: Sequence[str] = ()) -> SweepSpec:
@@ -50,7 +50,10 @@ def spec_of_mapping(content: Mapping[str, Any], assignments: Sequence[str] = ())
 
 
 def spec_from_plain(content: dict[str, Any]) -> SweepSpec:
-    """The spec of a recorded sweep."""
+    """The spec of a recorded sweep; what a record of before does not say is as it was then."""
+    stopping = content.get("early_stopping")
+    if isinstance(stopping, dict):
+        content = {**content, "early_stopping": {"kind": "stop", **stopping}}
     return _parsed(content, file_source("the sweep's record"), folder=None)
 
 
@@ -92,7 +95,7 @@ def _with_assignments(
 def _parsed(content: Any, source: Source, *, folder: Path | None) -> SweepSpec:
     """The spec's own keys first, then `base` by the schema of the task that they name."""
     if isinstance(content, dict):
-        content = _with_todays_resources(spec_in_todays_words(content))
+        content = _with_todays_resources(as_one_mapping(spec_in_todays_words(content), source))
     spec = schema.parse(SweepSpec, content, source=source)
     if spec.task_folder is None and folder is not None and lies_in(spec.task, folder):
         spec = replace(spec, task_folder=str(folder))
@@ -102,7 +105,8 @@ def _parsed(content: Any, source: Source, *, folder: Path | None) -> SweepSpec:
     except UserError as error:
         raise UserError(f"{source.at(('task',))}: {str(error).removeprefix('task: ')}") from error
     base: Any = schema.parse(task.Config, spec.base, source=source, place=("base",))
-    objective = _objective(spec.objective, task, source)
+    objective = checked_objective(spec.objective, task, source)
+    check_two(spec, source)
     _check_grace(spec, base.training.epochs, source)
     check_rules(spec.resources, base, source)
     check_map(spec, source)
@@ -128,20 +132,6 @@ def _found_sampler(search: SearchConfig, source: Source, folder: Path | None) ->
         message = str(error).removeprefix("search.sampler: ")
         raise UserError(f"{source.at(('search', 'sampler'))}: {message}") from error
     return search
-
-
-def _objective(objective: ObjectiveConfig, task: Task, source: Source) -> ObjectiveConfig:
-    known = [metric.name for metric in task.metrics]
-    name = objective.metric or known[0]
-    if name not in known:
-        where = source.at(("objective", "metric"))
-        near = schema.did_you_mean(name, known)
-        raise UserError(f"{where}: unknown metric `{name}`{near}; those of {task.name}: {', '.join(known)}")
-    natural = task.metric(name).direction
-    if objective.mode not in (None, natural):
-        where = source.at(("objective", "mode"))
-        raise UserError(f"{where}: `{name}` has mode {natural}, but got {objective.mode}: leave `mode` out")
-    return replace(objective, metric=name, mode=natural)
 
 
 def _check_grace(spec: SweepSpec, epochs: int, source: Source) -> None:

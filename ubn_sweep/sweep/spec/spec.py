@@ -10,6 +10,7 @@ from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.constraints import Constraint, unmet
 from ubn_sweep.records.metrics import Metric
+from ubn_sweep.storage import check_place
 from ubn_sweep.sweep.spec.goals import MAP_AUDIT, Goal, MapConfig
 from ubn_sweep.sweep.spec.parameters import Parameter
 from ubn_sweep.sweep.spec.resources import ResourcesConfig, Shape, shapes
@@ -24,8 +25,21 @@ NAME_CHARACTERS = "letters, digits, `-`, `_` and `.`"
 
 
 @dataclass(frozen=True, kw_only=True)
+class SecondObjective:
+    """What trials are judged by besides: those that are best in both ways form the front."""
+
+    metric: str
+    mode: Literal["max", "min"] | None = None
+    """null takes the metric's own direction."""
+
+    def score(self, metrics: dict[str, float]) -> float:
+        """The metric, turned so that higher is better; NaN where it is absent."""
+        return _turned(metrics.get(self.metric, math.nan), self.mode)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
-    """What a trial is judged by: a metric of the task, on the validation split."""
+    """What a trial is judged by: a metric of the task, on the validation split. In YAML also a list of two."""
 
     metric: str = ""
     """Left out, the task's first."""
@@ -33,6 +47,12 @@ class ObjectiveConfig:
     """null takes the metric's own direction."""
     constraints: dict[str, Constraint] = field(default_factory=dict)
     """Bounds on metrics that trials report: {epoch_s: {max: 2.0}}. Who does not keep them is none of the best."""
+    second: SecondObjective | None = field(default=None, metadata={schema.OMIT_EMPTY: True})
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the one or two that trials are judged by."""
+        return (self.metric,) if self.second is None else (self.metric, self.second.metric)
 
     def meets(self, metrics: dict[str, float]) -> bool:
         """Whether metrics meet all constraints."""
@@ -44,8 +64,15 @@ class ObjectiveConfig:
 
     def score(self, metrics: dict[str, float]) -> float:
         """The metric, turned so that higher is better; NaN where it is absent."""
-        value = metrics.get(self.metric, float("nan"))
-        return value if self.mode == "max" else -value
+        return _turned(metrics.get(self.metric, math.nan), self.mode)
+
+    def second_score(self, metrics: dict[str, float]) -> float | None:
+        """The same of the second objective; None where there is none."""
+        return None if self.second is None else self.second.score(metrics)
+
+
+def _turned(value: float, mode: str | None) -> float:
+    return value if mode == "max" else -value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +97,7 @@ class SearchConfig:
     """Earlier sweeps, by name or folder, whose finished trials the sampler learns from."""
     audit: int | None = None
     """Every so-many-th trial is drawn at random and never stopped early: what early scores are worth. null: none, but
-    every eighth of a map."""
+    every fourth of a map."""
     goal: Goal = "best"
     """best: the config that is best at the full budget. map: how good configs are along the range of `map.over`."""
     map: MapConfig = field(default_factory=MapConfig)
@@ -120,9 +147,10 @@ class EarlyStoppingConfig:
     Source: Li et al., arXiv 1810.05934.
     """
 
-    kind: Literal["stop", "promote"] = "stop"
-    """stop: a trial is judged by those before it, and goes on or ends at once. promote: it waits until it is among the
-    best, and goes on from its checkpoint then; its worker takes another one meanwhile."""
+    kind: Literal["review", "stop", "promote"] = "review"
+    """stop: a trial is judged by those before it, and goes on or ends at once. review: so too, and at each rung again
+    by all that has come to the rungs below. promote: it waits until it is among the best, and goes on from its
+    checkpoint then; its worker takes another one meanwhile."""
     grace_epochs: int = 1
     """No trial is stopped before; the first rung."""
     reduction_factor: float = 3.0
@@ -169,6 +197,8 @@ class StopWhenConfig:
     """Trained by all trials together."""
     target: float | None = None
     """A trial reported this value of the objective, in its own unit, or a better one."""
+    trial_target: float | None = None
+    """A trial that reports this value of the objective, or a better one, ends there; the others go on."""
     trials_without_progress: int | None = None
     """So many trials ended one after another, and none of them was the best. Failed ones do not count."""
 
@@ -179,8 +209,10 @@ class StopWhenConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"`{name} >= 1` must hold, but got {value}: or leave it out")
-        if self.target is not None and not math.isfinite(self.target):
-            raise ValueError(f"`target` must be a finite number, but got {self.target}: or leave it out")
+        for name in ("target", "trial_target"):
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"`{name}` must be a finite number, but got {value}: or leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,9 +255,14 @@ class SweepSpec:
     resources: ResourcesConfig = field(default_factory=ResourcesConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     on_end: OnEndConfig = field(default_factory=OnEndConfig)
+    storage: str | None = field(default=None, metadata={schema.OMIT_EMPTY: True})
+    """Where checkpoints, logs and a copy of the records lie: a URL (s3://bucket/sweeps, gs://, file://), or a whole
+    path. null is the folder of the sweeps, which all nodes must share then."""
 
     def __post_init__(self) -> None:
         check_name(self.name)
+        if self.storage is not None:
+            check_place(self.storage, "`storage`")
         if not self.space:
             raise ValueError("`space` must vary something, but is empty: name a key such as norm.threshold")
 
@@ -238,6 +275,12 @@ class SweepSpec:
     def shapes(self) -> list[Shape]:
         """All that its trials may take."""
         return shapes(self.resources, self.base, self.space)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """All that trials are judged by, one or two."""
+        task = self.find_task()
+        return tuple(task.metric(name) for name in self.objective.metrics)
 
     def find_task(self) -> Task:
         """The task, imported.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.progress import At, nowhere
 from ubn_sweep.records.folder import JournalFolder
-from ubn_sweep.records.journal import first_event
+from ubn_sweep.records.journal import count_lines, first_event
 from ubn_sweep.tracking.delivery.cursor import delivering_alone
 from ubn_sweep.tracking.delivery.deliver import Delivery
 from ubn_sweep.tracking.delivery.follower import describe
@@ -36,7 +37,7 @@ def sync(
     *,
     paths: Iterable[Path] = (),
     from_start: bool = False,
-    at: Callable[[str], None] = lambda step: None,
+    at: At = nowhere,
 ) -> SyncResult:
     """Delivers what a store lacks: records, and then those of the files and folders that exist.
 
@@ -58,8 +59,10 @@ def sync(
             delivery = Delivery(folder, sink)
             delivery.open()
             before = delivery.delivered
+            records = count_lines(folder.journal, folder.journal.stat().st_size)
+            at(f"records to {sink.store}", before, records)
             while delivery.deliver_batch():
-                at(f"{delivery.delivered:,} records in {sink.store}")
+                at(f"records to {sink.store}", delivery.delivered, records)
             at(f"files to {sink.store}")
             attached = sink.attach(paths)
         except UserError:

@@ -163,6 +163,9 @@ def _add_progress(ended: TrialEnded, parent: Batch, progress: Progress) -> None:
     parent.add_metrics(progress.metrics(), time_s=ended.time_s, step=progress.ended)
     if progress.best is not None:
         parent.tags["ubn_sweep.best_trial"] = str(progress.best.trial)
+    if len(progress.objectives) > 1:
+        on_it = ", ".join(str(one.trial) for one in progress.front)
+        parent.tags["ubn_sweep.front"] = on_it[: entries.TAG_LENGTH]
 
 
 def _add_sweep(new: Trials, parent: Batch) -> None:

@@ -33,6 +33,8 @@ class SweepPage:
     objective: str
     """The metric by which trials are ordered."""
     maximized: bool
+    second: str | None = None
+    """The other metric that trials are judged by, if there is one."""
     keys: tuple[str, ...]
     """Of the trial config, those that vary: columns, as far as they fit."""
 
@@ -47,7 +49,7 @@ class SweepPage:
     def state(self) -> dict[str, Any]:
         """The page's state in MLflow's words."""
         columns = [
-            f"metrics.`{key(self.objective)}`",
+            *(f"metrics.`{key(name)}`" for name in self._objectives()),
             f"tags.`{TAG_STATUS}`",
             *(f"params.`{key(name)}`" for name in self.keys),
         ]
@@ -69,8 +71,11 @@ class SweepPage:
     def _state(self, columns: list[str]) -> dict[str, Any]:
         return {"searchFilter": self.filter, **self.order(), "selectedColumns": columns, **self._charts()}
 
+    def _objectives(self) -> tuple[str, ...]:
+        return (self.objective,) if self.second is None else (self.objective, self.second)
+
     def _charts(self) -> dict[str, Any]:
-        """The objective's chart comes first, single layers' last. MLflow adds the charts of all other metrics."""
+        """The objectives' charts come first, single layers' last. MLflow adds the charts of all other metrics."""
         section = {
             "uuid": OF_MODEL,
             "name": OF_MODEL,
@@ -79,28 +84,31 @@ class SweepPage:
             "deleted": False,
             "isGenerated": True,
         }
-        objective = {
-            "uuid": "objective",
-            "type": "LINE",
-            "metricSectionId": OF_MODEL,
-            "metricKey": key(self.objective),
-            "selectedMetricKeys": [key(self.objective)],
-            "runsCountToCompare": 10,
-            "deleted": False,
-            "isGenerated": True,
-            "useGlobalXaxisKey": True,
-            "useGlobalLineSmoothing": True,
-            "xAxisKey": "step",
-            "xAxisScaleType": "linear",
-            "scaleType": "linear",
-            "lineSmoothness": 0,
-            "selectedXAxisMetricKey": "",
-        }
-        return {
-            "compareRunSections": [section],
-            "compareRunCharts": [objective],
-            "isAccordionReordered": True,
-        }
+        charts = [
+            _line_chart("objective" if metric == self.objective else "second", metric)
+            for metric in self._objectives()
+        ]
+        return {"compareRunSections": [section], "compareRunCharts": charts, "isAccordionReordered": True}
+
+
+def _line_chart(uuid: str, metric: str) -> dict[str, Any]:
+    return {
+        "uuid": uuid,
+        "type": "LINE",
+        "metricSectionId": OF_MODEL,
+        "metricKey": key(metric),
+        "selectedMetricKeys": [key(metric)],
+        "runsCountToCompare": 10,
+        "deleted": False,
+        "isGenerated": True,
+        "useGlobalXaxisKey": True,
+        "useGlobalLineSmoothing": True,
+        "xAxisKey": "step",
+        "xAxisScaleType": "linear",
+        "scaleType": "linear",
+        "lineSmoothness": 0,
+        "selectedXAxisMetricKey": "",
+    }
 
 
 def share(client: MlflowClient, experiment: str, page: SweepPage) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ubn_sweep.masking import masked
-from ubn_sweep.records.events import OPTUNA_STATES, Event, SweepStarted, TrialCreated, TrialEnded
+from ubn_sweep.records.events import Event, SweepStarted, TrialCreated
 from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.objectives import objectives_of
 from ubn_sweep.records.trials import TrialRecord, Trials
-from ubn_sweep.tracking.uri import with_driver
+from ubn_sweep.tracking.optuna.studies import ATTR_SWEEP_ID, find_study, open_storage, study_name
+from ubn_sweep.tracking.optuna.values import (
+    ATTR_LAST,
+    Values,
+    end_attrs,
+    is_value,
+    last_of,
+    recorded,
+    state_of,
+    values_of,
+)
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -24,7 +33,6 @@ if TYPE_CHECKING:
 Distributions = Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, "BaseDistribution"]]]
 """A trial's params -> its params and distributions as Optuna shall show them."""
 
-ATTR_SWEEP_ID = "sweep_id"
 ATTR_TRIAL = "trial"
 ATTR_RETRIED = "retried_s"
 
@@ -35,15 +43,16 @@ class _Mirrored:
 
     trial_id: int
     finished: bool
-    last: float | None
-    """The objective's last value."""
+    last: tuple[float, ...] | None
+    """The last values of the objectives, one or two."""
 
 
 class StudyMirror:
     """Writes events to an Optuna storage; use it through a Follower.
 
     Trials have their number in the sweep. They are RUNNING from the start, with an intermediate value each epoch,
-    and end COMPLETE, PRUNED (stopped early, the stopping epoch's value included) or FAIL (failed and diverged).
+    and end COMPLETE, PRUNED (stopped early, the stopping epoch's value included) or FAIL (failed and diverged). Of two
+    objectives Optuna shows the first one's epochs, and both at the end.
     """
 
     store = "the Optuna storage"
@@ -76,7 +85,7 @@ class StudyMirror:
         try:
             self._open(started)
             for trial in new:
-                self._write(trial, trial.values(started.spec["objective"]["metric"]))
+                self._write(trial, values_of(trial, objectives_of(started.spec)))
         except Exception:
             self._study_id = None  # what was written before the error is read again
             raise
@@ -94,19 +103,19 @@ class StudyMirror:
             return
         if self._storage is None:
             self._storage = open_storage(self._url)
-        study_id = _find_study(self._storage, started)
+        study_id = find_study(self._storage, started)
         self._trials = {
             trial.user_attrs[ATTR_TRIAL]: _Mirrored(
                 trial_id=trial._trial_id,
                 finished=trial.state.is_finished(),
-                last=_last(trial.intermediate_values),
+                last=recorded(trial),
             )
             for trial in self._storage.get_all_trials(study_id)
             if ATTR_TRIAL in trial.user_attrs
         }
         self._study_id = study_id
 
-    def _write(self, new: TrialRecord, values: dict[int, float]) -> None:
+    def _write(self, new: TrialRecord, values: Values) -> None:
         known = self._trials.get(new.number)
         if known is None:
             if new.creation is not None:
@@ -117,14 +126,14 @@ class StudyMirror:
             if not known.finished:
                 self._update(known, new, values)
 
-    def _create(self, new: TrialRecord, values: dict[int, float]) -> None:
+    def _create(self, new: TrialRecord, values: Values) -> None:
         """One write for all that is known by now, its end too."""
         assert self._storage is not None
         assert self._study_id is not None
         template = self._frozen(new, values)
         trial_id = self._storage.create_new_trial(self._study_id, template)
         self._trials[new.number] = _Mirrored(
-            trial_id=trial_id, finished=template.state.is_finished(), last=_last(values)
+            trial_id=trial_id, finished=template.state.is_finished(), last=last_of(values)
         )
 
     def _again(self, known: _Mirrored, number: int, retried_s: float) -> _Mirrored:
@@ -150,30 +159,32 @@ class StudyMirror:
         self._trials[number] = _Mirrored(trial_id=trial_id, finished=False, last=known.last)
         return self._trials[number]
 
-    def _update(self, known: _Mirrored, new: TrialRecord, values: dict[int, float]) -> None:
+    def _update(self, known: _Mirrored, new: TrialRecord, values: Values) -> None:
         from optuna.trial import TrialState
 
         storage = self._storage
         assert storage is not None
-        for epoch, value in values.items():
-            storage.set_trial_intermediate_value(known.trial_id, epoch, value)
-            known.last = value
+        for epoch, of_epoch in values.items():
+            storage.set_trial_intermediate_value(known.trial_id, epoch, of_epoch[0])
+            known.last = of_epoch
+        if values and len(known.last or ()) > 1:
+            storage.set_trial_user_attr(known.trial_id, ATTR_LAST, list(known.last or ()))
         if new.ended is not None:
-            for name, attr in _end_attrs(new.ended).items():
+            for name, attr in end_attrs(new.ended).items():
                 storage.set_trial_user_attr(known.trial_id, name, attr)
-            state = _state(new.ended, known.last)
-            score = [known.last] if state != TrialState.FAIL and _is_value(known.last) else None
+            state = state_of(new.ended, known.last)
+            score = list(known.last or ()) if state != TrialState.FAIL and is_value(known.last) else None
             storage.set_trial_state_values(known.trial_id, state, score)
             known.finished = True
 
-    def _frozen(self, new: TrialRecord, values: dict[int, float]) -> FrozenTrial:
+    def _frozen(self, new: TrialRecord, values: Values) -> FrozenTrial:
         from optuna.trial import TrialState, create_trial
 
         assert self._started is not None
         created, ended = new.created, new.ended
         params, distributions = self._distributions(created.params)
-        last = _last(values)
-        state = TrialState.RUNNING if ended is None else _state(ended, last)
+        last = last_of(values)
+        state = TrialState.RUNNING if ended is None else state_of(ended, last)
         attrs: dict[str, Any] = {
             ATTR_TRIAL: new.number,
             "origin": created.origin,
@@ -181,76 +192,20 @@ class StudyMirror:
         }
         if new.retried_s is not None:
             attrs[ATTR_RETRIED] = new.retried_s
+        if last is not None and len(last) > 1:
+            attrs[ATTR_LAST] = list(last)
+        has_values = state in (TrialState.COMPLETE, TrialState.PRUNED) and is_value(last)
         trial = create_trial(
             state=state,
-            value=last if state in (TrialState.COMPLETE, TrialState.PRUNED) and _is_value(last) else None,
+            values=list(last or ()) if has_values else None,
             params=params,
             distributions=distributions,
-            user_attrs=attrs | (_end_attrs(ended) if ended is not None else {}),
-            intermediate_values=values,
+            user_attrs=attrs | (end_attrs(ended) if ended is not None else {}),
+            intermediate_values={epoch: of_epoch[0] for epoch, of_epoch in values.items()},
         )
         trial.datetime_start = datetime.fromtimestamp(created.time_s)
         trial.datetime_complete = datetime.fromtimestamp(ended.time_s) if ended is not None else None
         return trial
 
 
-def study_name(started: SweepStarted) -> str:
-    """The sweep's name and the start of its id: storages are shared, and names come again in other folders."""
-    return f"{started.name}-{started.sweep_id[:8]}"
-
-
-def open_storage(url: str) -> BaseStorage:
-    """An Optuna storage, which is created where it is missing. Raises when it is out of reach."""
-    from optuna.storages import RDBStorage
-
-    logging.getLogger("optuna.storages").setLevel(logging.WARNING)
-    kwargs: dict[str, Any] = {"pool_pre_ping": True}
-    if url.startswith("sqlite"):
-        kwargs["connect_args"] = {"timeout": 20}
-        path = url.removeprefix("sqlite:///").split("?", 1)[0]
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return RDBStorage(with_driver(url), engine_kwargs=kwargs)
-
-
-def _find_study(storage: BaseStorage, started: SweepStarted) -> int:
-    """The study of this very sweep; a study of the same name that is another's is left alone."""
-    from optuna.exceptions import DuplicatedStudyError
-    from optuna.study import StudyDirection
-
-    minimize = started.spec["objective"].get("mode") == "min"
-    direction = StudyDirection.MINIMIZE if minimize else StudyDirection.MAXIMIZE
-    for name in (study_name(started), f"{started.name}-{started.sweep_id}"):
-        try:
-            study_id = storage.create_new_study([direction], name)
-        except DuplicatedStudyError:
-            study_id = storage.get_study_id_from_name(name)
-        owner = storage.get_study_user_attrs(study_id).get(ATTR_SWEEP_ID)
-        if owner is None and not storage.get_all_trials(study_id):
-            storage.set_study_user_attr(study_id, ATTR_SWEEP_ID, started.sweep_id)
-            storage.set_study_user_attr(study_id, "sweep", started.name)
-            storage.set_study_user_attr(study_id, "objective", started.spec["objective"]["metric"])
-            owner = started.sweep_id
-        if owner == started.sweep_id:
-            return study_id
-    raise RuntimeError(f"the Optuna storage has a study `{study_name(started)}` that is not this sweep's")
-
-
-def _state(ended: TrialEnded, last: float | None) -> Any:
-    """COMPLETE needs a value."""
-    from optuna.trial import TrialState
-
-    state = TrialState[OPTUNA_STATES[ended.status]]
-    return TrialState.FAIL if state == TrialState.COMPLETE and not _is_value(last) else state
-
-
-def _end_attrs(ended: TrialEnded) -> dict[str, Any]:
-    attrs = {"status": ended.status, "last_epoch": ended.epoch}
-    return attrs | ({"reason": ended.reason} if ended.reason else {})
-
-
-def _last(values: dict[int, float]) -> float | None:
-    return values[max(values)] if values else None
-
-
-def _is_value(value: float | None) -> bool:
-    return value is not None and not math.isnan(value)
+__all__ = ["StudyMirror", "study_name"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ubn_sweep.schema import OMIT_EMPTY
 from ubn_sweep.training.config import (
     NormConfig,
     OptimizerConfig,
@@ -33,8 +34,14 @@ class ImageTrainingConfig(TrainingConfig):
     tf32: Literal["off", "convolutions", "all"] = "convolutions"
     """What a GPU rounds to 10 bits of mantissa; matrix products only with `all`. The default is PyTorch's."""
 
+    condensation_images: int = field(default=0, metadata={OMIT_EMPTY: True})
+    """Measures after each epoch how condensed the features of so many training images are, always the same ones, before
+    every normalization layer; the paper takes 32, 0 measures nothing."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        images = self.condensation_images
+        require(images == 0 or images >= 2, "condensation_images >= 2", images, "32 is the paper's, 0 is off")
         clip, decay = self.clip_norm, self.ema_decay
         require(self.accumulate >= 1, "accumulate >= 1", self.accumulate, "1 steps after each batch")
         require(clip is None or clip > 0.0, "clip_norm > 0", clip, "give a length, or null")

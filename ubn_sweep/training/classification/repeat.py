@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ubn_sweep.training.classification.answers import answers_for
 from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.classification.steps import Steps
-from ubn_sweep.training.condensation import CondensationMeter
+from ubn_sweep.training.condensation import CondensationMeter, condensation_before_norms
 from ubn_sweep.training.data.images import Batch, Images, Splits, batch_ends
 from ubn_sweep.training.data.shared import evaluation_batches, training_batches
 from ubn_sweep.training.device import numerics
@@ -28,14 +28,12 @@ from ubn_sweep.training.distributed.reduce import (
 from ubn_sweep.training.distributed.replicas import replicated
 from ubn_sweep.training.models.build import apply_norm, build_model
 from ubn_sweep.training.models.weights import load_weights
-from ubn_sweep.training.seeds import derive_seed, global_seed
+from ubn_sweep.training.seeds import derive_seed, generator_for, global_seed
 
 STEPS_BETWEEN_CHECKS = {"cpu": 1, "cuda": 32}
 """Reading the loss makes the host wait for a CUDA device, so divergence is looked for only so often."""
 BATCHES_BETWEEN_AGREEMENTS = 32
 """Several workers must end a diverged epoch at the same batch; to agree on that costs an exchange."""
-TOP5_CLASSES = 6
-"""From so many classes on, top-5 accuracy says something."""
 
 
 class Repeat:
@@ -63,6 +61,8 @@ class Repeat:
         self._network = torch.compile(replica) if config.training.compile else replica
         self._steps = Steps(config, self.model, device, replica=replica, share=self._share)
         self._condensation = CondensationMeter(self.model)
+        labels = getattr(dataset.train, "labels", None)  # images of one's own need not show theirs
+        self._answers = answers_for(labels, dataset.num_classes, config.optimizer.label_smoothing)
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """Trains epoch `epoch`, from 1. A loss or parameter that is not finite ends it early, as diverged."""
@@ -85,42 +85,69 @@ class Repeat:
         take_buffers_of_the_first(dict.fromkeys((self.model, self._steps.judged)))
         loss, correct = (summed(totals) / sum(end - begin for begin, end in examples)).tolist()
         self.diverged = not (math.isfinite(loss) and _all_finite(self.model))
-        metrics = {"train_loss": loss, "train_top1": correct, "lr": lr, **self._condensation.read()}
+        metrics = {"train_loss": loss, self._answers.learned: correct, "lr": lr, **self._condensation.read()}
         if self.diverged:
-            metrics |= {"train_loss": math.nan, "train_top1": math.nan}
+            metrics |= {"train_loss": math.nan, self._answers.learned: math.nan}
         return metrics
 
     def evaluate(self, images: Images, prefix: str) -> dict[str, float]:
-        """<prefix>_loss, <prefix>_top1 and, of six classes or more, <prefix>_top5: shares of the images."""
+        """<prefix>_loss, <prefix>_top1 and, of six classes or more, <prefix>_top5: shares of the images.
+
+        Where they have any number of labels: <prefix>_loss, _label_accuracy, _exact and _map.
+        """
         judged = self._steps.judged.eval()
         # A replica's forward pass is an exchange, and the workers have different numbers of batches.
         network = self._network if judged is self.model and self._share.is_whole else judged
-        top5 = self.dataset.num_classes >= TOP5_CLASSES
-        totals = torch.zeros(3 if top5 else 2, device=self.device, dtype=torch.float64)
+        answers, names = self._answers, self._answers.names(prefix)
+        summed_up = names[:-1] if answers.needs_all else names
+        totals = torch.zeros(len(summed_up), device=self.device, dtype=torch.float64)
         correct = [torch.zeros(0, device=self.device, dtype=torch.bool)]
+        seen: list[tuple[Tensor, Tensor]] = []
         with torch.inference_mode(), self._numerics():
             size = self.config.training.eval_batch_size
             for pixels, labels in evaluation_batches(images, size, share=self._share):
                 logits = self._forward(network, pixels)
-                correct.append(logits.argmax(1) == labels)
-                sums = [F.cross_entropy(logits, labels, reduction="sum"), correct[-1].sum()]
-                if top5:
-                    sums.append((logits.topk(5).indices == labels[:, None]).sum())
-                totals += torch.stack([value.double() for value in sums])
-        names = (f"{prefix}_loss", f"{prefix}_top1", f"{prefix}_top5")
-        metrics = dict(zip(names, (summed(totals) / len(images)).tolist(), strict=False))
+                correct.append(answers.right(logits, labels))
+                totals += torch.stack([value.double() for value in answers.sums(logits, labels)])
+                if answers.needs_all:
+                    seen.append((logits, labels))
+        metrics = dict(zip(summed_up, (summed(totals) / len(images)).tolist(), strict=True))
+        if answers.needs_all:
+            logits, labels = (
+                put_together(torch.cat(parts), len(images), self._share) for parts in zip(*seen, strict=True)
+            )
+            metrics |= answers.of_all(logits, labels, prefix)
         if math.isfinite(metrics[f"{prefix}_loss"]):
             self.correct = put_together(torch.cat(correct), len(images), self._share)
             return metrics
         self.diverged, self.correct = True, None
         return self.unknown(prefix)
 
+    def measure_condensation(self) -> dict[str, float]:
+        """condensation, and condensation/<layer>: of the fixed batch of training images; none where none is asked for.
+
+        The network is in evaluation mode, so that measuring it moves nothing. All repeats, and all trials that share
+        a data set, see the same images.
+        """
+        train = self.dataset.train
+        images = min(self.config.training.condensation_images, len(train))
+        if images == 0 or self.diverged:
+            return {}
+        generator = generator_for(self.config.dataset.split_seed, "condensation")
+        pixels, _ = train.take(torch.randperm(len(train), generator=generator)[:images])
+        self.model.eval()
+        with torch.inference_mode(), self._numerics(), condensation_before_norms(self.model) as measured:
+            self._forward(self.model, pixels)
+        return measured.read()
+
     def unknown(self, prefix: str) -> dict[str, float]:
         """What evaluate returns, as NaN."""
-        names = [f"{prefix}_loss", f"{prefix}_top1"]
-        if self.dataset.num_classes >= TOP5_CLASSES:
-            names.append(f"{prefix}_top5")
-        return dict.fromkeys(names, math.nan)
+        return dict.fromkeys(self._answers.names(prefix), math.nan)
+
+    @property
+    def one_label(self) -> bool:
+        """Whether each image has one, and not any number."""
+        return not self._answers.needs_all
 
     def state_dict(self) -> dict[str, Any]:
         return self._steps.state_dict()
@@ -132,9 +159,11 @@ class Repeat:
         """The batch's mean loss, to learn from; its summed loss and correct answers are added to `totals` (2,)."""
         pixels, labels = batch
         logits = self._forward(self._network, pixels)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.config.optimizer.label_smoothing)
+        loss = self._answers.loss(logits, labels)
         self._condensation.count_batch()
-        totals += torch.stack([loss.detach() * len(labels), _correct(logits.detach(), labels)])
+        totals += torch.stack(
+            [loss.detach() * len(labels), self._answers.learned_sum(logits.detach(), labels)]
+        )
         return loss
 
     def _forward(self, network: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
@@ -152,10 +181,6 @@ class Repeat:
     def _numerics(self) -> AbstractContextManager[None]:
         training = self.config.training
         return numerics(self.device, deterministic=training.deterministic, tf32=training.tf32)
-
-
-def _correct(logits: Tensor, labels: Tensor) -> Tensor:
-    return (logits.argmax(1) == labels).sum()
 
 
 def _finite(totals: Tensor) -> bool:

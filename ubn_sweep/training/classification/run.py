@@ -20,6 +20,9 @@ from ubn_sweep.training.distributed.group import own_share
 from ubn_sweep.training.run import Run
 from ubn_sweep.training.share import joint_batch
 
+SPREAD_IS_TOLD = {f"{part}_{name}" for part in ("val", "test") for name in ("top1", "map")}
+"""Over several repeats."""
+
 
 class TrainingRun(Run):
     """Trains `config.repeats` seeds, `config.seed` and those after it.
@@ -74,6 +77,11 @@ class TrainingRun(Run):
         return torch.stack(known).cpu().numpy()
 
     @property
+    def labels_an_image(self) -> str:
+        """`one`, or `any number`."""
+        return "one" if self._repeats[0].one_label else "any number"
+
+    @property
     def train_examples(self) -> int:
         return len(self._dataset.train)
 
@@ -105,8 +113,10 @@ class TrainingRun(Run):
 
         train_loss and train_top1 (during the epoch, on augmented images), lr (of its last step), val_loss,
         val_top1 and val_top5 (shares; that only of six classes or more), val_examples (how many images those
-        are of), epoch_s and images_per_s (training alone, of all repeats), and where layers have a gate:
-        similarity, gate_open (means over the layers), similarity/<layer>, gate_open/<layer>. Over several
+        are of), val_images_per_s (through the network, without gradients), parameters (trained numbers of one
+        network), epoch_s and images_per_s (training alone, of all repeats), and where layers have a gate:
+        similarity, gate_open (means over the layers), similarity/<layer>, gate_open/<layer>; with
+        `training.condensation_images` condensation and condensation/<layer>. Over several
         repeats val_top1_std is their sample standard deviation. A run that diverges holds NaN for what is
         unknown then. Of several workers: `workers`, `joint_batch_size`, and all else over all of them.
         """
@@ -116,13 +126,22 @@ class TrainingRun(Run):
         synchronize(self.device)
         duration_s = time.perf_counter() - begin
         self.epoch = epoch
+        begin = time.perf_counter()
         for repeat, of_repeat in zip(self._repeats, metrics, strict=True):
             of_repeat |= self._validate(repeat)
+        synchronize(self.device)
+        validation_s = time.perf_counter() - begin
+        for repeat, of_repeat in zip(self._repeats, metrics, strict=True):
+            of_repeat |= repeat.measure_condensation()
         images = self.train_examples * len(self._repeats)
-        counted = {"val_examples": float(self.validation_examples)} if self.hold_out else {}
-        counted |= joint_batch(self._share, self.config.training.batch_size)
         timed = {"epoch_s": duration_s, "images_per_s": images / duration_s}
-        return _mean_over_repeats(metrics) | counted | timed
+        facts = {"parameters": float(self.parameters)}
+        facts |= joint_batch(self._share, self.config.training.batch_size)
+        if self.hold_out:
+            judged = self.validation_examples
+            facts["val_examples"] = float(judged)
+            timed["val_images_per_s"] = judged * len(self._repeats) / validation_s
+        return _mean_over_repeats(metrics) | facts | timed
 
     def evaluate_validation(self) -> dict[str, float]:
         """The validation metrics of train_epoch, for the state as it is; none in the final training."""
@@ -180,7 +199,7 @@ def _mean_over_repeats(metrics: list[dict[str, float]]) -> dict[str, float]:
     if len(metrics) == 1:
         return metrics[0]
     means = {key: statistics.fmean(one[key] for one in metrics) for key in metrics[0]}
-    for key in {"val_top1", "test_top1"} & means.keys():
+    for key in SPREAD_IS_TOLD & means.keys():
         values = [one[key] for one in metrics]
         known = all(math.isfinite(value) for value in values)
         means[f"{key}_std"] = statistics.stdev(values) if known else math.nan

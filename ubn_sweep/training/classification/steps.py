@@ -11,7 +11,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.distributed.replicas import without_exchange
-from ubn_sweep.training.optimization import build_optimizer, learning_rate, parameter_groups
+from ubn_sweep.training.optimization import (
+    at_batch_size,
+    build_optimizer,
+    learning_rate,
+    parameter_groups,
+)
 from ubn_sweep.training.share import Ends, Share
 
 
@@ -36,7 +41,9 @@ class Steps:
         self.model = model
         self._replica = replica
         self._share = share
-        self.optimizer = build_optimizer(config.optimizer, parameter_groups(config.optimizer, model))
+        images = config.training.batch_size * config.training.accumulate * share.count
+        self._optimizer_config = at_batch_size(config.optimizer, images)
+        self.optimizer = build_optimizer(self._optimizer_config, parameter_groups(config.optimizer, model))
         # Without float16 it hands everything through as it is.
         self._scaler = torch.amp.GradScaler(device.type, enabled=config.training.precision == "float16")
         decay = config.training.ema_decay
@@ -61,7 +68,7 @@ class Steps:
         first = position - position % accumulate
         sizes = [end - begin for begin, end in ends[first : first + accumulate]]
         step = (epoch - 1) * len(ends) + position
-        lr = learning_rate(self.config.optimizer, step, steps_per_epoch=len(ends), epochs=training.epochs)
+        lr = learning_rate(self._optimizer_config, step, steps_per_epoch=len(ends), epochs=training.epochs)
         is_last = position - first == len(sizes) - 1
         with without_exchange(self._replica, last=is_last):
             loss = loss_of()

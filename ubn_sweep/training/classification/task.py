@@ -24,7 +24,8 @@ class ImageClassification(Task):
 
     Config = ClassificationConfig
     example = "image"
-    metrics = (
+    labels_an_image: ClassVar[str] = "one"
+    metrics: ClassVar[tuple[Metric, ...]] = (
         Metric(
             name="val_top1",
             label="validation accuracy",
@@ -35,7 +36,12 @@ class ImageClassification(Task):
         ),
         Metric(name="val_loss", label="validation loss", direction="min", test="test_loss"),
     )
-    told = (
+    costs = (
+        Metric(name="epoch_s", label="time of an epoch", direction="min", unit="s"),
+        Metric(name="val_images_per_s", label="speed at inference", direction="max", unit="images/s"),
+        Metric(name="parameters", label="trained parameters", direction="min"),
+    )
+    told: ClassVar[tuple[Metric, ...]] = (
         Metric(name="train_loss", label="training loss", direction="min"),
         Metric(name="train_top1", label="top-1", direction="max", unit=SHARE),
     )
@@ -50,6 +56,7 @@ class ImageClassification(Task):
     columns = (
         "norm", "optimizer", "model", "training", "seed", "repeats", "dataset.name", "dataset.validation_fraction",
         "dataset.train_examples", "dataset.split_seed", "dataset.augmentation", "dataset.image_size_px",
+        "dataset.validate_on_test",
     )  # fmt: skip
     choices = NORM_CHOICES
 
@@ -57,7 +64,16 @@ class ImageClassification(Task):
         """A TrainingRun."""
         from ubn_sweep.training.classification.run import TrainingRun
 
-        return TrainingRun(config, threads=threads, hold_out=hold_out)
+        run = TrainingRun(config, threads=threads, hold_out=hold_out)
+        if run.labels_an_image != self.labels_an_image:
+            other = "trainables.classification:Classification"
+            if run.labels_an_image != "one":
+                other = "trainables.multi_label:MultiLabel"
+            raise UserError(
+                f"task: `{self.name}` is of images with {self.labels_an_image} label each, but those of "
+                f"`{config.dataset.name}` have {run.labels_an_image}: take {other}"
+            )
+        return run
 
     def load_model(self, config: Any, folder: Path) -> nn.Module:
         """The trained network, in evaluation mode: images (N, C, H, W), normalised as in training -> logits."""
@@ -69,6 +85,14 @@ class ImageClassification(Task):
         """Whether the images, a model of one's own and its weights are there."""
         find_dataset(config.dataset).check()
         check_model(config.model)
+
+    def prepare(self, config: Any) -> None:
+        """Downloads the images where `dataset.download` allows it and they are absent."""
+        find_dataset(config.dataset).prepare()
+
+    def fingerprint(self, config: Any) -> str | None:
+        """Of the images' files, by name and size, or by their number."""
+        return find_dataset(config.dataset).identity()
 
     def check_gpus(self, config: Any, gpus: float) -> None:
         """A worker trains on one device."""
@@ -87,6 +111,10 @@ class ImageClassification(Task):
                 f"resources.gpus_per_worker: a worker trains on one GPU, but got {gpus:g}: set it to 1, or less to "
                 "share one, and resources.workers_per_trial to the GPUs of a trial"
             )
+
+    def judges_on_test(self, config: Any) -> bool:
+        """As papers do."""
+        return bool(config.dataset.validate_on_test)
 
     def subject(self, config: Any) -> str:
         return f"{config.model.name} on {config.dataset.name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,8 +12,20 @@ import numpy as np
 from ubn_sweep.errors import UserError
 from ubn_sweep.file_lock import file_lock
 from ubn_sweep.training.data.dataset import Fingerprint, Part, Sizes, fingerprint_of
+from ubn_sweep.training.data.downloads import download
 from ubn_sweep.training.data.in_memory import InMemoryDataset
 from ubn_sweep.training.data.labelled import LabelledImages
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A file as it is published."""
+
+    addresses: tuple[str, ...]
+    """Where it lies, the first choice first."""
+    target: Path
+    """Where torchvision looks for it."""
+    md5: str
 
 
 class Archive(InMemoryDataset):
@@ -48,12 +61,20 @@ class Archive(InMemoryDataset):
         """Of all files: the parts are not told apart."""
         return fingerprint_of(path for path in self._paths(self.root()) if path.exists())
 
+    @abstractmethod
+    def published(self, torchvision: Any, root: Path) -> list[Published]:
+        """What is downloaded, by torchvision's class."""
+
     def fetch(self) -> None:
         """Downloads and unpacks unless it is there. Trials that start together wait for one another."""
         root = self.root()
         try:
             with file_lock(root / ".download.lock", patience_s=-1):
-                self._torchvision_class()(root, download=True)
+                torchvision = self._torchvision_class()
+                if not self.is_there():  # torchvision would do it too, but its bars fill logs
+                    for file in self.published(torchvision, root):
+                        download(file.addresses, file.target, md5=file.md5)
+                torchvision(root, download=True)
         except (RuntimeError, OSError) as error:
             reason = " ".join(str(error).split())
             raise UserError(
@@ -77,6 +98,10 @@ class Archive(InMemoryDataset):
             labels=np.asarray(data.targets, dtype=np.int64),
             num_classes=len(data.classes),
         )
+
+    def is_there(self) -> bool:
+        """Whether all files are, unpacked; what is in them is looked at later."""
+        return all(path.is_file() for path in self._paths(self.root()))
 
     def _paths(self, root: Path) -> list[Path]:
         return [root / self.folder / file for file in self.files]

@@ -7,12 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ubn_sweep.training.data.archives import Archive
+from ubn_sweep.training.data.archives import Archive, Published
 from ubn_sweep.training.data.dataset import Sizes
 
 
 class Cifar(Archive):
     """What both have in common."""
+
+    def published(self, torchvision: Any, root: Path) -> list[Published]:
+        """One archive."""
+        target = root / torchvision.filename
+        return [Published(addresses=(torchvision.url,), target=target, md5=torchvision.tgz_md5)]
 
     def pixels(self, data: Any) -> np.ndarray:
         """(N, 32, 32, 3) -> (N, 3, 32, 32)."""

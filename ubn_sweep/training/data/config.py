@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from ubn_sweep.schema import OMIT_EMPTY, checked_by, read_by, require
 from ubn_sweep.training.data.image_size import ImageSize, read_size, sides_px
 from ubn_sweep.training.data.names import check_name
+from ubn_sweep.training.fields import PATH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,7 @@ class DatasetConfig:
 
     name: Annotated[str, checked_by(check_name)] = "digits"
     """A built-in data set, or `module:Class` of one's own (docs/datasets.md)."""
-    root: str | None = None
+    root: str | None = field(default=None, metadata={PATH: True})
     """Folder of the data; for `parquet`, one that holds train-*.parquet and test-*.parquet."""
     download: bool = False
     """Lets torchvision download what it can into `root`: CIFAR and MNIST."""
@@ -26,6 +27,8 @@ class DatasetConfig:
     """Share of the (subset of the) training set that is held out, class by class."""
     own_validation: bool = field(default=False, metadata={OMIT_EMPTY: True})
     """Validates on the data set's own validation part; then nothing is held out of the training set."""
+    validate_on_test: bool = field(default=False, metadata={OMIT_EMPTY: True})
+    """Validates on the test set and holds nothing out, as papers do: to set runs beside theirs, not to choose by."""
     train_examples: int | None = None
     """Size of a class-balanced subset of the training set, validation included; null takes all of it."""
     test_examples: int | None = None
@@ -42,6 +45,12 @@ class DatasetConfig:
             "0 < validation_fraction < 1",
             self.validation_fraction,
             "0.1 to 0.2 is usual",
+        )
+        require(
+            not (self.own_validation and self.validate_on_test),
+            "own_validation or validate_on_test, not both",
+            "both",
+            "leave one out",
         )
         for name in ("train_examples", "test_examples"):
             value = getattr(self, name)

@@ -3,6 +3,7 @@ so that a service can look for the data, and count it, without."""
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -90,6 +91,27 @@ class Dataset(ABC):
                     "lower it"
                 )
 
+    def prepare(self) -> None:
+        """Fetches what is absent and may be fetched, before trials start: each of them would wait for it otherwise.
+
+        Raises:
+            UserError: it cannot be fetched.
+        """
+        if self.downloads and self.config.download and not self.is_there():
+            self.fetch()
+
+    def is_there(self) -> bool:
+        """Whether nothing need be fetched; a data set that says no knows how to `fetch`."""
+        return True
+
+    def fetch(self) -> None:
+        """Downloads what is not there yet: called where `dataset.download` asks for it.
+
+        Raises:
+            UserError: it cannot be fetched.
+        """
+        raise NotImplementedError(f"{type(self).__name__} says that it is to be fetched, and must say how")
+
     def sizes(self) -> Sizes | None:
         """How many images there are; None where that is not known before they are read, or they are not there."""
         return None
@@ -97,6 +119,19 @@ class Dataset(ABC):
     def fingerprint(self, part: Part) -> Fingerprint:
         """Changes when the part's files do; what was read is kept until then. Without files there is none."""
         return ()
+
+    def identity(self) -> str:
+        """The same on each machine that has the same data, wherever: by the number of images, and the names and sizes
+        of the files that `fingerprint` knows of.
+
+        Raises:
+            UserError: the data is not there.
+        """
+        parts: tuple[Part, ...] = (
+            ("train", "validation", "test") if self.config.own_validation else ("train", "test")
+        )
+        files = [(Path(path).name, size) for part in parts for path, _, size in self.fingerprint(part)]
+        return hashlib.sha256(repr((self.config.name, self.sizes(), files)).encode()).hexdigest()[:16]
 
     @abstractmethod
     def load(self, *, hold_out: bool, device: torch.device, threads: int | None = None) -> Splits:

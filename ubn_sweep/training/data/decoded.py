@@ -1,8 +1,10 @@
-"""Small images as tensors, read once per process: reused workers run many trials on the same data."""
+"""Small images as tensors, read once per machine and kept by each process: reused workers run many trials on them."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,8 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ubn_sweep import __version__
 from ubn_sweep.training.data.dataset import Fingerprint, Part
 from ubn_sweep.training.data.image_size import ImageSize, sides_px
+from ubn_sweep.training.data.kept import through_files
 from ubn_sweep.training.data.labelled import LabelledImages
 
 PARTS_KEPT = 4
@@ -44,6 +48,18 @@ class Request:
     fingerprint: Fingerprint
     read: Callable[[], LabelledImages] = field(compare=False)
 
+    @property
+    def key(self) -> str | None:
+        """Names the images in files; None for what a file could outlive: a user's own code, and data without files."""
+        own = not self.dataset.__module__.startswith("ubn_sweep.")
+        if own or not self.fingerprint:
+            return None
+        parts = {item.name: getattr(self, item.name) for item in dataclasses.fields(self) if item.compare}
+        text = repr(
+            (__version__, self.dataset.__qualname__, [parts[name] for name in parts if name != "dataset"])
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
 
 @functools.lru_cache(maxsize=PARTS_KEPT)
 def decode(request: Request) -> Decoded:
@@ -52,13 +68,19 @@ def decode(request: Request) -> Decoded:
     Raises:
         UserError: they are not there, or cannot be read.
     """
-    images = request.read()
-    pixels = torch.from_numpy(np.ascontiguousarray(images.pixels))
+    key = request.key
+    images = _sized(request) if key is None else through_files(key, functools.partial(_sized, request))
     return Decoded(
-        pixels=_one_layout(_resize(pixels, request.image_size_px)),
+        pixels=_one_layout(torch.from_numpy(images.pixels)),
         labels=torch.from_numpy(images.labels),
         num_classes=images.num_classes,
     )
+
+
+def _sized(request: Request) -> LabelledImages:
+    images = request.read()
+    pixels = _resize(torch.from_numpy(np.ascontiguousarray(images.pixels)), request.image_size_px)
+    return dataclasses.replace(images, pixels=pixels.numpy())
 
 
 def _resize(pixels: Tensor, size: ImageSize | None) -> Tensor:

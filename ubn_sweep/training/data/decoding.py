@@ -44,12 +44,12 @@ def _eight_bits(image: Image.Image, format: str | None) -> Image.Image:
     return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
 
 
-def all_grey(files: Iterable[str]) -> bool:
+def all_grey(files: Iterable[str | IO[bytes]]) -> bool:
     """Whether no image has colours. Headers are read, up to the first image in colours; damaged ones do not count."""
     return all(_is_grey(file) for file in files)
 
 
-def _is_grey(file: str) -> bool:
+def _is_grey(file: str | IO[bytes]) -> bool:
     try:
         with Image.open(file) as image:
             return image.mode in GREY_MODES

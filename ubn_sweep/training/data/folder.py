@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ubn_sweep.errors import UserError
-from ubn_sweep.training.data.dataset import Dataset
+from ubn_sweep.training.data.dataset import Dataset, Part
 from ubn_sweep.training.data.folder_layout import (
     class_names,
     is_image,
@@ -13,6 +14,7 @@ from ubn_sweep.training.data.folder_layout import (
     train_folder,
     validation_folder,
 )
+from ubn_sweep.training.data.image_size import ImageSize
 
 if TYPE_CHECKING:
     import torch
@@ -44,17 +46,46 @@ class ImageFolder(Dataset):
                 )
         for folder in (train, *others):
             for name in class_names(folder):
-                if not any(is_image(path) for path in (folder / name).rglob("*")):
+                if not any(is_image(path.name) for path in (folder / name).rglob("*")):
                     raise UserError(f"dataset.root: `{folder / name}` has no images: fill or remove it")
         super().check()
 
     def load(self, *, hold_out: bool, device: torch.device, threads: int | None = None) -> Splits:
         """One thread decodes in this process; more are as many other processes."""
-        from ubn_sweep.training.data.streamed import split_image_folder  # torch: only where images are read
+        from ubn_sweep.training.data.folder_listing import folder_fingerprint, list_images
+        from ubn_sweep.training.data.looking import Look  # torch: only where images are read
+        from ubn_sweep.training.data.streamed import StreamedPart, split_streamed
 
-        self._check_image_size()
-        return split_image_folder(self.root(), self.config, hold_out=hold_out, device=device, threads=threads)
+        root, size = self.root(), self._check_image_size()
+        classes = tuple(class_names(train_folder(root)))
 
-    def _check_image_size(self) -> None:
-        if self.config.image_size_px is None:
+        fingerprint = folder_fingerprint(train_folder(root))
+        if self.config.own_validation:
+            fingerprint += folder_fingerprint(validation_folder(root))
+
+        def part(name: Part) -> StreamedPart:
+            paths, labels = list_images(self._folder(root, name), classes)
+            return StreamedPart(source=paths, labels=labels)
+
+        return split_streamed(
+            self.config,
+            part,
+            Look(size, fingerprint),
+            num_classes=len(classes),
+            hold_out=hold_out,
+            device=device,
+            threads=threads,
+        )
+
+    def _folder(self, root: Path, part: Part) -> Path:
+        if part == "train":
+            return train_folder(root)
+        if part == "validation":
+            return validation_folder(root)
+        return test_folder(root, own_validation=self.config.own_validation)
+
+    def _check_image_size(self) -> ImageSize:
+        size = self.config.image_size_px
+        if size is None:
             raise UserError("dataset.image_size_px: `imagefolder` needs it, but got null: 224 is usual")
+        return size

@@ -69,6 +69,6 @@ def class_names(folder: Path) -> list[str]:
     return names
 
 
-def is_image(path: Path) -> bool:
+def is_image(name: str) -> bool:
     """Whether a file's name says that it is an image."""
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    return name.lower().endswith(IMAGE_SUFFIXES)

@@ -13,7 +13,7 @@ from ubn_sweep.training.data.normalization import Normalization
 from ubn_sweep.training.share import WHOLE, Ends, Share
 
 Batch = tuple[Tensor, Tensor]
-"""Normalised images (N, C, H, W) float32 and labels (N,) int64, on the device."""
+"""Normalised images (N, C, H, W) float32 and labels, (N,) int64 or (N, num_classes) uint8, on the device."""
 
 
 class Images(Protocol):
@@ -23,6 +23,10 @@ class Images(Protocol):
     """What makes its pixels the network's input."""
 
     def __len__(self) -> int: ...
+
+    def take(self, positions: Tensor) -> Batch:
+        """These images as they are, without augmentation; positions (N,) int64."""
+        ...
 
     def shuffled(self, batch_size: int, *, seed: int, epoch: int, share: Share = WHOLE) -> Iterator[Batch]:
         """Augmented training batches; the same for the same seed and epoch.

@@ -16,8 +16,8 @@ class LabelledImages:
 
     pixels: npt.NDArray[np.uint8]
     """(N, C, H, W); C is 1 for grey and 3 for colours, or any number of other channels."""
-    labels: npt.NDArray[np.int64]
-    """(N,) from 0, below num_classes."""
+    labels: npt.NDArray[np.int64] | npt.NDArray[np.uint8]
+    """(N,) from 0, below num_classes; or rows (N, num_classes) of 0 and 1, where images have any number of labels."""
     num_classes: int
 
 
@@ -33,6 +33,9 @@ def checked(images: LabelledImages, *, where: str) -> LabelledImages:
             f"dataset.name: the pixels of `{where}` must be uint8 of shape (N, C, H, W), but are {pixels.dtype} of "
             f"shape {pixels.shape}: convert them"
         )
+    if labels.ndim == 2:
+        check_labels(labels, images.num_classes, where=where)
+        return LabelledImages(pixels=pixels, labels=labels.astype(np.uint8), num_classes=images.num_classes)
     if labels.dtype.kind not in "iu" or labels.shape != pixels.shape[:1]:
         raise UserError(
             f"dataset.name: the labels of `{where}` must be integers of shape ({len(pixels)},), one for each image, "
@@ -45,11 +48,19 @@ def checked(images: LabelledImages, *, where: str) -> LabelledImages:
 
 
 def check_labels(labels: np.ndarray, num_classes: int, *, where: str) -> None:
-    """Labels count from 0.
+    """Labels count from 0; in rows they are 0 and 1.
 
     Raises:
-        UserError: one is negative or too high.
+        UserError: one is negative or too high, or a row has another length.
     """
+    if labels.ndim == 2:
+        known = labels.dtype.kind in "iub" and not np.any((labels != 0) & (labels != 1))
+        if labels.shape[1] != num_classes or not known:
+            raise UserError(
+                f"dataset.name: rows of labels in `{where}` must be 0 and 1 of shape (N, {num_classes}), but are "
+                f"{labels.dtype} of shape {labels.shape}: convert them"
+            )
+        return
     if len(labels) and (labels.min() < 0 or labels.max() >= num_classes):
         wrong = labels.min() if labels.min() < 0 else labels.max()
         raise UserError(

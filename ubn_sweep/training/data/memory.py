@@ -1,4 +1,4 @@
-"""Small images: one uint8 tensor on the device, batches by indexing, no loader."""
+"""Small images: one uint8 tensor, on a GPU where one trains, batches by indexing, no loader."""
 
 from __future__ import annotations
 
@@ -22,12 +22,20 @@ from ubn_sweep.training.share import WHOLE, Share
 
 
 class MemoryImages:
-    """pixels (N, C, H, W) uint8 and labels (N,) int64, both on the device that trains."""
+    """A split: some `rows` (N,) of pixels (M, C, H, W) uint8, which others share, and their labels (N,) int64, on the
+    device that trains. Without rows all of them, in order."""
 
     def __init__(
-        self, pixels: Tensor, labels: Tensor, normalization: Normalization, *, augmentation: str = "none"
+        self,
+        pixels: Tensor,
+        labels: Tensor,
+        normalization: Normalization,
+        *,
+        augmentation: str = "none",
+        rows: Tensor | None = None,
     ) -> None:
-        self.pixels = pixels
+        self._shared = pixels
+        self._rows = rows
         self.labels = labels
         self.normalize = normalization.to(pixels.device)
         self.augmentation = augmentation
@@ -35,30 +43,43 @@ class MemoryImages:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def pixels(self) -> Tensor:
+        """Of the split, (N, C, H, W)."""
+        return self._shared if self._rows is None else self._shared[self._rows]
+
+    def _at(self, positions: Tensor) -> Tensor:
+        return self._shared[positions if self._rows is None else self._rows[positions]]
+
+    def take(self, positions: Tensor) -> Batch:
+        """These images as they are."""
+        chosen = positions.to(self._shared.device)
+        return self.normalize(self._at(chosen)), self.labels[chosen]
+
     def shuffled(self, batch_size: int, *, seed: int, epoch: int, share: Share = WHOLE) -> Iterator[Batch]:
         """Augmented training batches; the same for the same seed and epoch."""
-        examples, device = len(self), self.pixels.device
+        examples, device = len(self), self._shared.device
         order = torch.randperm(examples, generator=generator_for(seed, "order", epoch)).to(device)
         augment = prepare_augmentation(
             self.augmentation,
             examples,
-            size_of(*self.pixels.shape[-2:]),
+            size_of(*self._shared.shape[-2:]),
             generator=generator_for(seed, "augmentation", epoch),
             device=device,
         )
         for begin, end in batch_ends(examples, batch_size, share):
             chosen = share.of(order[begin:end])
-            pixels = self.pixels[chosen]
+            pixels = self._at(chosen)
             if augment is not None:
                 pixels = augment(pixels, chosen)
             yield self.normalize(pixels), self.labels[chosen]
 
     def in_order(self, batch_size: int, *, share: Share = WHOLE) -> Iterator[Batch]:
         """All images as they are, for evaluation."""
-        own = share.of(self.pixels), share.of(self.labels)
-        for pixels, labels in zip(*(part.split(batch_size) for part in own), strict=True):
-            if len(labels) > 0:  # a tensor without images is split into one without images
-                yield self.normalize(pixels), labels
+        begin, end = share.bounds(len(self))
+        for first in range(begin, end, batch_size):
+            positions = torch.arange(first, min(first + batch_size, end), device=self._shared.device)
+            yield self.normalize(self._at(positions)), self.labels[positions]
 
 
 def _own_validation(own: Decoded, train: Decoded, config: DatasetConfig) -> tuple[Tensor, Tensor]:
@@ -108,30 +129,40 @@ def split_in_memory(
     """
     whole = decoded("train")
     pixels, labels = whole.pixels, whole.labels
-    held_out: tuple[Tensor, Tensor] | None = None
+    own: tuple[Tensor, Tensor] | None = None
+    rest = held_out = None
     if config.own_validation:
         own = _own_validation(decoded("validation"), whole, config)
-        if hold_out:
-            held_out = own
-        else:
+        if not hold_out:
             pixels, labels = torch.cat([pixels, own[0]]), torch.cat([labels, own[1]])
-    elif hold_out:
-        rest, chosen = (torch.from_numpy(part) for part in split_training_set(labels.numpy(), config))
-        held_out = pixels[chosen], labels[chosen]
-        pixels, labels = pixels[rest], labels[rest]
-    normalization = Normalization.of(pixels)
+    elif hold_out and not config.validate_on_test:
+        rest, held_out = (torch.from_numpy(part) for part in split_training_set(labels.numpy(), config))
+    normalization = Normalization.of(pixels, rest)
 
-    def place(pixels: Tensor, labels: Tensor, augmentation: str = "none") -> MemoryImages:
-        return MemoryImages(pixels.to(device), labels.to(device), normalization, augmentation=augmentation)
+    def place(
+        pixels: Tensor, labels: Tensor, rows: Tensor | None = None, *, augmentation: str = "none"
+    ) -> MemoryImages:
+        if rows is not None:
+            labels = labels[rows]
+            if device.type != "cpu":  # to a GPU goes what is used; in memory all splits share one copy
+                pixels, rows = pixels[rows], None
+        return MemoryImages(
+            pixels.to(device), labels.to(device), normalization, augmentation=augmentation, rows=rows
+        )
 
     def load_test() -> MemoryImages:
         test = decoded("test")
         check_labels(test.labels.numpy(), whole.num_classes, where=str(config.root))
         return place(_with_channels(test.pixels, pixels.shape[1], config), test.labels)
 
+    def validation() -> MemoryImages:
+        if config.validate_on_test:
+            return load_test()
+        return place(pixels, labels, held_out) if own is None else place(*own)
+
     return Splits(
-        train=place(pixels, labels, config.augmentation),
-        validation=None if held_out is None else place(*held_out),
+        train=place(pixels, labels, rest, augmentation=config.augmentation),
+        validation=validation() if hold_out else None,
         load_test=load_test,
         num_classes=whole.num_classes,
         in_channels=pixels.shape[1],

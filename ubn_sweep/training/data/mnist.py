@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ubn_sweep.training.data.archives import Archive
+from ubn_sweep.training.data.archives import Archive, Published
 from ubn_sweep.training.data.dataset import Sizes
 
 
@@ -27,6 +27,17 @@ class Mnist(Archive):
         test=10_000,
         train_per_class=(5_923, 6_742, 5_958, 6_131, 5_842, 5_421, 5_918, 6_265, 5_851, 5_949),
     )
+
+    def published(self, torchvision: Any, root: Path) -> list[Published]:
+        """Four files, each on several servers."""
+        return [
+            Published(
+                addresses=tuple(f"{mirror}{name}" for mirror in torchvision.mirrors),
+                target=root / self.folder / name,
+                md5=md5,
+            )
+            for name, md5 in torchvision.resources
+        ]
 
     def pixels(self, data: Any) -> np.ndarray:
         """(N, 28, 28), a tensor -> (N, 1, 28, 28)."""

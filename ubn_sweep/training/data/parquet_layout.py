@@ -86,6 +86,13 @@ def labels_of(shard: Path, layout: ParquetLayout) -> npt.NDArray[np.int64]:
     return np.asarray(column.to_numpy(), dtype=np.int64)
 
 
+def number_of_classes(layout: ParquetLayout, labels: npt.NDArray[np.int64]) -> int:
+    """As the metadata name them, else up to the highest label."""
+    if layout.class_names is not None:
+        return len(layout.class_names)
+    return int(labels.max(initial=0)) + 1
+
+
 def check_test_labels(shards: Sequence[Path]) -> None:
     """Whether the test images have labels: those of some published sets are secret, and -1 in their place.
 

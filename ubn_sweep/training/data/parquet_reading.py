@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ubn_sweep.errors import UserError
+from ubn_sweep.progress import progress
 from ubn_sweep.training.data.decoding import open_image, to_size
 from ubn_sweep.training.data.image_size import ImageSize
 from ubn_sweep.training.data.labelled import LabelledImages, check_labels
-from ubn_sweep.training.data.parquet_layout import ParquetLayout, labels_of, layout_of
+from ubn_sweep.training.data.parquet_layout import ParquetLayout, labels_of, layout_of, number_of_classes
 
 Choose = Callable[[np.ndarray], np.ndarray]
 """All labels -> the rows to take, ascending."""
@@ -31,14 +32,15 @@ def read_parquet(
     """
     layouts = [layout_of(shard) for shard in shards]
     labels = np.concatenate([labels_of(shard, layout) for shard, layout in zip(shards, layouts, strict=True)])
-    names = layouts[0].class_names
-    num_classes = len(names) if names is not None else int(labels.max(initial=0)) + 1
+    num_classes = number_of_classes(layouts[0], labels)
     check_labels(labels, num_classes, where=str(shards[0].parent))
     rows = choose(labels)
     read = functools.partial(_array, image_size_px=image_size_px)
-    images = [
-        _decode(encoded, row, shards[0].parent, read) for row, encoded in _encoded(shards, layouts, rows)
-    ]
+    images = []
+    with progress("decoding images", total=len(rows)) as advance:
+        for row, encoded in _encoded(shards, layouts, rows):
+            images.append(_decode(encoded, row, shards[0].parent, read))
+            advance(1)
     _check_sizes(images, shards[0].parent)
     pixels = np.ascontiguousarray(np.stack(_of_one_kind(images)).transpose(0, 3, 1, 2))
     return LabelledImages(pixels=pixels, labels=labels[rows], num_classes=num_classes)

@@ -79,6 +79,15 @@ def split_sizes(sizes: Sizes | None, dataset: DatasetConfig) -> SplitSizes | Non
     Exact where the sizes of the classes are known; else rounded over the whole set, while the split rounds class by
     class: a few images more or less.
     """
+    if dataset.validate_on_test:
+        if sizes is None:
+            return None
+        train, test = dataset.train_examples, dataset.test_examples
+        return SplitSizes(
+            train=sizes.train if train is None else train,
+            validation=sizes.test if test is None else test,
+            exact=True,
+        )
     if dataset.own_validation:
         if sizes is None or sizes.validation is None:
             return None
@@ -106,6 +115,9 @@ def _held_out(examples: int, fraction: float) -> int:
 
 
 def _by_class(labels: Indices) -> list[Indices]:
+    """The examples of each class; all together where they have rows of labels."""
+    if labels.ndim == 2:
+        return [np.arange(len(labels))]
     return [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
 

@@ -32,13 +32,15 @@ def all_agree(holds: bool, device: torch.device) -> bool:
 
 
 def put_together(part: Tensor, size: int, share: Share) -> Tensor:
-    """The workers' parts one behind another, (size,) of bool, as `Share.bounds` has cut them."""
+    """The workers' parts one behind another, (size, ...), as `Share.bounds` has cut them."""
     if share.is_whole:
         return part
     begin, end = share.bounds(size)
-    whole = torch.zeros(size, dtype=torch.uint8, device=part.device)
+    is_bool = part.dtype == torch.bool  # which is no number to add up
+    dtype = torch.uint8 if is_bool else part.dtype
+    whole = torch.zeros((size, *part.shape[1:]), dtype=dtype, device=part.device)
     whole[begin:end] = part
-    return summed(whole).bool()
+    return summed(whole).bool() if is_bool else summed(whole)
 
 
 @torch.no_grad()

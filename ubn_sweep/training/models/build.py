@@ -11,9 +11,10 @@ from ubn_sweep.nn import convert_batchnorm
 from ubn_sweep.training.config import NormConfig
 from ubn_sweep.training.data.image_size import ImageSize, sides_px
 from ubn_sweep.training.models.config import ModelConfig
-from ubn_sweep.training.models.names import SMALL_RESNETS, is_own
+from ubn_sweep.training.models.names import SMALL_RESNETS, is_own, is_timm
 from ubn_sweep.training.models.own import GIVEN, find_function
 from ubn_sweep.training.models.small_resnets import SmallResNet
+from ubn_sweep.training.models.timm_models import build_timm
 from ubn_sweep.training.models.torchvision_models import build_torchvision
 
 LARGEST_SMALL_IMAGE_PX = 64
@@ -29,13 +30,15 @@ def build_model(
     Shapes of the network: x (N, in_channels, H, W) -> logits (N, num_classes).
 
     Raises:
-        UserError: torchvision or the user's function refuses `model.options`, or makes no network.
+        UserError: torchvision, timm or the user's function refuses `model.options`, or makes no network.
     """
     if is_own(model.name):
         return _own(model, num_classes, image_size_px, in_channels)
     cifar_stem = model.stem == "cifar" or (
         model.stem == "auto" and max(sides_px(image_size_px)) <= LARGEST_SMALL_IMAGE_PX
     )
+    if is_timm(model.name):
+        return build_timm(model, num_classes, in_channels, cifar_stem=cifar_stem)
     blocks = SMALL_RESNETS.get(model.name)
     if blocks is None:
         return build_torchvision(model, num_classes, image_size_px, in_channels, cifar_stem=cifar_stem)

@@ -1,4 +1,4 @@
-"""What `model.name` may be: a built-in network, one of torchvision's, or `module:function`. Imports none of them."""
+"""What `model.name` may be: a built-in network, one of torchvision's or timm's, or `module:function`. Imports none."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn vit_b_16 vit_b_32 vit_h_14 vit_l_16 vit_l
 """
 TORCHVISION = tuple(_TORCHVISION.split())
 """torchvision's classifiers. Without importing torch, a misspelt name is told when a config is read."""
+TIMM_PREFIX = "timm/"
+"""Before the name of one of timm's models, which needs the package timm: `timm/res2net50_26w_4s`."""
+
+
+def is_timm(name: str) -> bool:
+    """Whether it is written `timm/NAME`."""
+    return name.startswith(TIMM_PREFIX) and len(name) > len(TIMM_PREFIX)
 
 
 def is_own(name: str) -> bool:
@@ -30,12 +37,12 @@ def check_name(name: str) -> str:
     """Whether a name could be one; a user's own module is looked for later.
 
     Raises:
-        ValueError: it is neither built in, nor torchvision's, nor written `module:function`.
+        ValueError: it is neither built in, nor torchvision's, nor written `timm/NAME` or `module:function`.
     """
-    if name in SMALL_RESNETS or name in TORCHVISION or is_own(name):
+    if name in SMALL_RESNETS or name in TORCHVISION or is_timm(name) or is_own(name):
         return name
     near = did_you_mean(name, [*SMALL_RESNETS, *TORCHVISION])
     raise ValueError(
-        "should be 'resnet8', 'resnet20', a classifier of torchvision's ('resnet18', 'vgg11_bn', ...) or "
-        f"`module:function` of your own, but got {name!r}{near}"
+        "should be 'resnet8', 'resnet20', a classifier of torchvision's ('resnet18', 'vgg11_bn', ...), `timm/NAME` of "
+        f"timm's or `module:function` of your own, but got {name!r}{near}"
     )

@@ -16,7 +16,8 @@ WITH_AUXILIARY_CLASSIFIERS = ("googlenet", "inception_v3")
 def build_torchvision(
     model: ModelConfig, num_classes: int, image_size_px: ImageSize, in_channels: int, *, cifar_stem: bool
 ) -> nn.Module:
-    """The network without weights. Residual networks take a stem for small images; the others have their own.
+    """The network without weights. Residual networks take a stem for small images, VGG a classifier for them; the
+    others have their own.
 
     Raises:
         UserError: torchvision refuses `model.options` or the image size.
@@ -35,6 +36,8 @@ def build_torchvision(
         _set_resnet_stem(network, in_channels, cifar_stem=cifar_stem)
     elif in_channels != 3:
         _set_channels(network, in_channels)
+    if isinstance(network, models.VGG) and cifar_stem:
+        _set_small_vgg_classifier(network)
     return network
 
 
@@ -54,6 +57,15 @@ def _set_resnet_stem(network: Any, in_channels: int, *, cifar_stem: bool) -> Non
     nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
     if cifar_stem:
         network.maxpool = nn.Identity()
+
+
+def _set_small_vgg_classifier(network: Any) -> None:
+    """Of the one pixel that 32 px come to: torchvision would repeat it 49 times, for 103 million weights more."""
+    old = network.classifier[0]
+    first = nn.Linear(old.in_features // 49, old.out_features)
+    nn.init.normal_(first.weight, 0, 0.01)  # as torchvision starts the others
+    nn.init.zeros_(first.bias)
+    network.avgpool, network.classifier[0] = nn.AdaptiveAvgPool2d(1), first
 
 
 def _set_channels(network: nn.Module, in_channels: int) -> None:

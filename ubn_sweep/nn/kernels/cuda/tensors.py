@@ -8,11 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ubn_sweep.nn.kernels.cuda.tiles import pointwise_tile, row_tile
 from ubn_sweep.nn.kernels.interface import Rectifiers, Statistics
 
 KERNEL_SIZES = (1, 3, 5)
 STATISTICS = (torch.float32, torch.float64)
 TYPES = (torch.float16, torch.bfloat16, *STATISTICS)
+LARGEST_IMAGE = 2**31 - 1
+"""Elements: the kernels count those of one image in 32 bits."""
+LARGEST_GRID = 65535
+"""Programs along a grid's third axis."""
 
 
 def takes(*tensors: Tensor) -> bool:
@@ -27,6 +32,9 @@ def on_device_of(x: Tensor) -> AbstractContextManager[Any]:
 
 
 def is_dense(x: Tensor) -> bool:
+    """In one of the two layouts, and of a size that the kernels can count."""
+    if x.shape[1] * x.shape[2] * x.shape[3] > LARGEST_IMAGE:
+        return False
     return x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -36,7 +44,17 @@ def lies_channels_last(x: Tensor) -> bool:
 
 def takes_layer(x: Tensor, R: Rectifiers) -> bool:
     kernel = R.weight.shape[-1] if R.weight is not None and R.depthwise else 1
-    return x.numel() > 0 and is_dense(x) and kernel in KERNEL_SIZES and takes_bias(R)
+    taken = x.numel() > 0 and is_dense(x) and kernel in KERNEL_SIZES and takes_bias(R)
+    return taken and programs_of_an_image(x, kernel if R.depthwise else None) <= LARGEST_GRID
+
+
+def programs_of_an_image(x: Tensor, kernel: int | None) -> int:
+    """Along the grid's third axis, of a depthwise kernel or a pointwise layer."""
+    N, C, H, W = x.shape
+    if kernel is None:
+        return -(-H * W // (4 * pointwise_tile(N, C, H * W, lies_channels_last(x))[0]))
+    tile = row_tile(C, H, W, lies_channels_last(x), kernel)
+    return tile.segments * tile.runs
 
 
 def takes_bias(R: Rectifiers) -> bool:

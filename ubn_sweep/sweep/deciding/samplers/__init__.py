@@ -16,6 +16,7 @@ from ubn_sweep.sweep.deciding.samplers.auto import AutoSampler
 from ubn_sweep.sweep.deciding.samplers.grid import GridSampler
 from ubn_sweep.sweep.deciding.samplers.mapping import MapSampler
 from ubn_sweep.sweep.deciding.samplers.qmc import QmcSampler
+from ubn_sweep.sweep.deciding.samplers.scalarised import ScalarisedSampler
 from ubn_sweep.sweep.deciding.samplers.seeded import PerTrialSampler, StoppedAsCompleteSampler
 from ubn_sweep.sweep.deciding.samplers.setting import Setting
 from ubn_sweep.sweep.spec.goals import MapConfig
@@ -28,12 +29,16 @@ class Lesson(enum.Enum):
     """As it was: the sampler reads it by itself, or learns from nothing."""
     WORST = enum.auto()
     """As a stopped trial that reported nothing: TPE ranks it behind all others."""
+    COMPLETE = enum.auto()
+    """As a complete trial with the worst scores of all, and a stopped one as a complete one too: TPE for two
+    objectives looks at no other."""
 
 
 def _auto(setting: Setting) -> BaseSampler:
     if setting.map is not None and setting.declared is not None:
         return MapSampler(setting, setting.map, setting.declared)
-    return AutoSampler(seed=setting.seed, rung_levels=setting.rung_levels, max_epochs=setting.max_epochs)
+    sampler = AutoSampler(seed=setting.seed, rung_levels=setting.rung_levels, max_epochs=setting.max_epochs)
+    return sampler if setting.objectives == 1 else ScalarisedSampler(sampler, seed=setting.seed)
 
 
 def _gp(setting: Setting) -> BaseSampler:
@@ -74,9 +79,10 @@ FILL = LISTS | {"qmc", "random"}
 """Their points cover the space whatever came of those before: an audit takes them as they are."""
 
 
-def lesson_of(name: str) -> Lesson:
+def lesson_of(name: str, objectives: int = 1) -> Lesson:
     """How the sampler of that name wants to be told of trials without a result."""
-    return _LESSONS.get(name, Lesson.READ)
+    lesson = _LESSONS.get(name, Lesson.READ)
+    return Lesson.COMPLETE if lesson is Lesson.WORST and objectives > 1 else lesson
 
 
 def make_sampler(
@@ -90,6 +96,7 @@ def make_sampler(
     listed: Collection[str] = (),
     declared: DeclaredSpace | None = None,
     map: MapConfig | None = None,
+    objectives: int = 1,
 ) -> BaseSampler:
     """The sampler of that name; the arguments are those of Setting."""
     if name not in _FACTORIES:
@@ -103,5 +110,6 @@ def make_sampler(
         listed=frozenset(listed),
         declared=declared,
         map=map,
+        objectives=objectives,
     )
     return _FACTORIES[name](setting)

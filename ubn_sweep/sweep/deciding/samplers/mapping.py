@@ -27,11 +27,12 @@ from ubn_sweep.sweep.spec.goals import MapConfig
 Floats = npt.NDArray[np.float64]
 START = 10
 """Trials spread evenly over the whole space, before the model is asked."""
-EVEN_EVERY = 6
-"""Every so-many-th trial has its other parameters spread evenly, for the average over them."""
 MOST_TRIALS, MOST_ROWS, MOST_FITTED = 600, 400, 150
 RANDOM, ROUNDS = 400, 3
 PLACES = 17
+STRIDES = (0.7548776662466927, 0.5698402909980532)
+"""Steps of an additive recurrence in two dimensions, powers of the plastic number's inverse: any regular part of it,
+such as what is left where every fourth trial is an audit, is spread evenly, too (of van der Corput's it is not)."""
 RULED_OUT_Z = 1.64
 
 
@@ -39,13 +40,14 @@ class MapSampler(BaseSampler):
     """Learns the profile of one parameter: how good configs are along its range, others at their best and on average.
 
     1. The first trials cover the whole space evenly (Sobol's sequence).
-    2. Then each trial has its place on the axis from van der Corput's sequence, shifted by the seed, and as its other
-       parameters those of the largest expected improvement *there*, at the last epoch. Running and stopped trials
-       count as ended with their expected value, so that parallel workers spread.
-    3. Every sixth trial has its others spread evenly instead. Where the profile is wanted by another parameter, its
+    2. Then each trial has a place on the axis, from a sequence that leaves no gap, and as its other parameters those of
+       the largest expected improvement *there*, at the last epoch. Running and stopped trials count as ended with
+       their expected value, so that parallel workers spread. Where the profile is wanted by another parameter, its
        values take turns.
 
-    A suggestion depends on the seed, the trial's number and the study alone. If the model fails, it is spread evenly.
+    What is known of the average over the others comes from the sweep's audits, which this sampler is not asked for.
+    A suggestion depends on the seed, the trial's number and the study alone. While nothing is known it is spread
+    evenly.
     """
 
     def __init__(self, setting: Setting, of: MapConfig, space: DeclaredSpace) -> None:
@@ -73,16 +75,15 @@ class MapSampler(BaseSampler):
     ) -> dict[str, Any]:
         number = trial.number
         others = [t for t in study.get_trials(deepcopy=False) if t.number != number and t.params]
-        even = self._even(number)
         if number < START or len(others) < START:
-            return self._space.coding.params(even)
+            return self._space.coding.params(self._even(number))
         rng = np.random.default_rng([self._seed, number])
         trials = _recent(others, rng)
         points = points_of(trials, self._rung_levels, self._max_epochs)
         if not points:
-            return self._space.coding.params(even)
+            return self._space.coding.params(self._even(number))
         with threadpool_limits(limits=1, user_api="blas"):  # waiting threads cost seconds
-            return self._space.coding.params(self._asked(number, even, trials, points, rng))
+            return self._space.coding.params(self._asked(number, trials, points, rng))
 
     def _even(self, number: int) -> Floats:
         """Point `number` of Sobol's sequence over the whole space."""
@@ -96,7 +97,6 @@ class MapSampler(BaseSampler):
     def _asked(
         self,
         number: int,
-        even: Floats,
         trials: Sequence[FrozenTrial],
         points: Sequence[Point],
         rng: np.random.Generator,
@@ -107,23 +107,19 @@ class MapSampler(BaseSampler):
         rows = _rows(points, x, rng)
         posterior = _posterior(rows, x[_unended(trials)], coding.parameter_of_column, self._target, rng)
         place = self._place(number, posterior, codes, rng)
-        held = self._turns[number % len(self._turns)]
-        if number % EVEN_EVERY == 0:
-            there = self._there(even[None], place, held)
-            if len(there):
-                return there[0]
+        held = self._turns[int(number * STRIDES[1] % 1.0 * len(self._turns))]
         taken = set(keys_of(codes))
         return self._best_there(posterior, codes, place, held, taken, rng)
 
     def _place(self, number: int, posterior: Posterior, codes: Floats, rng: np.random.Generator) -> float:
         """Where on the axis the next trial lies."""
-        place = (_van_der_corput(number // len(self._turns)) + self._shift) % 1.0
+        place = float((self._shift + number * STRIDES[0]) % 1.0)
         if self._of.where == "everywhere":
             return place
         open_places = self._not_ruled_out(posterior, codes, rng)
         chosen = open_places[min(int(place * len(open_places)), len(open_places) - 1)]
-        width = 1 / (PLACES - 1)
-        return float(np.clip(chosen + (rng.random() - 0.5) * width, 0, 1))
+        near = abs(chosen + (rng.random() - 0.5) / (PLACES - 1))
+        return float(min(near, 2 - near))  # an end of the range is no better place than its neighbourhood
 
     def _not_ruled_out(self, posterior: Posterior, codes: Floats, rng: np.random.Generator) -> Floats:
         """Places whose best config may, by the model, be as good as the surest best of all places."""
@@ -195,15 +191,6 @@ def _turns(space: DeclaredSpace, by: Sequence[str]) -> list[dict[int, float]]:
     columns = [space.column(name) for name in by if name in space.coding.names]
     values = [space.coding.values(column) for column in columns]
     return [dict(zip(columns, chosen, strict=True)) for chosen in itertools.product(*values)]
-
-
-def _van_der_corput(number: int) -> float:
-    """The binary digits of a number, mirrored at the point: 0, 1/2, 1/4, 3/4, ..."""
-    place, share = 0.0, 0.5
-    while number:
-        place += share * (number & 1)
-        number, share = number >> 1, share / 2
-    return place
 
 
 def _recent(trials: Sequence[FrozenTrial], rng: np.random.Generator) -> list[FrozenTrial]:

@@ -24,8 +24,12 @@ class QmcSampler(BaseSampler):
     repeat points, and the sequence would cover the unconditional parameters alone.
     """
 
-    def __init__(self, *, seed: int, sequence: str = "sobol", names: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, seed: int, sequence: str = "sobol", names: Sequence[str] = (), point: int | None = None
+    ) -> None:
         self._seed = seed
+        self._point = point
+        """Which point, whatever the trial's number."""
         self._sequence = sequence
         self._names = tuple(names)
 
@@ -44,8 +48,9 @@ class QmcSampler(BaseSampler):
         engine = SEQUENCES[self._sequence](
             d=max(DIMENSIONS, place + 1), scramble=True, rng=np.random.default_rng(self._seed)
         )
-        if trial.number > 0:  # SciPy's Sobol engine takes no zero here
-            engine.fast_forward(trial.number)
+        point = trial.number if self._point is None else self._point
+        if point > 0:  # SciPy's Sobol engine takes no zero here
+            engine.fast_forward(point)
         return at_position(param_distribution, float(engine.random(1)[0, place]))
 
     def _dimension(self, study: Study, trial: FrozenTrial, name: str) -> int:

@@ -35,8 +35,10 @@ def considered(trials: Sequence[FrozenTrial], limit: int) -> list[FrozenTrial]:
 
 def _standing(trial: FrozenTrial) -> float:
     """The value of a complete trial, the last one of a stopped trial."""
-    is_known = trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.value is not None
-    return trial.value if is_known and math.isfinite(trial.value) else -math.inf
+    if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or trial.values is None:
+        return -math.inf
+    first = float(trial.values[0])  # of two objectives the leading one
+    return first if math.isfinite(first) else -math.inf
 
 
 def epoch_grid(rung_levels: Sequence[int], end: int) -> list[float]:

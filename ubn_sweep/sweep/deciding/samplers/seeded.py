@@ -87,24 +87,30 @@ class StoppedAsCompleteSampler(BaseSampler):
 
 
 def _with_stopped_as_complete(study: Study) -> Study:
-    shown = optuna.create_study(direction=study.direction, sampler=optuna.samplers.RandomSampler(seed=0))
+    shown = optuna.create_study(directions=study.directions, sampler=optuna.samplers.RandomSampler(seed=0))
     ended = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
     results = {trial.number: value for trial in ended if (value := _result(trial)) is not None}
     for trial in considered(ended, MOST_SHOWN):
         if results and trial.params:
-            values = list(results.values())
-            without = min(values) if has_diverged(trial) else poor_value(values)
-            value = results.get(trial.number, without)
+            by_objective = list(zip(*results.values(), strict=True))
+            without = [min(values) if has_diverged(trial) else poor_value(values) for values in by_objective]
+            values = results.get(trial.number, without)
             shown.add_trial(
-                optuna.trial.create_trial(value=value, params=trial.params, distributions=trial.distributions)
+                optuna.trial.create_trial(
+                    values=values, params=trial.params, distributions=trial.distributions
+                )
             )
     return shown
 
 
-def _result(trial: FrozenTrial) -> float | None:
+def _result(trial: FrozenTrial) -> list[float] | None:
+    """One score or two."""
     if trial.state == TrialState.FAIL:
         return None
-    return trial.value if trial.state == TrialState.COMPLETE else _last_value(trial)
+    if trial.state == TrialState.COMPLETE or (trial.values is not None and len(trial.values) > 1):
+        return trial.values
+    last = _last_value(trial)
+    return None if last is None else [last]
 
 
 def _last_value(trial: FrozenTrial) -> float | None:

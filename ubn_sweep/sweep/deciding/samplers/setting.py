@@ -28,3 +28,5 @@ class Setting:
     """What is mapped; None where the best is searched."""
     listed: frozenset[str] = frozenset()
     """Parameters whose values the user has listed, one by one or by a step."""
+    objectives: int = 1
+    """Or 2."""

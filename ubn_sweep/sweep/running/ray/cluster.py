@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import ray
 
@@ -17,11 +18,16 @@ KNOCK_S = 5.0
 
 
 @contextmanager
-def ray_cluster(address: str | None, *, cpus: int | None = None, gpus: int | None = None) -> Iterator[None]:
+def ray_cluster(
+    address: str | None, *, cpus: int | None = None, gpus: int | None = None, modules: Sequence[Path] = ()
+) -> Iterator[None]:
     """Connects to the cluster at `address`, or starts one that listens on localhost alone and ends with us.
 
+    Args:
+        modules: Python files and packages that Ray takes to every node of a cluster that is there.
+
     Raises:
-        UserError: there is no cluster at the address.
+        UserError: there is no cluster at the address, it has other versions, or does not let us in.
     """
     if ray.is_initialized():  # somebody's own cluster, in a test or a notebook: it stays theirs
         yield
@@ -30,7 +36,7 @@ def ray_cluster(address: str | None, *, cpus: int | None = None, gpus: int | Non
         if address is None:
             _start_local(cpus, gpus)
         else:
-            _connect(address)
+            _connect(address, modules)
     try:
         yield
     finally:
@@ -54,15 +60,22 @@ def shut_down() -> None:
             gc.enable()
 
 
-def _connect(address: str) -> None:
+def _connect(address: str, modules: Sequence[Path]) -> None:
     check_address(address)
+    runtime_env = {"py_modules": [str(path) for path in modules]} if modules else None
     try:
-        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False, runtime_env=runtime_env)
     except (ConnectionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
             f"--ray-address: no cluster at `{address}` ({reason}): start one with `ray start --head`"
         ) from error
+    except RuntimeError as error:
+        lines = " ".join(str(error).split())
+        remedy = (
+            "install the same versions here" if "ersion" in lines else "see docs/cluster.md for its token"
+        )
+        raise UserError(f"--ray-address: the cluster at `{address}` refuses ({lines}): {remedy}") from error
 
 
 def check_address(address: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+from pathlib import Path
 
+from ubn_sweep.errors import UserError
 from ubn_sweep.privacy import opt_out_of_usage_reports
 
 QUIET_TUNE = {
@@ -19,6 +22,8 @@ QUIET_TUNE = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_DEDUP_LOGS": "0",
 }
+JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""What Ray puts into the environment of a job's own process."""
 
 
 def prepare_ray_environment(*, local: bool) -> None:
@@ -37,3 +42,48 @@ def prepare_ray_environment(*, local: bool) -> None:
     if "RAY_AUTH_MODE" not in os.environ:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
+def cluster_address(option: str | None) -> str | None:
+    """The cluster to join: the option's, else RAY_ADDRESS, which a Ray job has; None for one of our own.
+
+    Raises:
+        UserError: the address is one that no sweep can be run through.
+    """
+    name = "RAY_ADDRESS" if option is None else "--ray-address"
+    address = os.environ.get("RAY_ADDRESS") if option is None else option
+    if address is None or address in ("", "local"):
+        return None
+    if address.startswith("ray://"):
+        raise UserError(
+            f"{name}: `{address}` is for Ray's remote client, through which no sweep can be run: send it to the "
+            f"cluster by `ubn-sweep submit SPEC --address http://{_host(address)}:8265`"
+        )
+    if address.startswith(("http://", "https://")):
+        raise UserError(
+            f"{name}: `{address}` is the address for jobs: send the sweep by `ubn-sweep submit SPEC --address "
+            f"{address}`, or name the cluster's own address, {_host(address)}:6379"
+        )
+    return address
+
+
+def check_home(home: Path) -> None:
+    """Refuses the folder in which Ray unpacks a job's files: it goes with the job.
+
+    Raises:
+        UserError: the folder of the sweeps lies there.
+    """
+    if JOB_CONFIG in os.environ and "runtime_resources" in home.parts:
+        raise UserError(
+            f"--home: {home} goes with this Ray job: name a folder that all nodes share, and that stays"
+        )
+
+
+def job_brings_code() -> bool:
+    """Whether this process is that of a Ray job whose files Ray itself takes to every node."""
+    runtime_env = json.loads(os.environ.get(JOB_CONFIG, "{}")).get("runtime_env") or {}
+    return "working_dir" in runtime_env or "py_modules" in runtime_env
+
+
+def _host(address: str) -> str:
+    return address.partition("://")[2].rpartition(":")[0] or "HEAD"

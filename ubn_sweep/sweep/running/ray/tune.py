@@ -7,9 +7,11 @@ the dispatch, under rules of its own. Tune's own snapshots are not used: the jou
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,20 @@ from ubn_sweep.records.events import FaultKind
 from ubn_sweep.sweep.running.dispatch import Dispatch
 from ubn_sweep.sweep.running.interruption import Interruption
 from ubn_sweep.sweep.running.job import Job
+from ubn_sweep.sweep.running.places import log_place, read_log
+from ubn_sweep.sweep.running.ray.apart import Newcomers
 from ubn_sweep.sweep.running.ray.capacity import Room
-from ubn_sweep.sweep.running.ray.worker import REPORT, run_tune_trial
+from ubn_sweep.sweep.running.ray.fitness import Needs
+from ubn_sweep.sweep.running.ray.worker import REPORT, UNFIT, run_tune_trial
 from ubn_sweep.training.trial import Report
 
 LOG_LINES = 12
 """Of a trial's log, in the reason why it failed."""
 LINE_LENGTH = 300
+CREATION = "creation task"
+"""In what Ray says of a process that could not begin."""
+MOST_UNBORN = 20
+"""How often such a process is no fault of its trial's: by then the node should have been set apart."""
 
 
 class _NotInTunesSnapshot:
@@ -76,14 +85,20 @@ class StateSearcher(_NotInTunesSnapshot, Searcher):
 class StateScheduler(_NotInTunesSnapshot, FIFOScheduler):
     """Tells the dispatch of each report and end, and Tune what the state decides."""
 
-    def __init__(self, dispatch: Dispatch) -> None:
+    def __init__(self, dispatch: Dispatch, newcomers: Newcomers | None = None) -> None:
         super().__init__()
         self._dispatch = dispatch
+        self._newcomers = newcomers
+        self._unborn: Counter[int] = Counter()
         self._live: set[Any] = set()
         """Tune's own set of trials that are not over, once Tune has shown it."""
         self._over: list[Any] = []
 
     def on_trial_result(self, controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        if UNFIT in result and self._newcomers is not None:
+            self._newcomers.set_apart(**json.loads(result[UNFIT]))
+            self._dispatch.lost(*_key(trial))
+            return TrialScheduler.CONTINUE  # it raises, and its process is not used again
         if result.get("done") or REPORT not in result:  # Tune repeats a trial's last report at its end
             return TrialScheduler.CONTINUE
         report = Report.from_json(result[REPORT])
@@ -98,6 +113,10 @@ class StateScheduler(_NotInTunesSnapshot, FIFOScheduler):
     def on_trial_error(self, controller: Any, trial: Any) -> None:
         """An attempt's process died, unless its trial has failed by what it told before."""
         number, attempt = _key(trial)
+        if self._is_unborn(number, trial):
+            self._dispatch.lost(number, attempt)
+            self._over.append(trial)
+            return
         kind, reason = self._why(number, trial)
         self._dispatch.fault(number, attempt, kind, reason)
         self._over.append(trial)
@@ -121,15 +140,24 @@ class StateScheduler(_NotInTunesSnapshot, FIFOScheduler):
             self._live.discard(trial)
             self._over.append(trial)
 
+    def _is_unborn(self, number: int, trial: Any) -> bool:
+        """Whether a process could not begin, on a node that joined and lacks something: no fault of the trial's."""
+        if self._newcomers is None or CREATION not in _error_text(trial):
+            return False
+        self._unborn[number] += 1
+        return self._unborn[number] <= MOST_UNBORN
+
     def _why(self, number: int, trial: Any) -> tuple[FaultKind, str]:
         timeout_s = self._dispatch.state.spec.resources.epoch_timeout_s
-        log = self._dispatch.folder.log(number)
+        spec, folder = self._dispatch.state.spec, self._dispatch.folder
+        tail = _tail(read_log(spec, folder, number))
         if timeout_s is not None and self._dispatch.silent_s(number) >= timeout_s:
             return (
                 "stuck",
-                f"it reported nothing for {timeout_s:g} s (where it hung is in {log})\n{_tail(log)}",
+                f"it reported nothing for {timeout_s:g} s (where it hung is in {log_place(spec, folder, number)})"
+                f"\n{tail}",
             )
-        return "died", f"{_last_words(trial)}\n{_tail(log)}".strip()
+        return "died", f"{_last_words(trial)}\n{tail}".strip()
 
 
 class _Ending(_NotInTunesSnapshot, ray.tune.Stopper):
@@ -163,28 +191,41 @@ def _shrink(trial: Any) -> None:
         content.pop("job", None)
 
 
+def _error_text(trial: Any) -> str:
+    try:
+        return Path(trial.error_file).read_text().strip()
+    except (OSError, TypeError):
+        return ""
+
+
 def _last_words(trial: Any) -> str:
     """The last line of what Ray tells of a process's death; what stands above it is Ray's own traceback."""
-    try:
-        lines = Path(trial.error_file).read_text().strip().splitlines()
-    except (OSError, TypeError):
-        lines = []
+    lines = _error_text(trial).splitlines()
     return next((line.strip() for line in reversed(lines) if line.strip()), "no reason is known")
 
 
-def _tail(log: Path) -> str:
+def _tail(log: bytes | None) -> str:
     """The end of a trial's log, or where the interpreter crashed: what follows there is a list of loaded modules."""
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-    except OSError:
+    if log is None:
         return ""
+    lines = log.decode(errors="replace").splitlines()
     crashes = [number for number, line in enumerate(lines) if line.startswith("Fatal Python error")]
     shown = lines[crashes[-1] :][:LOG_LINES] if crashes else lines[-LOG_LINES:]
     return "\n".join(["what it printed last:", *(line[:LINE_LENGTH] for line in shown)]) if shown else ""
 
 
-def run_with_tune(dispatch: Dispatch, interruption: Interruption) -> None:
+def run_with_tune(
+    dispatch: Dispatch,
+    interruption: Interruption,
+    *,
+    needs: Needs | None = None,
+    newcomers: Newcomers | None = None,
+) -> None:
     """Runs what remains of a sweep on the Ray cluster that is connected; returns when it is over, or must stop.
+
+    Args:
+        needs: what each process looks for on its node, before its first trial; None looks for nothing.
+        newcomers: sets nodes apart that lack it; given with `needs`.
 
     Raises:
         KeyboardInterrupt: it was interrupted.
@@ -192,18 +233,26 @@ def run_with_tune(dispatch: Dispatch, interruption: Interruption) -> None:
     # Tune looks for the files of its own loggers at the end, and complains of each that is not there.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.CRITICAL)
     spec = dispatch.state.spec
-    room = Room(spec)
+    room = Room(spec, newcomers, dispatch.tell)
     # Tune starts as many processes at once, and for a searcher that is not its own one after another.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(room.most())
     with suppress(_OverError):
-        _tuner(dispatch, room, interruption).fit()
+        _tuner(dispatch, room, interruption, needs, StateScheduler(dispatch, newcomers)).fit()
         raise RuntimeError("Ray Tune ended before its trials did: go on by a resume")
 
 
-def _tuner(dispatch: Dispatch, room: Room, interruption: Interruption) -> Any:
-    scheduler = StateScheduler(dispatch)
+def _tuner(
+    dispatch: Dispatch,
+    room: Room,
+    interruption: Interruption,
+    needs: Needs | None,
+    scheduler: StateScheduler,
+) -> Any:
+    trainable = run_tune_trial
+    if needs is not None:
+        trainable = ray.tune.with_parameters(run_tune_trial, needs=needs.to_json())
     return ray.tune.Tuner(
-        ray.tune.with_resources(run_tune_trial, _resources),
+        ray.tune.with_resources(trainable, _resources),
         tune_config=ray.tune.TuneConfig(
             search_alg=StateSearcher(dispatch, room, scheduler),
             scheduler=scheduler,

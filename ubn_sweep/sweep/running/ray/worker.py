@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 import faulthandler
+import json
 import os
 import sys
 import traceback
-from pathlib import Path
 from typing import Any
 
 from ubn_sweep.sweep.running.job import Job, TrialFailedError, run_job
-from ubn_sweep.sweep.running.ray.printing import print_to
+from ubn_sweep.sweep.running.ray.fitness import lacking
+from ubn_sweep.sweep.running.ray.printing import printing_to
+from ubn_sweep.training import VISIBLE_GPUS
 from ubn_sweep.training.distributed.gang import Gang
 from ubn_sweep.training.memory import release_memory
 from ubn_sweep.training.trial import Report
 
 REPORT = "report"
 """The key under which a report travels, as one value: Tune keeps windows of every metric that it knows by name."""
+UNFIT = "unfit"
+"""The key under which it is told that this node cannot train."""
+_fits = False
+"""Whether this process's node was found to have all that the sweep needs."""
 TEARDOWN_S = 60
 """How long a trial that was stopped may take to end before its process is given up."""
 
 
-def run_tune_trial(config: dict[str, Any]) -> None:
-    """A function trainable: Tune's config in, `tune.report` out. Raises what makes Tune give up the process."""
-    from ray import tune
+def run_tune_trial(config: dict[str, Any], needs: str | None = None) -> None:
+    """A function trainable: Tune's config in, `tune.report` out. Raises what makes Tune give up the process.
 
+    Args:
+        needs: what this node must have, as fitness.Needs in JSON; None asks for nothing.
+    """
     job = Job.from_json(config["job"])
-    print_to(Path(job.log), f"trial {job.trial}, attempt {job.attempt}, process {os.getpid()}")
-    # Tune reads it here, in the worker, when the next trial wants this process: 2 s would cost that trial its start.
-    os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(TEARDOWN_S)
-    if job.gpus == 0:
-        os.environ["CUDA_VISIBLE_DEVICES"] = (
-            ""  # Ray leaves it alone: each trial would train on the first GPU
-        )
-    release_memory()  # of the trial before, whose frames are gone by now
+    _look_around(needs)
+    with printing_to(
+        job.log, job.attempt, f"trial {job.trial}, attempt {job.attempt}, process {os.getpid()}"
+    ):
+        # Tune reads it here, in the worker, when the next trial wants this process: 2 s would cost that trial its
+        # start.
+        os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(TEARDOWN_S)
+        if job.gpus == 0:
+            os.environ[VISIBLE_GPUS] = ""  # Ray leaves it alone: each trial would train on the first GPU
+        release_memory()  # of the trial before, whose frames are gone by now
+        _run(job)
+
+
+def _run(job: Job) -> None:
+    from ray import tune
 
     def send(report: Report) -> None:
         # The time that the sweep takes to answer is no silence of the trial's.
@@ -49,6 +64,26 @@ def run_tune_trial(config: dict[str, Any]) -> None:
         raise
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def _look_around(needs: str | None) -> None:
+    """Once a process: a node that joined the sweep while it ran was looked at by nobody.
+
+    Raises:
+        TrialFailedError: it lacks something, which the sweep has been told.
+    """
+    global _fits
+    if needs is None or _fits:
+        return
+    import ray
+    from ray import tune
+
+    line = lacking(needs)
+    if line is not None:
+        node = ray.get_runtime_context().get_node_id()
+        tune.report({"score": 0.0, UNFIT: json.dumps({"node_id": node, "line": line})})
+        raise TrialFailedError(line)
+    _fits = True
 
 
 def _watch(job: Job) -> None:

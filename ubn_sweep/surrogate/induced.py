@@ -1,0 +1,73 @@
+"""The process's posterior through inducing points: as many rows as there are, for the cost of a few hundred.
+
+f is taken to be k(., Z) K_ZZ^-1 u for m points Z, which may be rows themselves: where all of them are, nothing is lost
+but between rows. With phi(x) = L^-1 k(Z, x), L L^T = K_ZZ, and w ~ N(0, I) it is a linear model, f(x) = phi(x)^T w.
+
+Source: Quinonero-Candela and Rasmussen, "A Unifying View of Sparse Approximate Gaussian Process Regression", JMLR 6,
+2005, section 5 (deterministic training conditional); the errors of a trial's rows are not independent here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import solve_triangular
+
+from ubn_sweep.surrogate.process import Kernel, Rows
+
+Floats = npt.NDArray[np.float64]
+JITTER = 1e-6
+
+
+class InducedPosterior:
+    """w given the rows.
+
+    Errors are noise, independent from row to row, and an effect of the trial that all of its rows share: the kernel's
+    a_same, and what is known of it beside that (chance in which images it was judged by): `known` (rows,), a variance.
+    Rows lie trial by trial.
+    """
+
+    def __init__(self, kernel: Kernel, rows: Rows, *, inducing: Rows, known: Floats) -> None:
+        self.kernel = kernel
+        self._inducing = inducing
+        among = kernel.between(inducing.x, inducing.t, inducing)
+        among[np.diag_indices_from(among)] += JITTER * kernel.variance
+        self._root = np.linalg.cholesky(among)
+        phi = self._phi(rows.x, rows.t)
+        noise, a_same = np.exp(kernel.log_scales[4:])
+        noise = max(float(noise), JITTER)
+        starts = np.flatnonzero(np.r_[True, rows.trial[1:] != rows.trial[:-1]])
+        counts = np.diff(np.r_[starts, len(rows)])
+        shared = a_same + np.maximum.reduceat(known, starts)
+        # The inverse of noise I + shared 11^T, trial by trial, by Sherman and Morrison.
+        factor = shared / (noise * (noise + counts * shared))
+        sums, sums_y = np.add.reduceat(phi, starts, axis=1), np.add.reduceat(rows.y, starts)
+        precision = phi @ phi.T / noise - (sums * factor) @ sums.T
+        precision[np.diag_indices_from(precision)] += 1.0
+        self._lower = np.linalg.cholesky(precision)
+        right = phi @ rows.y / noise - sums @ (factor * sums_y)
+        self._w = solve_triangular(
+            self._lower.T, solve_triangular(self._lower, right, lower=True), lower=False
+        )
+
+    def mean_and_deviation(self, x: Floats, t: float) -> tuple[Floats, Floats]:
+        """Of f at x (n, columns), one epoch's logarithm for all."""
+        phi = self._phi(x, np.full(len(x), t))
+        known = solve_triangular(self._lower, phi, lower=True, check_finite=False)
+        variance = self.kernel.variance - (phi**2).sum(axis=0) + (known**2).sum(axis=0)
+        return self._w @ phi, np.sqrt(np.maximum(variance, 1e-12))
+
+    def draws(
+        self, x: Floats, t: float, n: int, rng: np.random.Generator, *, widening: float = 1.0
+    ) -> Floats:
+        """n joint draws of f at x -> (n, len(x)), but for what the inducing points leave open.
+
+        `widening` multiplies their distance from the mean.
+        """
+        chance = solve_triangular(self._lower.T, rng.normal(size=(len(self._w), n)), lower=False)
+        return (self._w[:, None] + widening * chance).T @ self._phi(x, np.full(len(x), t))
+
+    def _phi(self, x: Floats, t: Floats) -> Floats:
+        """(m, n)"""
+        across = self.kernel.between(x, t, self._inducing).T
+        return solve_triangular(self._root, across, lower=True, check_finite=False)
