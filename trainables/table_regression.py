@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from ubn_sweep.records.metrics import Metric
 from ubn_sweep.training.models.build import apply_norm
 from ubn_sweep.training.network import NetworkConfig, NetworkRun, NetworkTask
-from ubn_sweep.training.seeds import generator_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +29,7 @@ class TableConfig(NetworkConfig):
 class Regression(NetworkRun):
     def learn(self) -> None:
         x, y = rows("train", hold_out=self.hold_out)
-        order = torch.randperm(len(x), generator=generator_for(self.config.seed, "order", self.epoch))
-        for batch in order.split(self.config.training.batch_size):
+        for batch in self.batches(len(x)):
             self.optimizer.zero_grad()
             (self.network(x[batch]) - y[batch]).square().mean().backward()
             self.optimizer.step()

@@ -259,6 +259,11 @@ def export(sweep: str, top: int | None, out: Path, home: Path | None, as_json: b
     "--task", "task_name", metavar="MODULE:CLASS", help="What is trained.  [default: what was swept]"
 )
 @set_option
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes that train together.  [default: as many as the exported trial had]",
+)
 @home_option
 @as_json
 def train(config_path: Path, **options: Any) -> None:

@@ -22,7 +22,7 @@ def test_ever_better_trials_are_never_stopped_and_ever_worse_ones_always(small_s
 
 
 def test_early_stopping_saves_epochs_and_the_spread_is_told(small_spec):
-    spec = small_spec(search={"trials": 60, "sampler": "random"}, resources={"gpus_per_trial": 0.5})
+    spec = small_spec(search={"trials": 60, "sampler": "random"}, resources={"gpus_per_worker": 0.5})
     cost = expected_cost(spec, workers=4, epoch_s=3600.0, replays=50)
     assert cost.basis == "model"
     assert 60 < cost.epochs.low < cost.epochs.mean < cost.epochs.high < cost.epochs_without_stopping == 540

@@ -188,6 +188,6 @@ def test_each_attempt_records_what_it_ran_on(small_spec, tmp_path):
 
 def test_cuda_without_a_gpu_for_the_trial_is_refused_at_once(small_spec, tmp_path):
     spec = small_spec(base={"training": {"epochs": 9}, "device": "cuda"})
-    with pytest.raises(UserError, match=r"resources.gpus_per_trial is 0"):
+    with pytest.raises(UserError, match=r"resources.gpus_per_worker is 0"):
         run(spec, tmp_path)
     assert not (tmp_path / "sweeps").exists()

@@ -41,10 +41,10 @@ def write(folder, name, **changes):
 @pytest.mark.parametrize(
     ("device", "gpus", "expected"),
     [
-        ("cuda", 0, "base.device: is cuda, but resources.gpus_per_trial is 0"),
-        ("cpu", 0.5, "base.device: is cpu, but resources.gpus_per_trial is 0.5"),
-        ("auto", 4, "resources.gpus_per_trial: a trial trains on one GPU, but got 4"),
-        ("cuda", 2, "resources.gpus_per_trial: a trial trains on one GPU, but got 2"),
+        ("cuda", 0, "base.device: is cuda, but resources.gpus_per_worker is 0"),
+        ("cpu", 0.5, "base.device: is cpu, but resources.gpus_per_worker is 0.5"),
+        ("auto", 4, "resources.gpus_per_worker: a worker trains on one GPU, but got 4"),
+        ("cuda", 2, "resources.gpus_per_worker: a worker trains on one GPU, but got 2"),
         ("auto", 0, None),
         ("auto", 1, None),
         ("cuda", 0.25, None),

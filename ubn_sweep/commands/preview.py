@@ -23,7 +23,7 @@ from ubn_sweep.sweep.running import launch
 from ubn_sweep.sweep.spec.loading import load_spec
 from ubn_sweep.sweep.spec.shares import share_active
 from ubn_sweep.sweep.spec.space import Space
-from ubn_sweep.sweep.spec.spec import ResourcesConfig, SweepSpec
+from ubn_sweep.sweep.spec.spec import SweepSpec
 
 
 def preview_sweep(
@@ -46,7 +46,7 @@ def preview_sweep(
     ]
     if measure:
         epoch_s = _measured(spec)
-    at_once = workers if workers is not None else trials_at_once(spec.resources)
+    at_once = workers if workers is not None else trials_at_once(spec)
     if at_once < 1:
         raise UserError(
             "this machine holds none of these trials at once: say by --workers how many the cluster will hold"
@@ -71,15 +71,15 @@ def _measured(spec: SweepSpec) -> float:
     return epoch_s
 
 
-def trials_at_once(resources: ResourcesConfig) -> int:
-    """What this machine holds, and `max_concurrent` allows."""
+def trials_at_once(spec: SweepSpec) -> int:
+    """What this machine holds of the largest trials, and `max_concurrent` allows."""
     node = {"CPU": float(len(os.sched_getaffinity(0)))}
-    if resources.gpus_per_trial > 0:
+    if any(shape.gpus > 0 for shape in spec.shapes):
         from ubn_sweep.training.device import gpu_count
 
         node["GPU"] = float(gpu_count())
-    held = slots_of([node], resources)
-    return held if resources.max_concurrent is None else min(held, resources.max_concurrent)
+    held, most = min(slots_of([node], shape) for shape in spec.shapes), spec.resources.max_concurrent
+    return held if most is None else min(held, most)
 
 
 def too_few(spec: SweepSpec, *, finished: float) -> list[str]:

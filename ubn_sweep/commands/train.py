@@ -76,10 +76,13 @@ def train_final(
     task_name: str | None,
     home: Path | None,
     as_json: bool,
+    workers: int | None = None,
 ) -> None:
-    """Trains, tests once, records, and compares with the promise."""
+    """Trains, tests once, records, and compares with the promise. `workers` None: as many as the trial had."""
     task, config = load_config(config_path, assignments, task=task_name)
     task.check(config)
+    workers = _workers(config) if workers is None else workers
+    task.check_workers(workers)
     if to_confirm:
         check_promise(config)
     origin = config.provenance.tracking_uri if config.provenance is not None else None
@@ -98,7 +101,15 @@ def train_final(
             environment=describe_environment(),
         )
         with following(folder, sink) as followers, counted():
-            outcome = _train(task, config, folder, recorder, to_confirm=to_confirm, notice=followers.notice)
+            outcome = _train(
+                task,
+                config,
+                folder,
+                recorder,
+                workers=workers,
+                to_confirm=to_confirm,
+                notice=followers.notice,
+            )
     for store, why in followers.undelivered.items():
         warn(
             f"{store} has not taken the run ({why}); none of it is lost: "
@@ -113,6 +124,7 @@ def _train(
     folder: FinalFolder,
     recorder: FinalRecorder,
     *,
+    workers: int,
     to_confirm: bool,
     notice: Callable[[], str | None],
 ) -> Outcome:
@@ -121,7 +133,13 @@ def _train(
     try:
         lines = EpochLines(task, epochs, notice)
         result = train_for_good(
-            task, config, folder=folder, recorders=(recorder, lines), started=_tell_start, tell=warn
+            task,
+            config,
+            folder=folder,
+            recorders=(recorder, lines),
+            workers=workers,
+            started=_tell_start,
+            tell=warn,
         )
         _record_test(task, config, result, recorder)
         if to_confirm:
@@ -133,6 +151,7 @@ def _train(
                 folder=folder,
                 recorder=recorder,
                 recorders=(lines,),
+                workers=workers,
                 started=_tell_start,
                 tell=warn,
             )
@@ -187,6 +206,12 @@ def _judge(
         )
         recorder.judged(content)
     return Outcome(result=result, confirmed=confirmed, verdict=found)
+
+
+def _workers(config: Any) -> int:
+    """As many as the trial had that the config was exported from: its batches are theirs together."""
+    origin: Provenance | None = config.provenance
+    return 1 if origin is None else origin.workers
 
 
 def _tell_start(run: Run) -> None:

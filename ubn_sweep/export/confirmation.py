@@ -11,6 +11,7 @@ from ubn_sweep.export.final import Recorder, trained
 from ubn_sweep.records.events import FinalConfirmed
 from ubn_sweep.records.final_training import FinalRecorder
 from ubn_sweep.records.folder import FinalFolder
+from ubn_sweep.training.distributed.led_run import started_run
 from ubn_sweep.training.metrics import as_numbers
 from ubn_sweep.training.run import Run
 from ubn_sweep.training.seeds import derive_seed
@@ -31,6 +32,7 @@ def confirm(
     folder: FinalFolder,
     recorder: FinalRecorder,
     recorders: tuple[Recorder, ...] = (),
+    workers: int = 1,
     threads: int | None = None,
     started: Callable[[Run], None] = lambda run: None,
     tell: Callable[[str], None] = lambda line: None,
@@ -45,15 +47,17 @@ def confirm(
     before = recorder.record.confirmed
     if before is not None and before.seed == seed:
         return before
-    run = task.start(dataclasses.replace(config, seed=seed), threads=threads, hold_out=True)
-    try:
-        metrics, _ = trained(
-            run, config, folder.confirmation, recorders=recorders, started=started, tell=tell
-        )
-        metrics = metrics if metrics else as_numbers(run.evaluate_validation())
-        metrics |= as_numbers(run.evaluate_test())
-    except DivergedError:
-        metrics = {}
-    recorder.confirmed(metrics, seed=seed, test_examples=run.test_examples)
+    again = dataclasses.replace(config, seed=seed)
+    with started_run(task, again, workers=workers, threads=threads) as run:
+        try:
+            metrics, _ = trained(
+                run, config, folder.confirmation, recorders=recorders, started=started, tell=tell
+            )
+            metrics = metrics if metrics else as_numbers(run.evaluate_validation())
+            metrics |= as_numbers(run.evaluate_test())
+        except DivergedError:
+            metrics = {}
+        test_examples = run.test_examples
+    recorder.confirmed(metrics, seed=seed, test_examples=test_examples)
     assert recorder.record.confirmed is not None
     return recorder.record.confirmed

@@ -14,6 +14,7 @@ from ubn_sweep.files import write_text
 from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.records.folder import FinalFolder
 from ubn_sweep.training.checkpoint_folder import CheckpointFolder
+from ubn_sweep.training.distributed.led_run import started_run
 from ubn_sweep.training.metrics import as_numbers
 from ubn_sweep.training.run import Run
 from ubn_sweep.training.task import Task
@@ -44,6 +45,7 @@ def train_for_good(
     *,
     folder: FinalFolder,
     recorders: tuple[Recorder, ...] = (),
+    workers: int = 1,
     threads: int | None = None,
     started: Callable[[Run], None] = lambda run: None,
     tell: Callable[[str], None] = lambda line: None,
@@ -51,27 +53,29 @@ def train_for_good(
     """Trains on train + validation and tests once. Interrupted, it goes on from the last epoch when called again.
 
     Args:
+        workers: processes that train together.
         tell: takes a line where a checkpoint is broken, and the one before is taken.
 
     Raises:
         UserError: the data is not there, the folder holds another config's training, no checkpoint in it can be
-            loaded, it cannot be written, or the training diverged.
+            loaded, it cannot be written, a worker failed, or the training diverged.
     """
-    run = task.start(config, threads=threads, hold_out=False)
     begun: list[int] = []
 
     def begin(run: Run) -> None:
         begun.append(run.epoch)
         started(run)
 
-    _, checkpoint = trained(run, config, folder.checkpoint, recorders=recorders, started=begin, tell=tell)
-    test = as_numbers(run.evaluate_test())
+    with started_run(task, config, workers=workers, threads=threads, hold_out=False) as run:
+        _, checkpoint = trained(run, config, folder.checkpoint, recorders=recorders, started=begin, tell=tell)
+        test = as_numbers(run.evaluate_test())
+        epochs, test_examples = run.epoch, run.test_examples
     write_result(folder, task, config, test=test)
     return FinalResult(
         test=test,
         checkpoint=checkpoint,
-        epochs=run.epoch,
-        test_examples=run.test_examples,
+        epochs=epochs,
+        test_examples=test_examples,
         resumed_from=begun[0],
     )
 

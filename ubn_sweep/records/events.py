@@ -80,6 +80,8 @@ class TrialCreated:
     """The whole trial config that follows from them."""
     origin: str
     """`point 1` for the user's own, `warm start: paper` for the task's, else the sampler's name."""
+    workers: int = 1
+    """Processes that train it together, each on batches of the config's size."""
     audit: bool = False
     """Whether early stopping never ends it, so that it shows what early scores are worth."""
 

@@ -1,4 +1,7 @@
-"""`python -m ubn_sweep.training CONFIG.yaml`: trains one config without a sweep, validates every epoch."""
+"""`python -m ubn_sweep.training CONFIG.yaml`: trains one config without a sweep, validates every epoch.
+
+`torchrun --nproc-per-node N -m ubn_sweep.training CONFIG.yaml`: the same by N workers, on one machine or several.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,11 @@ from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.training import CHECKPOINT_FILE
+from ubn_sweep.training.distributed.group import started_by_torchrun
 from ubn_sweep.training.loading import load_config
 from ubn_sweep.training.memory import is_out_of_memory, out_of_memory_in_words
 from ubn_sweep.training.run import Run
+from ubn_sweep.training.share import Share
 from ubn_sweep.training.task import Task
 
 BAD_INPUT = 2
@@ -28,18 +33,31 @@ OUT_OF_MEMORY = 1
 def main(arguments_given: Sequence[str] | None = None) -> int:
     """Parses the command line, trains, prints; returns the exit code."""
     arguments = _parser().parse_args(arguments_given)
+    try:
+        with started_by_torchrun() as share:
+            return _run(arguments, share)
+    except UserError as error:
+        _tell(f"error: {error}")
+        return BAD_INPUT
+
+
+def _run(arguments: argparse.Namespace, share: Share) -> int:
+    tell = _tell if share.is_first else _say_nothing
     config_path: Path = arguments.config
     folder = Path("runs") / config_path.stem if arguments.out is None else arguments.out
     try:
         task, config = load_config(config_path, arguments.assignments, task=arguments.task)
         task.check(config)
+        task.check_workers(share.count)
         _check_folder(folder, resume=arguments.resume)
-        result = _train(task, config, folder, threads=arguments.threads, resume=arguments.resume)
+        result = _train(
+            task, config, folder, threads=arguments.threads, resume=arguments.resume, share=share, tell=tell
+        )
     except UserError as error:
-        _tell(f"error: {error}")
+        _tell(f"error: {error}" if share.is_first else f"worker {share.rank}: error: {error}")
         return BAD_INPUT
     except KeyboardInterrupt:
-        _tell("interrupted; the same command with --resume goes on")
+        tell("interrupted; the same command with --resume goes on")
         return INTERRUPTED
     except Exception as error:
         if not is_out_of_memory(error):
@@ -47,7 +65,7 @@ def main(arguments_given: Sequence[str] | None = None) -> int:
         words = out_of_memory_in_words(error, schema.to_plain(config))
         _tell(f"error: {words}: lower it, or training.eval_batch_size")
         return OUT_OF_MEMORY
-    if arguments.json:
+    if arguments.json and share.is_first:
         print(json.dumps(result))
     return 0
 
@@ -91,6 +109,10 @@ def _tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def _say_nothing(line: str) -> None:
+    """What rank 0 says, it says for all."""
+
+
 def _check_folder(folder: Path, *, resume: bool) -> None:
     if not resume and (folder / CHECKPOINT_FILE).exists():
         raise UserError(
@@ -104,19 +126,28 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
         ) from error
 
 
-def _train(task: Task, config: Any, folder: Path, *, threads: int | None, resume: bool) -> dict[str, Any]:
+def _train(
+    task: Task,
+    config: Any,
+    folder: Path,
+    *,
+    threads: int | None,
+    resume: bool,
+    share: Share,
+    tell: Callable[[str], None],
+) -> dict[str, Any]:
     run = task.start(config, threads=threads)
     if resume and (folder / CHECKPOINT_FILE).exists():
         run.load(folder)
-        _tell(f"going on after epoch {run.epoch}")
-    _tell(run.summary)
+        tell(f"going on after epoch {run.epoch}")
+    tell(run.summary)
     metrics: dict[str, float] = {}
     epochs = config.training.epochs
     while run.epoch < epochs and not run.diverged:
         begun_s = time.perf_counter()
         metrics = run.train_epoch()
-        _tell(_line(task, run, epochs, metrics, time.perf_counter() - begun_s))
-        if not run.diverged:
+        tell(_line(task, run, epochs, metrics, time.perf_counter() - begun_s))
+        if not run.diverged and share.is_first:
             run.save(folder)
     return {
         "epoch": run.epoch,

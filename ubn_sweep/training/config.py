@@ -37,6 +37,8 @@ class NormConfig:
     scaling: Literal["representative", "instance"] | None = "representative"
     affine: Literal["pointwise", "depthwise"] | None = "depthwise"
     kernel_size: int | None = field(default=3, metadata={"short": "kernel"})
+    synchronized: bool | None = field(default=False, metadata={"title": "statistics of all workers"})
+    """Whether the workers of a trial normalize by the statistics of their joint batch, or each by those of its own."""
 
     def __post_init__(self) -> None:
         if self.name != "ubn":
@@ -45,12 +47,13 @@ class NormConfig:
                 "gate", "threshold", "similarity_momentum", "centering", "scaling", "affine", "kernel_size"
             )
             if self.name in WITHOUT_MOMENTUM:
-                self._null("momentum")
+                self._null("momentum", "synchronized")
             else:
+                self._check_given("synchronized")
                 self._check_momentum("momentum")
             return
-        for name in ("gate", "centering", "affine"):
-            require(getattr(self, name) is not None, f"{name} is given for ubn", None, "leave the key out")
+        for name in ("gate", "centering", "affine", "synchronized"):
+            self._check_given(name)
         self._check_momentum("momentum")
         if self.gate:
             require(self.threshold is not None, "threshold is a number where the gate is on", None, "0.15")
@@ -71,6 +74,10 @@ class NormConfig:
     def _null(self, *names: str) -> None:
         for name in names:
             object.__setattr__(self, name, None)
+
+    def _check_given(self, name: str) -> None:
+        given = getattr(self, name) is not None
+        require(given, f"{name} is given for {self.name}", None, "leave the key out")
 
     def _check_momentum(self, name: str) -> None:
         value = getattr(self, name)
@@ -131,6 +138,7 @@ class TrainingConfig:
     epochs: int = 12
     """The full budget; early stopping may end a trial before."""
     batch_size: int = field(default=64, metadata={"short": "batch"})
+    """Of one worker: where several train together, a step sees as many times so many."""
     eval_batch_size: int = 512
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """The others train under autocast, float16 with a scaled loss; statistics stay in float32."""

@@ -42,7 +42,7 @@ def _found(name: str, folder: str | None, current: str) -> Task:
         tasks = [key for key, value in vars(module).items() if not key.startswith("_") and _is_task(value)]
         raise UserError(f"task: `{module_name}` has no task `{attribute}`; it has {known(tasks) or 'none'}")
     task = _as_task(found, name)
-    task.name = name
+    task.name, task.folder = name, folder
     check_declaration(task)
     return task
 
@@ -96,6 +96,8 @@ def _trained_by(function: Any) -> Task:
     from ubn_sweep.training.classification.task import ImageClassification
 
     class TrainedByFunction(ImageClassification):
+        several_workers = False  # who knows what it does
+
         def train(self, trial: Trial) -> None:
             function(trial)
 

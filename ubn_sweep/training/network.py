@@ -5,14 +5,19 @@ Whoever needs more (several networks, a schedule, other devices) writes a `Run` 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ubn_sweep.errors import UserError
 from ubn_sweep.training.config import NormConfig, OptimizerConfig, TrainingConfig
+from ubn_sweep.training.distributed.group import own_share
+from ubn_sweep.training.distributed.reduce import take_buffers_of_the_first
+from ubn_sweep.training.distributed.replicas import average_before_steps
 from ubn_sweep.training.norms import NORM_CHOICES, NORM_EFFECTS, NORM_STARTS
 from ubn_sweep.training.optimization import (
     at_batch_size,
@@ -22,7 +27,8 @@ from ubn_sweep.training.optimization import (
 )
 from ubn_sweep.training.provenance import Provenance
 from ubn_sweep.training.run import Run
-from ubn_sweep.training.seeds import derive_seed, global_seed
+from ubn_sweep.training.seeds import derive_seed, generator_for, global_seed
+from ubn_sweep.training.share import joint_batch
 from ubn_sweep.training.task import Task
 
 CPU = torch.device("cpu")
@@ -45,6 +51,9 @@ class NetworkRun(Run):
     The learning rate follows the optimizer's schedule and warm-up, set anew for each epoch.
     What layers draw (dropout) follows from seed and epoch, so that a resumed run is the same as one that never stopped.
 
+    Several workers may train it together: each takes its part of `batches`, gradients are averaged before each step
+    of `optimizer`, and all judge the same.
+
     Args:
         task: Its `network(config)` builds what is trained; the same weights for the same seed.
         config: The trial's.
@@ -55,9 +64,13 @@ class NetworkRun(Run):
         self.config, self.hold_out = config, hold_out
         with global_seed(derive_seed(config.seed, "network"), CPU):
             self.network = task.network(config)
-        self._optimizer_config = at_batch_size(config.optimizer, config.training.batch_size)
+        self.share = own_share()
+        images = config.training.batch_size * self.share.count
+        self._optimizer_config = at_batch_size(config.optimizer, images)
         groups = parameter_groups(config.optimizer, self.network)
         self.optimizer = build_optimizer(self._optimizer_config, groups)
+        average_before_steps(self.optimizer)
+        self._shared = self.share.is_whole
 
     def learn(self) -> None:
         """One pass over the training data, with the network in training mode; `self.epoch` counts it already."""
@@ -70,13 +83,36 @@ class NetworkRun(Run):
         """
         raise NotImplementedError(f"{type(self).__name__} must say how it is judged")
 
+    def batches(self, examples: int) -> Iterator[Tensor]:
+        """Which examples make each batch of this epoch, (n,) of indices, in an order that seed and epoch decide.
+
+        Of several workers each gets as many of a joint batch as the others: what does not go into equal parts, or has
+        fewer than two for each, is left out. Each epoch shuffles anew, so that none is lost for good.
+        """
+        self._shared = True
+        order = torch.randperm(examples, generator=generator_for(self.config.seed, "order", self.epoch))
+        count = self.share.count
+        for joint in order.split(self.config.training.batch_size * count):
+            if self.share.is_whole:
+                yield joint
+            elif len(joint) >= 2 * count:
+                yield self.share.of(joint[: len(joint) // count * count])
+
     def train_epoch(self) -> dict[str, float]:
         self._set_learning_rate()
         self.epoch += 1
         self.network.train()
-        with global_seed(derive_seed(self.config.seed, "learn", self.epoch), CPU):
+        drawn = "learn" if self.share.is_first else f"learn of worker {self.share.rank}"
+        with global_seed(derive_seed(self.config.seed, drawn, self.epoch), CPU):
             self.learn()
-        return self._judged("train") | self.evaluate_validation()
+        if not self._shared:
+            raise UserError(
+                f"workers: {type(self).__name__}.learn takes no batches from `self.batches`, so that all "
+                f"{self.share.count} would train on the same: let it, or take one worker"
+            )
+        take_buffers_of_the_first([self.network])
+        counted = joint_batch(self.share, self.config.training.batch_size)
+        return self._judged("train") | self.evaluate_validation() | counted
 
     def evaluate_validation(self) -> dict[str, float]:
         return self._judged("val") if self.hold_out else {}
@@ -115,6 +151,7 @@ class NetworkTask(Task):
     """A task whose runs are `Run`, a NetworkRun, of what `network` builds; its config has a section `norm`."""
 
     Run: type[NetworkRun]
+    several_workers = True
     effects, warm_starts, choices, columns = NORM_EFFECTS, NORM_STARTS, NORM_CHOICES, ("norm",)
 
     def network(self, config: Any) -> nn.Module:

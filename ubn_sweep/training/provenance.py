@@ -34,6 +34,8 @@ class Provenance:
     """Standard deviation over the seeds; null for a single one."""
     seeds: int = 1
     """How many the config was trained with."""
+    workers: int = 1
+    """Processes that trained it together, each on batches of `training.batch_size`: the final training has as many."""
     validation_examples: int | None = None
     candidates: int | None = None
     """How many configs with a finished trial it was chosen from."""

@@ -56,6 +56,8 @@ class Task:
 
     name: str = ""
     """`module:Class`; set by `find_task`, which made it."""
+    folder: str | None = None
+    """Where its module lies, if not in the current folder or installed; set by `find_task`."""
     Config: ClassVar[type]
     """The trial config: a frozen, keyword-only dataclass with the fields of TaskConfig and the task's own."""
     metrics: ClassVar[tuple[Metric, ...]] = ()
@@ -77,6 +79,8 @@ class Task:
     """Keys and sections that the table of observations shows, varied or not; those that are varied it always does."""
     choices: ClassVar[tuple[str, ...]] = ()
     """Keys whose values the report compares one by one."""
+    several_workers: ClassVar[bool] = False
+    """Whether its runs train as one of several processes, where `training.distributed` says that they are."""
 
     # ---------------------------------------------------------------- what a task does
 
@@ -133,15 +137,27 @@ class Task:
         return None
 
     def check_gpus(self, config: Any, gpus: float) -> None:
-        """Looks whether a trial can train with the GPUs that it is given: it sees no others. Any number will do, unless
-        the task knows better.
+        """Looks whether a worker can train with the GPUs that it is given: it sees no others. Any number will do,
+        unless the task knows better.
 
         Args:
-            gpus: `resources.gpus_per_trial`: 0, a share of one, or a whole number.
+            gpus: those of one of its workers (`resources.gpus_per_worker`): 0, a share of one, or a whole number.
 
         Raises:
             UserError: it needs one and gets none, or gets more than it uses.
         """
+
+    def check_workers(self, count: int) -> None:
+        """Looks whether so many processes can train one trial together.
+
+        Raises:
+            UserError: the task trains with one alone.
+        """
+        if count > 1 and not self.several_workers:
+            raise UserError(
+                f"workers: `{self.name}` trains in one process, but got {count}: take 1 (resources.workers_per_trial), "
+                "or let the task say `several_workers = True`, as docs/tasks.md has it"
+            )
 
     def judges_on_test(self, config: Any) -> bool:
         """Whether trials are judged on the test set: then nothing may choose between them while they run."""

@@ -29,8 +29,8 @@ class Report:
     """Folder that the trial can continue from after this epoch."""
     ended: Literal["failed", "diverged"] | None = None
     """`failed` or `diverged`: an end of the trial's own. All others the sweep decides."""
-    kind: Literal["error", "memory"] = "error"
-    """Of a failure: the task raised, or there was not enough memory."""
+    kind: Literal["error", "memory", "died", "stuck"] = "error"
+    """Of a failure: the task raised, or there was not enough memory, or another of its workers died or hung."""
     reason: str = ""
     correct: dict[str, Any] = field(default_factory=dict)
     """Which validation examples were right after this epoch, as `records.correctness` packs them."""
@@ -50,6 +50,8 @@ class Report:
 
 
 Send = Callable[[Report], None]
+GO_ON, ENDED, ANEW = "go on", "ended", "anew"
+"""What the other workers of a trial are told: it trains on, or not; it begins without a checkpoint."""
 
 
 class Trial:
@@ -68,6 +70,7 @@ class Trial:
         known_epoch: the last one that the sweep knows of.
         keep_final: whether the last epoch is saved, too.
         send: takes each report to the sweep; it may end the trial by never returning.
+        tell: tells the other workers of the trial what became of a report, and which checkpoint to load.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Trial:
         attempt: str = "",
         known_epoch: int | None = None,
         keep_final: bool = False,
+        tell: Callable[[str], None] = lambda word: None,
     ) -> None:
         self.number = number
         self.config = config
@@ -91,6 +95,7 @@ class Trial:
         self._send = send
         self._known_epoch = known_epoch
         self._keep_final = keep_final
+        self._tell = tell
 
     def resume(self, load: Load) -> None:
         """Loads the newest checkpoint that can be loaded, where there is one, with the task's own function.
@@ -118,6 +123,7 @@ class Trial:
             raise
         if loaded is not None:
             self._send(Report(epoch=epoch_of(loaded), metrics=metrics, checkpoint=str(loaded)))
+        self._tell(ANEW if loaded is None else str(loaded))
 
     def report(
         self,
@@ -151,7 +157,9 @@ class Trial:
                 correct={} if correct is None or diverged else packed(correct),
             )
         )
-        return not (last or diverged)
+        go_on = not (last or diverged)
+        self._tell(GO_ON if go_on else ENDED)
+        return go_on
 
     def _save(self, epoch: int, metrics: dict[str, float], save: Save) -> Path:
         """With its metrics beside, for the trial that goes on from it."""
@@ -161,3 +169,35 @@ class Trial:
             (folder / METRICS_FILE).write_text(dumps(metrics))
 
         return self._checkpoints.save(epoch, save_both)
+
+
+class FollowingTrial(Trial):
+    """A trial as its workers behind rank 0 see it: the same loop, and rank 0 loads, saves, reports and decides.
+
+    Args:
+        hear: gives what rank 0 tells, in order; it may end the trial by never returning.
+    """
+
+    def __init__(self, number: int, config: Any, *, threads: int, hear: Callable[[], str]) -> None:
+        self.number = number
+        self.config = config
+        self.threads = threads
+        self._hear = hear
+
+    def resume(self, load: Load) -> None:
+        """Loads the checkpoint that rank 0 has loaded."""
+        word = self._hear()
+        if word != ANEW:
+            load(Path(word))
+
+    def report(
+        self,
+        epoch: int,
+        metrics: Mapping[str, Any],
+        *,
+        save: Save,
+        diverged: bool = False,
+        correct: Any = None,
+    ) -> bool:
+        """Waits for what became of rank 0's report; False means that the trial is over."""
+        return self._hear() == GO_ON

@@ -93,6 +93,7 @@ class SweepHistory:
             params=event.params,
             config=event.config,
             origin=event.origin,
+            workers=event.workers,
             audit=event.audit,
         )
         if self.rungs is not None:

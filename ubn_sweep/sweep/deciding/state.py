@@ -87,6 +87,7 @@ class SweepState(SweepHistory):
                 reason = str(error).removeprefix("the trial's config: ")
                 self._do(PointRefused(time_s=self._now_s(), params=params, origin=origin, reason=reason))
                 continue
+            workers = self.spec.resources.shape(config).workers
             self._do(
                 TrialCreated(
                     time_s=self._now_s(),
@@ -94,6 +95,7 @@ class SweepState(SweepHistory):
                     params=params,
                     config=config,
                     origin=origin,
+                    workers=workers,
                     audit=self.suggestions.is_audit(number, origin),
                 )
             )

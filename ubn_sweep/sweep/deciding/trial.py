@@ -18,6 +18,8 @@ class SweepTrial:
     params: Params
     config: dict[str, Any]
     origin: str
+    workers: int = 1
+    """Processes that train it together."""
     audit: bool = False
     """Never stopped at a rung."""
     epoch: int = 0

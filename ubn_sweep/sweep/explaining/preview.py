@@ -64,6 +64,7 @@ class Preview:
     trial_hours: Spread | None
     """Hours of trials, added up; null where nothing says how long an epoch takes."""
     gpu_hours: Spread | None
+    """Of all workers; where rules tell trials apart, as if all were the largest."""
     wall_hours: Spread | None
 
 
@@ -114,7 +115,7 @@ def expected_cost(
     of_audits = [sum(result.epochs[trial] for trial in audits) for result in results]
     completed = np.array([result.completed for result in results], dtype=float)
     busy_s, wall_s = (np.array(x) for x in zip(*((r.busy_s, r.wall_s) for r in results), strict=True))
-    gpus = spec.resources.gpus_per_trial
+    gpus = max(shape.workers * shape.gpus for shape in spec.shapes)
     return Preview(
         trials=spec.search.trials,
         workers=workers,

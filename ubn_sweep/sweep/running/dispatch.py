@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from ubn_sweep.records.events import FaultKind
 from ubn_sweep.records.folder import SweepFolder
@@ -15,6 +16,7 @@ from ubn_sweep.sweep.running.best_checkpoints import BestCheckpoints
 from ubn_sweep.sweep.running.control import TrialOrders
 from ubn_sweep.sweep.running.job import Job
 from ubn_sweep.sweep.running.places import checkpoint_place, checkpoints_of, log_place
+from ubn_sweep.sweep.spec.resources import Shape
 from ubn_sweep.training.fields import with_whole_paths
 from ubn_sweep.training.trial import Report
 
@@ -77,6 +79,11 @@ class Dispatch:
     def running(self) -> int:
         """How many trials are out; each of them may come back to be tried again."""
         return len(self._running)
+
+    @property
+    def running_shapes(self) -> list[Shape]:
+        """What each trial takes that is out."""
+        return [self._shape(self.state.trials[number]) for number in self._running]
 
     # ---------------------------------------------------------------- back
 
@@ -161,7 +168,7 @@ class Dispatch:
         return ends
 
     def _job(self, trial: SweepTrial) -> Job:
-        spec = self.state.spec
+        spec, shape = self.state.spec, self._shape(trial)
         self._starts[trial.number] += 1
         attempt = f"{self.attempt:03d}-{self._starts[trial.number]:02d}"
         self._running[trial.number] = attempt
@@ -177,10 +184,17 @@ class Dispatch:
             checkpoint_every_epochs=spec.resources.checkpoint_every_epochs,
             keep_final=spec.resources.keep_best > 0 or spec.resources.keep_checkpoints,
             log=log_place(spec, self.folder, trial.number),
-            threads=spec.resources.cpus_per_trial,
-            gpus=spec.resources.gpus_per_trial,
+            workers=shape.workers,
+            threads=shape.cpus,
+            gpus=shape.gpus,
             timeout_s=spec.resources.epoch_timeout_s,
+            worker_timeout_s=spec.resources.worker_timeout_s,
         )
+
+    def _shape(self, trial: SweepTrial) -> Shape:
+        """What the trial takes. Its workers stay as many as they were: its batches would change with them."""
+        shape = self.state.spec.resources.shape(trial.config)
+        return replace(shape, workers=trial.workers)
 
     def _lacking(self, report: Report) -> str | None:
         """What a report should hold to be judged by, and does not; None where it holds all."""

@@ -12,6 +12,7 @@ from ubn_sweep.sweep.running.interruption import Interruption
 from ubn_sweep.sweep.running.job import Job, TrialFailedError, run_job
 from ubn_sweep.sweep.spec.spec import SweepSpec
 from ubn_sweep.training import VISIBLE_GPUS
+from ubn_sweep.training.distributed.local import LocalGang
 from ubn_sweep.training.trial import Report
 
 
@@ -26,35 +27,39 @@ class InProcessExecutor:
         """This process is there."""
 
     def run(self, dispatch: Dispatch, interruption: Interruption) -> None:
-        with _devices(dispatch.state.spec.resources.gpus_per_trial):
+        takes_gpus = any(shape.gpus > 0 for shape in dispatch.state.spec.shapes)
+        with (
+            _devices(takes_gpus),
+            LocalGang() as gang,
+        ):  # the workers behind this one, where trials have several
             while not dispatch.over and (job := dispatch.next_job()) is not None:
-                _run(dispatch, job)
+                _run(dispatch, job, gang)
                 interruption.check()
 
 
 @contextmanager
-def _devices(gpus: float) -> Iterator[None]:
+def _devices(takes_gpus: bool) -> Iterator[None]:
     """A trial that takes no GPU sees none, here as on Ray."""
     before = os.environ.get(VISIBLE_GPUS)
-    if gpus == 0:
+    if not takes_gpus:
         os.environ[VISIBLE_GPUS] = ""
     try:
         yield
     finally:
         if before is not None:
             os.environ[VISIBLE_GPUS] = before
-        elif gpus == 0:
+        elif not takes_gpus:
             os.environ.pop(VISIBLE_GPUS, None)
 
 
-def _run(dispatch: Dispatch, job: Job) -> None:
+def _run(dispatch: Dispatch, job: Job, gang: LocalGang) -> None:
     def send(report: Report) -> None:
         over = dispatch.take(job.trial, job.attempt, report)
         if over and report.ended != "failed":
             raise _TrialOverError
 
     try:
-        run_job(job, send)
+        run_job(job, send, lambda job: gang)
     except (_TrialOverError, TrialFailedError):
         return
     dispatch.returned(job.trial, job.attempt)

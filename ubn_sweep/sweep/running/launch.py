@@ -165,11 +165,13 @@ def check_runnable(spec: SweepSpec) -> None:
     """What can be known before anything starts: that the data is there. The task itself was found with the spec.
 
     Raises:
-        UserError: the data is not there, or trials take too few GPUs or too many.
+        UserError: the data is not there, or trials take too few GPUs or too many, or workers that the task cannot use.
     """
     task = spec.find_task()
     task.check(spec.base)
-    task.check_gpus(spec.base, spec.resources.gpus_per_trial)
+    for shape in spec.shapes:
+        task.check_gpus(spec.base, shape.gpus)
+        task.check_workers(shape.workers)
 
 
 def new_folder(

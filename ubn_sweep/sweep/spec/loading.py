@@ -17,6 +17,7 @@ from ubn_sweep.sweep.spec.extends import load_layers, origins
 from ubn_sweep.sweep.spec.objectives import as_one_mapping, check_two, checked_objective
 from ubn_sweep.sweep.spec.own_sampler import own_sampler
 from ubn_sweep.sweep.spec.points import read_points
+from ubn_sweep.sweep.spec.resources import OLD_NAMES, check_rules, in_todays_words
 from ubn_sweep.sweep.spec.spec import SearchConfig, SweepSpec, is_own
 from ubn_sweep.training.finding import find_task, lies_in, spec_in_todays_words
 
@@ -82,7 +83,7 @@ def _with_assignments(
     content: dict[str, Any], source: Source, assignments: Sequence[str], folder: Path
 ) -> tuple[dict[str, Any], Source]:
     """`--set` lies above the files, and is what a mistake in it is blamed on."""
-    layers = source.layers
+    content, layers = _with_todays_resources(content), source.layers
     for text in assignments:
         assignment = parse_assignment(text)
         place = _place_in_spec(assignment.place, content, folder)
@@ -94,7 +95,7 @@ def _with_assignments(
 def _parsed(content: Any, source: Source, *, folder: Path | None) -> SweepSpec:
     """The spec's own keys first, then `base` by the schema of the task that they name."""
     if isinstance(content, dict):
-        content = as_one_mapping(spec_in_todays_words(content), source)
+        content = as_one_mapping(_with_todays_resources(spec_in_todays_words(content)), source)
     spec = schema.parse(SweepSpec, content, source=source)
     if spec.task_folder is None and folder is not None and lies_in(spec.task, folder):
         spec = replace(spec, task_folder=str(folder))
@@ -107,8 +108,16 @@ def _parsed(content: Any, source: Source, *, folder: Path | None) -> SweepSpec:
     objective = checked_objective(spec.objective, task, source)
     check_two(spec, source)
     _check_grace(spec, base.training.epochs, source)
+    check_rules(spec.resources, base, source)
     check_map(spec, source)
     return replace(spec, task=task.name, base=base, objective=objective)
+
+
+def _with_todays_resources(content: dict[str, Any]) -> dict[str, Any]:
+    resources = content.get("resources")
+    if not isinstance(resources, dict):
+        return content
+    return {**content, "resources": in_todays_words(resources)}
 
 
 def _found_sampler(search: SearchConfig, source: Source, folder: Path | None) -> SearchConfig:
@@ -143,6 +152,8 @@ def _check_grace(spec: SweepSpec, epochs: int, source: Source) -> None:
 def _place_in_spec(place: Place, content: dict[str, Any], folder: Path) -> Place:
     """Keys of the trial config may be written without `base.`; those of the space have dots of their own."""
     first = place[0]
+    if first == "resources" and len(place) == 2:
+        return (first, OLD_NAMES.get(place[1], place[1]))
     if first == "space":
         return _place_in_space(place, content.get("space"))
     if first in schema.field_names(SweepSpec) or first == "trainable":

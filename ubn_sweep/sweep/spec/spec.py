@@ -13,6 +13,7 @@ from ubn_sweep.records.metrics import Metric
 from ubn_sweep.storage import check_place
 from ubn_sweep.sweep.spec.goals import MAP_AUDIT, Goal, MapConfig
 from ubn_sweep.sweep.spec.parameters import Parameter
+from ubn_sweep.sweep.spec.resources import ResourcesConfig, Shape, shapes
 from ubn_sweep.training.finding import DEFAULT_TASK, find_task
 from ubn_sweep.training.task import Task
 
@@ -20,14 +21,6 @@ SAMPLER_NAMES = ("auto", "gp", "grid", "qmc", "random", "tpe")
 SAMPLER_OPTIONS = {"grid": ("steps",), "qmc": ("sequence",)}
 """What `search.sampler_options` may hold for those of SAMPLER_NAMES that take any."""
 SEQUENCES = ("sobol", "halton")
-LOWEST = {
-    "cpus_per_trial": 1,
-    "checkpoint_every_epochs": 1,
-    "worker_deaths": 0,
-    "trial_retries": 0,
-    "keep_best": 0,
-}
-"""Of the whole numbers in ResourcesConfig."""
 NAME_CHARACTERS = "letters, digits, `-`, `_` and `.`"
 
 
@@ -182,48 +175,6 @@ class EarlyStoppingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResourcesConfig:
-    """What one trial takes, and how many run at once."""
-
-    cpus_per_trial: int = 1
-    """Threads of one trial, too."""
-    gpus_per_trial: float = 0.0
-    """Fractions share one GPU, whose memory is then not kept apart."""
-    max_concurrent: int | None = None
-    """null runs as many as the machine or cluster holds."""
-    checkpoint_every_epochs: int = 1
-    worker_deaths: int = 3
-    """How often in a row, without an epoch in between, a trial is started again after its process or node died."""
-    trial_retries: int = 1
-    """How often a trial is tried again, from its checkpoint in a new process, after its task raised or hung."""
-    failures_in_a_row: int | None = 5
-    """After so many failed trials without another end between them the sweep stops, to be resumed; null goes on."""
-    epoch_timeout_s: float | None = None
-    """A trial that reports nothing for so long hangs, and its process is ended; null waits for ever."""
-    keep_best: int = 0
-    """Of how many of the best trials the final checkpoint is kept, in the sweep's folder `best`."""
-    keep_checkpoints: bool = False
-    """Whether every trial's last checkpoint is kept, for a larger budget or a kinder early stopping to go on from."""
-
-    def __post_init__(self) -> None:
-        for name, lowest in LOWEST.items():
-            if getattr(self, name) < lowest:
-                raise ValueError(f"`{name} >= {lowest}` must hold, but got {getattr(self, name)}: raise it")
-        if self.gpus_per_trial < 0 or (self.gpus_per_trial > 1 and self.gpus_per_trial % 1 != 0):
-            raise ValueError(
-                f"`gpus_per_trial` is a share of 1 or a whole number, but got {self.gpus_per_trial}"
-            )
-        for name in ("max_concurrent", "failures_in_a_row"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"`{name} >= 1` must hold, but got {value}: or leave it out")
-        if self.epoch_timeout_s is not None and self.epoch_timeout_s <= 0:
-            raise ValueError(
-                f"`epoch_timeout_s > 0` must hold, but got {self.epoch_timeout_s}: take ten times an epoch"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
 class TrackingConfig:
     """Where the records are copied to."""
 
@@ -325,6 +276,11 @@ class SweepSpec:
         """All that trials are judged by, one or two."""
         task = self.find_task()
         return tuple(task.metric(name) for name in self.objective.metrics)
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """All that its trials may take."""
+        return shapes(self.resources, self.base, self.space)
 
     def find_task(self) -> Task:
         """The task, imported.

@@ -16,13 +16,24 @@ from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.classification.steps import Steps
 from ubn_sweep.training.condensation import CondensationMeter, condensation_before_norms
 from ubn_sweep.training.data.images import Batch, Images, Splits, batch_ends
+from ubn_sweep.training.data.shared import evaluation_batches, training_batches
 from ubn_sweep.training.device import numerics
+from ubn_sweep.training.distributed.group import own_share
+from ubn_sweep.training.distributed.reduce import (
+    all_agree,
+    put_together,
+    summed,
+    take_buffers_of_the_first,
+)
+from ubn_sweep.training.distributed.replicas import replicated
 from ubn_sweep.training.models.build import apply_norm, build_model
 from ubn_sweep.training.models.weights import load_weights
 from ubn_sweep.training.seeds import derive_seed, generator_for, global_seed
 
 STEPS_BETWEEN_CHECKS = {"cpu": 1, "cuda": 32}
 """Reading the loss makes the host wait for a CUDA device, so divergence is looked for only so often."""
+BATCHES_BETWEEN_AGREEMENTS = 32
+"""Several workers must end a diverged epoch at the same batch; to agree on that costs an exchange."""
 
 
 class Repeat:
@@ -45,28 +56,34 @@ class Repeat:
             self.model = apply_norm(model, config.norm).to(device)
         if config.training.channels_last:
             self.model = self.model.to(memory_format=torch.channels_last)
-        self._network = torch.compile(self.model) if config.training.compile else self.model
-        self._steps = Steps(config, self.model, device)
+        self._share = own_share()
+        replica = replicated(self.model)
+        self._network = torch.compile(replica) if config.training.compile else replica
+        self._steps = Steps(config, self.model, device, replica=replica, share=self._share)
         self._condensation = CondensationMeter(self.model)
         labels = getattr(dataset.train, "labels", None)  # images of one's own need not show theirs
         self._answers = answers_for(labels, dataset.num_classes, config.optimizer.label_smoothing)
 
     def train_epoch(self, epoch: int) -> dict[str, float]:
         """Trains epoch `epoch`, from 1. A loss or parameter that is not finite ends it early, as diverged."""
-        training = self.config.training
-        examples = batch_ends(len(self.dataset.train), training.batch_size)
+        training, share = self.config.training, self._share
+        examples = batch_ends(len(self.dataset.train), training.batch_size, share)
         self.model.train()
         self._condensation.start_epoch()
         totals = torch.zeros(2, device=self.device, dtype=torch.float64)
-        batches = self.dataset.train.shuffled(training.batch_size, seed=self.seed, epoch=epoch)
-        lr, check_every = 0.0, STEPS_BETWEEN_CHECKS[self.device.type]
-        with global_seed(derive_seed(self.seed, "layers", epoch), self.device), self._numerics():
+        batches = training_batches(
+            self.dataset.train, training.batch_size, seed=self.seed, epoch=epoch, share=share
+        )
+        lr, check_every = 0.0, self._steps_between_checks()
+        drawn = "layers" if share.is_first else f"layers of worker {share.rank}"
+        with global_seed(derive_seed(self.seed, drawn, epoch), self.device), self._numerics():
             for position, batch in enumerate(batches):
                 loss_of = functools.partial(self._mean_loss, batch, totals)
                 lr = self._steps.learn(loss_of, examples, position, epoch)
-                if position % check_every == check_every - 1 and not _finite(totals):
+                if position % check_every == check_every - 1 and not all_agree(_finite(totals), self.device):
                     break
-        loss, correct = (totals / sum(end - begin for begin, end in examples)).tolist()
+        take_buffers_of_the_first(dict.fromkeys((self.model, self._steps.judged)))
+        loss, correct = (summed(totals) / sum(end - begin for begin, end in examples)).tolist()
         self.diverged = not (math.isfinite(loss) and _all_finite(self.model))
         metrics = {"train_loss": loss, self._answers.learned: correct, "lr": lr, **self._condensation.read()}
         if self.diverged:
@@ -79,25 +96,26 @@ class Repeat:
         Where they have any number of labels: <prefix>_loss, _label_accuracy, _exact and _map.
         """
         judged = self._steps.judged.eval()
-        network = self._network if judged is self.model else judged
+        # A replica's forward pass is an exchange, and the workers have different numbers of batches.
+        network = self._network if judged is self.model and self._share.is_whole else judged
         answers, names = self._answers, self._answers.names(prefix)
         summed_up = names[:-1] if answers.needs_all else names
         totals = torch.zeros(len(summed_up), device=self.device, dtype=torch.float64)
-        correct = []
+        correct = [torch.zeros(0, device=self.device, dtype=torch.bool)]
         seen: list[tuple[Tensor, Tensor]] = []
         with torch.inference_mode(), self._numerics():
-            for pixels, labels in images.in_order(self.config.training.eval_batch_size):
+            size = self.config.training.eval_batch_size
+            for pixels, labels in evaluation_batches(images, size, share=self._share):
                 logits = self._forward(network, pixels)
                 correct.append(answers.right(logits, labels))
                 totals += torch.stack([value.double() for value in answers.sums(logits, labels)])
                 if answers.needs_all:
                     seen.append((logits, labels))
-        metrics = dict(zip(summed_up, (totals / len(images)).tolist(), strict=True))
+        metrics = dict(zip(summed_up, (summed(totals) / len(images)).tolist(), strict=True))
         if answers.needs_all:
-            logits, labels = (torch.cat(parts) for parts in zip(*seen, strict=True))
-            metrics |= answers.of_all(logits, labels, prefix)
+            metrics |= answers.of_all(*self._all_of(seen, len(images)), prefix)
         if math.isfinite(metrics[f"{prefix}_loss"]):
-            self.correct = torch.cat(correct)
+            self.correct = put_together(torch.cat(correct), len(images), self._share)
             return metrics
         self.diverged, self.correct = True, None
         return self.unknown(prefix)
@@ -110,7 +128,7 @@ class Repeat:
         """
         train = self.dataset.train
         images = min(self.config.training.condensation_images, len(train))
-        if images == 0 or self.diverged:
+        if images == 0 or self.diverged or not self._share.is_first:
             return {}
         generator = generator_for(self.config.dataset.split_seed, "condensation")
         pixels, _ = train.take(torch.randperm(len(train), generator=generator)[:images])
@@ -145,6 +163,15 @@ class Repeat:
         )
         return loss
 
+    def _all_of(self, seen: list[tuple[Tensor, Tensor]], images: int) -> tuple[Tensor, Tensor]:
+        """Logits and labels of all images, of all workers."""
+        classes = self.dataset.num_classes
+        logits = torch.cat([torch.zeros(0, classes, device=self.device), *(part[0] for part in seen)])
+        labels = torch.cat(
+            [torch.zeros(0, classes, device=self.device, dtype=torch.uint8), *(part[1] for part in seen)]
+        )
+        return put_together(logits, images, self._share), put_together(labels, images, self._share)
+
     def _forward(self, network: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
         training = self.config.training
         if training.channels_last:
@@ -153,6 +180,9 @@ class Repeat:
         with torch.autocast(self.device.type, dtype=half, enabled=training.precision != "float32"):
             logits = network(pixels)
         return logits.float()
+
+    def _steps_between_checks(self) -> int:
+        return STEPS_BETWEEN_CHECKS[self.device.type] if self._share.is_whole else BATCHES_BETWEEN_AGREEMENTS
 
     def _numerics(self) -> AbstractContextManager[None]:
         training = self.config.training

@@ -10,12 +10,15 @@ from typing import Any
 
 import torch
 
+from ubn_sweep.errors import UserError
 from ubn_sweep.training.checkpoint import load_checkpoint, save_checkpoint
 from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.classification.repeat import Repeat
 from ubn_sweep.training.data.registry import find_dataset
 from ubn_sweep.training.device import choose_device, synchronize
+from ubn_sweep.training.distributed.group import own_share
 from ubn_sweep.training.run import Run
+from ubn_sweep.training.share import joint_batch
 
 SPREAD_IS_TOLD = {f"{part}_{name}" for part in ("val", "test") for name in ("top1", "map")}
 """Over several repeats."""
@@ -33,7 +36,7 @@ class TrainingRun(Run):
         hold_out: False trains on train + validation, with nothing left to validate on: the final training.
 
     Raises:
-        UserError: the data is not there, or the device.
+        UserError: the data is not there, or the device, or there are too few images for the workers.
     """
 
     def __init__(
@@ -48,6 +51,12 @@ class TrainingRun(Run):
         self._dataset = find_dataset(config.dataset).load(
             hold_out=hold_out, device=self.device, threads=threads
         )
+        self._share = own_share()
+        if self.train_examples < 2 * self._share.count:
+            raise UserError(
+                f"workers: {self._share.count} need two images each to train on, but there are {self.train_examples}: "
+                "take fewer workers"
+            )
         self._repeats = [
             Repeat(config, self._dataset, config.seed + repeat, self.device)
             for repeat in range(config.repeats)
@@ -92,8 +101,10 @@ class TrainingRun(Run):
         held_out = (
             f", {self.validation_examples:,} to validate on" if self.hold_out else " (train + validation)"
         )
+        workers = "" if self._share.is_whole else f"{self._share.count} x "
         return (
-            f"{self.config.model.name}, {self.config.norm.name}: {self.parameters:,} parameters, {self.device}, "
+            f"{self.config.model.name}, {self.config.norm.name}: {self.parameters:,} parameters, "
+            f"{workers}{self.device}, "
             f"{self.train_examples:,} images to train on{held_out}"
         )
 
@@ -107,7 +118,7 @@ class TrainingRun(Run):
         similarity, gate_open (means over the layers), similarity/<layer>, gate_open/<layer>; with
         `training.condensation_images` condensation and condensation/<layer>. Over several
         repeats val_top1_std is their sample standard deviation. A run that diverges holds NaN for what is
-        unknown then.
+        unknown then. Of several workers: `workers`, `joint_batch_size`, and all else over all of them.
         """
         epoch = self.epoch + 1
         begin = time.perf_counter()
@@ -124,7 +135,9 @@ class TrainingRun(Run):
             of_repeat |= repeat.measure_condensation()
         images = self.train_examples * len(self._repeats)
         timed = {"epoch_s": duration_s, "images_per_s": images / duration_s}
-        facts = {"parameters": float(self.parameters)}
+        facts = {"parameters": float(self.parameters)} | joint_batch(
+            self._share, self.config.training.batch_size
+        )
         if self.hold_out:
             judged = self.validation_examples
             facts["val_examples"] = float(judged)

@@ -10,24 +10,38 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ubn_sweep.training.classification.config import ClassificationConfig
+from ubn_sweep.training.distributed.replicas import without_exchange
 from ubn_sweep.training.optimization import (
     at_batch_size,
     build_optimizer,
     learning_rate,
     parameter_groups,
 )
-
-Ends = list[tuple[int, int]]
-"""Where each batch of an epoch begins and ends."""
+from ubn_sweep.training.share import Ends, Share
 
 
 class Steps:
-    """Moves a model's weights, as the sections `optimizer` and `training` of a config say."""
+    """Moves a model's weights, as the sections `optimizer` and `training` of a config say.
 
-    def __init__(self, config: ClassificationConfig, model: nn.Module, device: torch.device) -> None:
+    Args:
+        replica: the model as a worker of several trains it, or the model itself.
+        share: the worker's.
+    """
+
+    def __init__(
+        self,
+        config: ClassificationConfig,
+        model: nn.Module,
+        device: torch.device,
+        *,
+        replica: nn.Module,
+        share: Share,
+    ) -> None:
         self.config = config
         self.model = model
-        images = config.training.batch_size * config.training.accumulate
+        self._replica = replica
+        self._share = share
+        images = config.training.batch_size * config.training.accumulate * share.count
         self._optimizer_config = at_batch_size(config.optimizer, images)
         self.optimizer = build_optimizer(self._optimizer_config, parameter_groups(config.optimizer, model))
         # Without float16 it hands everything through as it is.
@@ -47,18 +61,22 @@ class Steps:
     def learn(self, loss_of: Callable[[], Tensor], ends: Ends, position: int, epoch: int) -> float:
         """One batch of an epoch, by its position; returns the learning rate.
 
-        loss_of: gives the batch's mean loss. Gradients of `accumulate` batches add up to that of their images' mean.
+        loss_of: gives the mean loss of the worker's part of the batch. Gradients of `accumulate` batches, and of all
+        workers, add up to that of their images' mean.
         """
         accumulate, training = self.config.training.accumulate, self.config.training
         first = position - position % accumulate
         sizes = [end - begin for begin, end in ends[first : first + accumulate]]
         step = (epoch - 1) * len(ends) + position
         lr = learning_rate(self._optimizer_config, step, steps_per_epoch=len(ends), epochs=training.epochs)
-        loss = loss_of()
-        if position == first:
-            self.optimizer.zero_grad()
-        self._scaler.scale(loss * (sizes[position - first] / sum(sizes))).backward()
-        if position - first == len(sizes) - 1:
+        is_last = position - first == len(sizes) - 1
+        with without_exchange(self._replica, last=is_last):
+            loss = loss_of()
+            if position == first:
+                self.optimizer.zero_grad()
+            weight = self._weight(sizes[position - first]) / sum(sizes)
+            self._scaler.scale(loss * weight).backward()
+        if is_last:
             self._step(lr)
         return lr
 
@@ -79,6 +97,12 @@ class Steps:
         if self._average is not None:
             self._average.module.load_state_dict(state["average"])
             self._average.n_averaged.fill_(state["averaged_steps"])
+
+    def _weight(self, size: int) -> int:
+        """Of the mean loss of the worker's part of a batch: its images, times the workers, over whom gradients are
+        averaged."""
+        begin, end = self._share.bounds(size)
+        return (end - begin) * self._share.count
 
     def _step(self, lr: float) -> None:
         for group in self.optimizer.param_groups:

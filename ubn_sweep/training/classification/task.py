@@ -52,6 +52,7 @@ class ImageClassification(Task):
     }
     effects = NORM_EFFECTS
     warm_starts = NORM_STARTS
+    several_workers = True
     columns = (
         "norm", "optimizer", "model", "training", "seed", "repeats", "dataset.name", "dataset.validation_fraction",
         "dataset.train_examples", "dataset.split_seed", "dataset.augmentation", "dataset.image_size_px",
@@ -94,21 +95,21 @@ class ImageClassification(Task):
         return find_dataset(config.dataset).identity()
 
     def check_gpus(self, config: Any, gpus: float) -> None:
-        """A trial trains on one device."""
+        """A worker trains on one device."""
         if config.device == "cuda" and gpus == 0:
             raise UserError(
-                "base.device: is cuda, but resources.gpus_per_trial is 0, and a trial sees the GPUs alone that it "
-                "takes: set resources.gpus_per_trial=1, or less to share one"
+                "base.device: is cuda, but resources.gpus_per_worker is 0, and a trial sees the GPUs alone that it "
+                "takes: set resources.gpus_per_worker=1, or less to share one"
             )
         if config.device == "cpu" and gpus > 0:
             raise UserError(
-                f"base.device: is cpu, but resources.gpus_per_trial is {gpus:g}, which no trial would use: set it to "
+                f"base.device: is cpu, but resources.gpus_per_worker is {gpus:g}, which no trial would use: set it to "
                 "0, or the device to auto"
             )
         if gpus > 1:
             raise UserError(
-                f"resources.gpus_per_trial: a trial trains on one GPU, but got {gpus:g}: set it to 1, or less to "
-                "share one"
+                f"resources.gpus_per_worker: a worker trains on one GPU, but got {gpus:g}: set it to 1, or less to "
+                "share one, and resources.workers_per_trial to the GPUs of a trial"
             )
 
     def judges_on_test(self, config: Any) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ubn_sweep.training.data.image_size import ImageSize
 from ubn_sweep.training.data.normalization import Normalization
+from ubn_sweep.training.share import WHOLE, Ends, Share
 
 Batch = tuple[Tensor, Tensor]
 """Normalised images (N, C, H, W) float32 and labels, (N,) int64 or (N, num_classes) uint8, on the device."""
@@ -27,12 +28,16 @@ class Images(Protocol):
         """These images as they are, without augmentation; positions (N,) int64."""
         ...
 
-    def shuffled(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Batch]:
-        """Augmented training batches; the same for the same seed and epoch."""
+    def shuffled(self, batch_size: int, *, seed: int, epoch: int, share: Share = WHOLE) -> Iterator[Batch]:
+        """Augmented training batches; the same for the same seed and epoch.
+
+        Of several workers each takes its share of every joint batch, which `batch_ends` cuts: together they see what
+        one would with as many times the batch size.
+        """
         ...
 
-    def in_order(self, batch_size: int) -> Iterator[Batch]:
-        """All images as they are, for evaluation."""
+    def in_order(self, batch_size: int, *, share: Share = WHOLE) -> Iterator[Batch]:
+        """All images as they are, for evaluation; of several workers each takes its share of them."""
         ...
 
 
@@ -50,16 +55,16 @@ class Splits:
     image_size_px: ImageSize
 
 
-def batch_ends(examples: int, batch_size: int) -> list[tuple[int, int]]:
-    """Where each training batch begins and ends.
+def batch_ends(examples: int, batch_size: int, share: Share = WHOLE) -> Ends:
+    """Where each training batch begins and ends: the joint one, of as many times `batch_size` as there are workers.
 
-    The last, incomplete batch is left out where it has less than half a batch's images (or only one): its
+    The last, incomplete batch is left out where it has less than half a batch's images (or only one a worker): its
     statistics would be much noisier than the others'. Each epoch shuffles anew, so that no image is lost for
     good. A set smaller than a batch is one batch.
     """
-    size = min(batch_size, examples)
+    size = min(batch_size * share.count, examples)
     ends = [(begin, min(begin + size, examples)) for begin in range(0, examples, size)]
     begin, end = ends[-1]
-    if end - begin < max(2, size / 2):
+    if end - begin < max(2 * share.count, size / 2):
         ends.pop()
     return ends

@@ -18,6 +18,7 @@ from ubn_sweep.training.data.labelled import check_labels
 from ubn_sweep.training.data.normalization import Normalization
 from ubn_sweep.training.data.splits import split_training_set
 from ubn_sweep.training.seeds import generator_for
+from ubn_sweep.training.share import WHOLE, Share
 
 
 class MemoryImages:
@@ -55,7 +56,7 @@ class MemoryImages:
         chosen = positions.to(self._shared.device)
         return self.normalize(self._at(chosen)), self.labels[chosen]
 
-    def shuffled(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Batch]:
+    def shuffled(self, batch_size: int, *, seed: int, epoch: int, share: Share = WHOLE) -> Iterator[Batch]:
         """Augmented training batches; the same for the same seed and epoch."""
         examples, device = len(self), self._shared.device
         order = torch.randperm(examples, generator=generator_for(seed, "order", epoch)).to(device)
@@ -66,17 +67,19 @@ class MemoryImages:
             generator=generator_for(seed, "augmentation", epoch),
             device=device,
         )
-        for begin, end in batch_ends(examples, batch_size):
-            chosen = order[begin:end]
+        for begin, end in batch_ends(examples, batch_size, share):
+            chosen = share.of(order[begin:end])
             pixels = self._at(chosen)
             if augment is not None:
                 pixels = augment(pixels, chosen)
             yield self.normalize(pixels), self.labels[chosen]
 
-    def in_order(self, batch_size: int) -> Iterator[Batch]:
+    def in_order(self, batch_size: int, *, share: Share = WHOLE) -> Iterator[Batch]:
         """All images as they are, for evaluation."""
-        for positions in torch.arange(len(self), device=self._shared.device).split(batch_size):
-            yield self.normalize(self._at(positions)), self.labels[positions]
+        own: Tensor = share.of(torch.arange(len(self), device=self._shared.device))
+        for positions in own.split(batch_size):
+            if len(positions) > 0:  # a tensor without images is split into one without images
+                yield self.normalize(self._at(positions)), self.labels[positions]
 
 
 def _own_validation(own: Decoded, train: Decoded, config: DatasetConfig) -> tuple[Tensor, Tensor]:

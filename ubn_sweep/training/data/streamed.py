@@ -24,12 +24,13 @@ from ubn_sweep.training.data.config import DatasetConfig
 from ubn_sweep.training.data.dataset import Part
 from ubn_sweep.training.data.decoding import open_image
 from ubn_sweep.training.data.image_size import sides_px, size_of
-from ubn_sweep.training.data.images import Batch, Splits
+from ubn_sweep.training.data.images import Batch, Splits, batch_ends
 from ubn_sweep.training.data.normalization import Normalization
 from ubn_sweep.training.data.sources import Joined, Source
 from ubn_sweep.training.data.splits import balanced_subset, split_training_set
 from ubn_sweep.training.data.transforms import evaluation_transform, training_transform
 from ubn_sweep.training.seeds import derive_seed, generator_for, global_seed
+from ubn_sweep.training.share import WHOLE, Share
 
 CPU = torch.device("cpu")
 Index = tuple[int, int | None]
@@ -152,20 +153,22 @@ class StreamedImages:
         pixels = torch.stack([self._pictures[place, None] for place in positions.tolist()])
         return self._on_device(pixels, positions)
 
-    def shuffled(self, batch_size: int, *, seed: int, epoch: int) -> Iterator[Batch]:
+    def shuffled(self, batch_size: int, *, seed: int, epoch: int, share: Share = WHOLE) -> Iterator[Batch]:
         """Augmented training batches; the same for the same seed and epoch, and number of processes that decode."""
-        batches = drawn_batches(
+        joint = drawn_batches(
             self.positions,
             self.source.stretches,
-            batch_size,
+            batch_ends(len(self), batch_size, share),
             lanes=max(1, self.workers),
             generator=generator_for(seed, "order", epoch),
         )
+        batches = [share.of(batch) for batch in joint]
         return self._load(batches, seed=derive_seed(seed, "augmentation", epoch))
 
-    def in_order(self, batch_size: int) -> Iterator[Batch]:
+    def in_order(self, batch_size: int, *, share: Share = WHOLE) -> Iterator[Batch]:
         """All images as they are, for evaluation."""
-        return self._load(list(torch.arange(len(self)).split(batch_size)), seed=None)
+        own: Tensor = share.of(torch.arange(len(self)))
+        return self._load([batch for batch in own.split(batch_size) if len(batch) > 0], seed=None)
 
     def _load(self, batches: list[Tensor], *, seed: int | None) -> Iterator[Batch]:
         self._plan.batches, self._plan.seed = batches, seed

@@ -18,6 +18,8 @@ from ubn_sweep.training.models.timm_models import build_timm
 from ubn_sweep.training.models.torchvision_models import build_torchvision
 
 LARGEST_SMALL_IMAGE_PX = 64
+PLAIN_BATCHNORM = {"threshold": None, "centering": False, "scaling": None, "affine": "pointwise"}
+"""Options of UBN."""
 
 
 def build_model(
@@ -55,7 +57,8 @@ def _own(model: ModelConfig, num_classes: int, image_size_px: ImageSize, in_chan
 
 
 def apply_norm(model: nn.Module, norm: NormConfig) -> nn.Module:
-    """Replaces the BatchNorm2d layers by what the config asks for; `bn` leaves them, with its momentum.
+    """Replaces the BatchNorm2d layers by what the config asks for; `bn` leaves them, with its momentum, unless it is
+    synchronized.
 
     Raises:
         UserError: there is none to be replaced.
@@ -64,7 +67,9 @@ def apply_norm(model: nn.Module, norm: NormConfig) -> nn.Module:
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = norm.momentum
-    report = convert_batchnorm(model, norm.name, **_options(norm))
+    # What UBN is with all of its parts switched off is BatchNorm, and can be synchronized on any device.
+    name = "ubn" if norm.name == "bn" and norm.synchronized else norm.name
+    report = convert_batchnorm(model, name, **_options(norm))
     if norm.name != "bn" and not report.replaced:
         kept = f" ({'; '.join(sorted(set(report.kept.values())))})" if report.kept else ""
         raise UserError(
@@ -76,13 +81,17 @@ def apply_norm(model: nn.Module, norm: NormConfig) -> nn.Module:
 
 def _options(norm: NormConfig) -> dict[str, Any]:
     """Of UnifiedBatchNorm2d. Fields that are null for having no effect are left to it."""
+    shared = {"synchronized": True} if norm.synchronized else {}
+    if norm.name == "bn" and norm.synchronized:
+        return {**PLAIN_BATCHNORM, **shared}
     if norm.name != "ubn":
-        return {}
-    options = {
+        return shared
+    options: dict[str, Any] = {
         "threshold": norm.threshold,  # null switches the gate off
         "centering": norm.centering,
         "scaling": norm.scaling,  # null is no scaling
         "affine": norm.affine,
+        **shared,
     }
     for name in ("similarity_momentum", "kernel_size"):
         if getattr(norm, name) is not None:

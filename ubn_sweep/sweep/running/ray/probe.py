@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ PACKAGES = ("python", "ray", "torch")
 
 
 def nodes_for(spec: SweepSpec) -> list[Node]:
-    """Those of the connected cluster that hold at least one trial: no others are asked."""
-    return [node for node in live_nodes() if slots_of([node.resources], spec.resources) > 0]
+    """Those of the connected cluster that hold at least one worker of a trial: no others are asked."""
+    workers = [replace(shape, workers=1) for shape in spec.shapes]
+    return [node for node in live_nodes() if any(slots_of([node.resources], worker) for worker in workers)]
 
 
 def strange_nodes(nodes: Sequence[Node], files: Mapping[str, str]) -> dict[str, list[str]]:
@@ -109,7 +111,7 @@ def needs_of(spec: SweepSpec, *, place: str, sign: str, nonce: str) -> Needs:
         place=place,
         sign=sign,
         nonce=nonce,
-        gpus=spec.resources.gpus_per_trial,
+        gpus=max(shape.gpus for shape in spec.shapes),
     )
 
 

@@ -22,13 +22,13 @@ from ray.tune.search import Searcher
 from ubn_sweep.records.events import FaultKind
 from ubn_sweep.sweep.running.dispatch import Dispatch
 from ubn_sweep.sweep.running.interruption import Interruption
+from ubn_sweep.sweep.running.job import Job
 from ubn_sweep.sweep.running.places import log_place, read_log
 from ubn_sweep.sweep.running.ray.apart import Newcomers
-from ubn_sweep.sweep.running.ray.capacity import Slots
+from ubn_sweep.sweep.running.ray.capacity import Room
 from ubn_sweep.sweep.running.ray.deaths import error_of, last_words, never_began, tail
 from ubn_sweep.sweep.running.ray.fitness import Needs
 from ubn_sweep.sweep.running.ray.worker import REPORT, UNFIT, run_tune_trial
-from ubn_sweep.sweep.spec.spec import SweepSpec
 from ubn_sweep.training.trial import Report
 
 MOST_UNBORN = 20
@@ -49,15 +49,15 @@ class _OverError(Exception):
 class StateSearcher(_NotInTunesSnapshot, Searcher):
     """Hands out the dispatch's next job, as long as there is a slot for it, and one more that waits."""
 
-    def __init__(self, dispatch: Dispatch, slots: Slots, scheduler: StateScheduler) -> None:
+    def __init__(self, dispatch: Dispatch, room: Room, scheduler: StateScheduler) -> None:
         super().__init__(metric="score", mode="max")
         self._dispatch = dispatch
-        self._slots = slots
+        self._room = room
         self._scheduler = scheduler
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         self._scheduler.find_lost()
-        if self._dispatch.running >= self._slots.wanted():
+        if not self._room.for_one_more(self._dispatch.running_shapes):
             return None
         job = self._dispatch.next_job()
         if job is None:
@@ -205,17 +205,17 @@ def run_with_tune(
     # Tune looks for the files of its own loggers at the end, and complains of each that is not there.
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.CRITICAL)
     spec = dispatch.state.spec
-    slots = Slots(spec, newcomers, dispatch.tell)
+    room = Room(spec, newcomers, dispatch.tell)
     # Tune starts as many processes at once, and for a searcher that is not its own one after another.
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(slots.wanted())
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(room.most())
     with suppress(_OverError):
-        _tuner(dispatch, slots, interruption, needs, StateScheduler(dispatch, newcomers)).fit()
+        _tuner(dispatch, room, interruption, needs, StateScheduler(dispatch, newcomers)).fit()
         raise RuntimeError("Ray Tune ended before its trials did: go on by a resume")
 
 
 def _tuner(
     dispatch: Dispatch,
-    slots: Slots,
+    room: Room,
     interruption: Interruption,
     needs: Needs | None,
     scheduler: StateScheduler,
@@ -224,9 +224,9 @@ def _tuner(
     if needs is not None:
         trainable = ray.tune.with_parameters(run_tune_trial, needs=needs.to_json())
     return ray.tune.Tuner(
-        ray.tune.with_resources(trainable, _resources(dispatch.state.spec)),
+        ray.tune.with_resources(trainable, _resources),
         tune_config=ray.tune.TuneConfig(
-            search_alg=StateSearcher(dispatch, slots, scheduler),
+            search_alg=StateSearcher(dispatch, room, scheduler),
             scheduler=scheduler,
             metric="score",
             mode="max",
@@ -249,8 +249,10 @@ def _trial_name(trial: Any) -> str:
     return f"trial-{trial.config['trial']:04d}-{trial.config['attempt']}"
 
 
-def _resources(spec: SweepSpec) -> dict[str, float]:
-    resources: dict[str, float] = {"cpu": spec.resources.cpus_per_trial}
-    if spec.resources.gpus_per_trial > 0:
-        resources["gpu"] = spec.resources.gpus_per_trial
-    return resources
+def _resources(config: dict[str, Any]) -> ray.tune.PlacementGroupFactory:
+    """A bundle for each worker; the first is the trial's own process, rank 0."""
+    job = Job.from_json(config["job"])
+    bundle: dict[str, float] = {"CPU": job.threads}
+    if job.gpus > 0:
+        bundle["GPU"] = job.gpus
+    return ray.tune.PlacementGroupFactory([bundle] * job.workers)

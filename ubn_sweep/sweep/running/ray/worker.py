@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import sys
 import traceback
 from typing import Any
 
@@ -12,6 +13,7 @@ from ubn_sweep.sweep.running.job import Job, TrialFailedError, run_job
 from ubn_sweep.sweep.running.ray.fitness import lacking
 from ubn_sweep.sweep.running.ray.printing import printing_to
 from ubn_sweep.training import VISIBLE_GPUS
+from ubn_sweep.training.distributed.gang import Gang
 from ubn_sweep.training.memory import release_memory
 from ubn_sweep.training.trial import Report
 
@@ -56,7 +58,7 @@ def _run(job: Job) -> None:
 
     _watch(job)
     try:
-        run_job(job, send)
+        run_job(job, send, _gang, give_up=_give_up)
     except TrialFailedError:
         traceback.print_exc()  # into the trial's log
         raise
@@ -88,3 +90,15 @@ def _watch(job: Job) -> None:
     """A trial that hangs writes where into its log, and ends with its process: no Python code could do it then."""
     if job.timeout_s is not None:
         faulthandler.dump_traceback_later(job.timeout_s, exit=True, file=2)
+
+
+def _gang(job: Job) -> Gang:
+    from ubn_sweep.sweep.running.ray.gang import gang_of
+
+    return gang_of(job)
+
+
+def _give_up(reason: str) -> None:
+    """Ends a process that waits, in vain and without end, for a worker that is gone. Its log says why."""
+    print(reason, file=sys.stderr, flush=True)
+    os._exit(1)

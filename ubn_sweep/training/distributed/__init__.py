@@ -1,0 +1,1 @@
+"""Several workers that train one network: one process each, gradients averaged, everything else as with one."""
