@@ -103,8 +103,9 @@ class LastEpochModel:
         rows = self._rows(first)[0].take(_spread_rows(self.seen, MOST_FIRST, rng))
         kernel = fit_kernel(rows, self.space.coding.parameter_of_column)
         expected = first.back(Posterior(kernel, rows).mean(filling, self._target))
-        best = max(float(expected.max()), float(self.seen.value.max()))
-        return Scale.between(best, float(np.median(expected)), self._levelled)
+        highest, median = float(self.seen.value.max()), float(np.median(expected))
+        best = min(max(float(expected.max()), highest), highest + max(highest - median, 0.0))
+        return Scale.between(best, median, self._levelled)
 
     def mean_and_deviation(self, codes: Floats) -> tuple[Floats, Floats]:
         """On the model's own scale."""

@@ -63,10 +63,13 @@ def profiles(
     for place, grid in zip(places, grids, strict=True):
         tops.append(_top(model, grid, _at(model, starts, column, place), column, held, rng))
     expected = model.scale.back(model.mean_and_deviation(np.concatenate(grids))[0])
-    best, median = float(expected.max()), float(np.median(expected))
+    highest, median = float(model.seen.value.max()), float(np.median(expected))
+    # Beyond it no trial supports what the model says: trials that were ahead early, and are known no further.
+    ceiling = highest + max(highest - median, 0.0)
+    best = min(float(expected.max()), ceiling)
     values = model.scale.back(model.draws(np.concatenate([*grids, *tops]), DRAWS, rng))
     # Twice as far below the best as the median is: how bad the worst are is of no interest, and badly known.
-    values = np.maximum(values, 2 * median - best if floor is None else floor)
+    values = np.clip(values, 2 * median - best if floor is None else floor, ceiling)
     n = PLACES * OTHERS
     return Profiles(
         places=places,
