@@ -3,11 +3,13 @@
     python -m benchmarks.scale                      10,000 trials of 20 epochs, each with 100 metrics of layers
     python -m benchmarks.scale --trials 1000        fewer of them
     python -m benchmarks.scale --no-copies          the journal alone
+    python -m benchmarks.scale --in-process         without Ray, one trial after another
 
 It trains nothing: a trial reports 20 epochs as fast as it is listened to, on two workers under Ray Tune, sampled at
 random, without early stopping. MLflow's runs and the Optuna study go into two databases of a PostgreSQL server that it
-starts in a temporary folder. At each tenth of the trials it looks at the clock, the resident memory of the driver (in
-which the followers run), and what the copies lack of the journal. Last it waits until all has arrived.
+starts in a temporary folder. At each tenth of the trials it looks at the clock, at the driver's processor time (which
+tells whether a trial costs more than before, also where others use the machine) and its resident memory, both with the
+followers', and at what the copies lack of the journal. Last it waits until all has arrived.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from tests.tracking.servers import PostgresServer
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState
 from ubn_sweep.sweep.running.copies import Following, deliver_all, sinks_of
+from ubn_sweep.sweep.running.in_process import InProcessExecutor
 from ubn_sweep.sweep.running.launch import Surroundings, recorded_spec, spec_events, start_sweep
 from ubn_sweep.sweep.running.ray.executor import RayExecutor
 from ubn_sweep.sweep.spec.loading import spec_from_plain
@@ -49,6 +52,8 @@ class Look:
     """That had ended."""
     at_s: float
     """Since the first trial ended."""
+    driver_cpu_s: float
+    """Processor time of all threads of the driver since it began."""
     driver_mb: float
     undelivered_mb: dict[str, float]
     """Of the journal, by store."""
@@ -89,6 +94,7 @@ class Looks:
         look = Look(
             trials=ended,
             at_s=at_s,
+            driver_cpu_s=time.process_time(),
             driver_mb=int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_KB / 1024,
             undelivered_mb=undelivered_mb(self.spec, folder) if self.copies else {},
         )
@@ -105,7 +111,7 @@ def undelivered_mb(spec: SweepSpec, folder: SweepFolder) -> dict[str, float]:
     }
 
 
-def measure(trials: int, home: Path, stores: dict[str, str]) -> dict[str, Any]:
+def measure(trials: int, home: Path, stores: dict[str, str], *, in_process: bool) -> dict[str, Any]:
     """One sweep; without stores the journal is all that is written."""
     spec = spec_from_plain(
         {
@@ -125,7 +131,7 @@ def measure(trials: int, home: Path, stores: dict[str, str]) -> dict[str, Any]:
         home=home,
         name=None,
         surroundings=Surroundings(
-            executor=RayExecutor(cpus=WORKERS),
+            executor=InProcessExecutor() if in_process else RayExecutor(cpus=WORKERS),
             watch=looks.watch,
             follow=Following().follow if stores else None,
         ),
@@ -144,16 +150,18 @@ def measure(trials: int, home: Path, stores: dict[str, str]) -> dict[str, Any]:
         "delivery_after_the_end_s": time.monotonic() - ended_s,
         "records_after_the_end": list(delivered.values()),
         "journal_mb": folder.journal.stat().st_size / 2**20,
-        "trials_per_s": rates(looks.seen),
+        "executor": "in process" if in_process else "ray",
+        "trials_per_s": [1 / cost for cost in costs(looks.seen, "at_s")],
+        "driver_cpu_ms_per_trial": [1000 * cost for cost in costs(looks.seen, "driver_cpu_s")],
         "looks": [asdict(look) for look in looks.seen],
         **surroundings(),
     }
 
 
-def rates(seen: list[Look]) -> list[float]:
-    """Trials per second between two looks."""
+def costs(seen: list[Look], of: str) -> list[float]:
+    """Seconds of a kind that a trial took, between two looks."""
     return [
-        (after.trials - before.trials) / (after.at_s - before.at_s)
+        (getattr(after, of) - getattr(before, of)) / (after.trials - before.trials)
         for before, after in itertools.pairwise(seen)
     ]
 
@@ -175,15 +183,17 @@ def main() -> None:
     )
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--no-copies", action="store_true")
+    parser.add_argument("--in-process", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.chmod(0o755)  # PostgreSQL may run as another user
         stores = {} if options.no_copies else stack.enter_context(postgres(folder))
-        result = measure(options.trials, folder, stores)
+        result = measure(options.trials, folder, stores, in_process=options.in_process)
     print(json.dumps({name: value for name, value in result.items() if name != "looks"}, indent=1))
     print("trials per second, part by part:", "  ".join(f"{rate:.1f}" for rate in result["trials_per_s"]))
+    print("driver's ms a trial:", "  ".join(f"{ms:.1f}" for ms in result["driver_cpu_ms_per_trial"]))
     if options.json is not None:
         options.json.write_text(json.dumps(result, indent=1) + os.linesep)
 

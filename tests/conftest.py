@@ -41,6 +41,9 @@ LONGEST = (
     "tests/sweep/test_in_process.py",
     "tests/tracking/test_faults.py",
     # of the slow ones
+    "tests/sweep/test_jobs.py",
+    "tests/sweep/test_cluster.py",
+    "tests/sweep/test_slurm.py",
     "tests/sweep/test_restart.py",
     "tests/nn/test_triton.py",
     "tests/commands/test_final_killed.py",

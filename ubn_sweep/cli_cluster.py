@@ -30,7 +30,11 @@ def fetch(place: str, home: Path | None, address: str | None, as_json: bool) -> 
 @click.argument("spec_path", metavar="SPEC", type=click.Path(path_type=Path))
 @click.option("--address", required=True, metavar="URL", help="Of the cluster's jobs: http://HEAD:8265.")
 @click.option("--name", help="The sweep's name.  [default: the spec's]")
-@click.option("--home", metavar="FOLDER", help="Folder of the sweeps there, which all its nodes share.")
+@click.option(
+    "--home",
+    metavar="FOLDER",
+    help="Folder of the sweeps there, which all its nodes share.  [default: the cluster's own]",
+)
 @click.option("--env", "environment", multiple=True, metavar="NAME", help="Send this variable along.")
 @click.option("--or-resume", is_flag=True, help="Go on with the sweep of this name, if there is one.")
 @click.option(
@@ -58,7 +62,7 @@ def jobs(address: str, as_json: bool) -> None:
 @click.command(hidden=True)
 @click.argument("spec_path", metavar="SPEC", type=click.Path(path_type=Path))
 @click.option("--name", required=True)
-@click.option("--home", required=True, type=click.Path(path_type=Path))
+@click.option("--home", type=click.Path(path_type=Path))
 @click.option("--or-resume", is_flag=True)
 @click.option("--sent-by", required=True)
 def keep(spec_path: Path, **options: Any) -> None:

@@ -19,7 +19,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON o
 home_option = click.option(
     "--home",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the sweeps.  [default: ./sweeps]",
+    help="Folder of the sweeps.  [default: $UBN_SWEEP_HOME, or ./sweeps]",
 )
 address_option = click.option(
     "--address", metavar="URL", help="Of a sweep that was sent there by `submit`: http://HEAD:8265."

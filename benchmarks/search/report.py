@@ -106,6 +106,26 @@ def comparisons(records: Sequence[Record], epochs: int) -> list[Comparison]:
     return found
 
 
+def paired(records: Sequence[Record], other: str, checkpoints: Sequence[int]) -> list[dict[str, Any]]:
+    """Every method against another one: the difference of sweeps of the same problem and seed, over all such pairs.
+
+    The standard error is that over the pairs, problems and seeds together; a method with fewer than two is left out.
+    """
+    theirs = {(record.problem, record.seed): record for record in of_method(records, other)}
+    rows = []
+    for method in methods_of(records):
+        mine = [record for record in of_method(records, method) if (record.problem, record.seed) in theirs]
+        if method == other or len(mine) < 2:
+            continue
+        row: dict[str, Any] = {"method": method, "pairs": len(mine)}
+        for epochs in checkpoints:
+            found = [r.regret_at(epochs) - theirs[r.problem, r.seed].regret_at(epochs) for r in mine]
+            error = np.std(found, ddof=1) / math.sqrt(len(found))
+            row[f"at {epochs}"] = f"{np.mean(found):+.3f} ± {error:.3f}"
+        rows.append(row)
+    return rows
+
+
 def goals(records: Sequence[Record], checkpoints: Sequence[int], method: str = "auto") -> dict[str, Any]:
     """The three goals: final regret, epochs to pass random's, and no problem worse."""
     random = mean_and_error(of_method(records, "random"), checkpoints[-1])[0]
@@ -162,6 +182,8 @@ def markdown(result: dict[str, Any]) -> str:
         f"\n## Against random, problem by problem, after {end} epochs\n",
         "The difference is with its standard error; *worse* means by more than two of them.\n",
         tabulate(compared, headers="keys", tablefmt="github", floatfmt=".3f"),
+        "\n## Against random, sweep by sweep of the same problem and seed\n",
+        tabulate(paired(records, "random", result["checkpoints"]), headers="keys", tablefmt="github"),
         "\n## Goals\n",
         tabulate(result["goals"].items(), headers=("goal", "value"), tablefmt="github", floatfmt=".3f"),
         "\n## Seconds for a suggestion\n",

@@ -139,7 +139,8 @@ def test_the_study_knows_what_stopped(gated):
 
 def test_unknown_methods_list_the_known_ones():
     assert check("optuna:QMCSampler") == "optuna:QMCSampler"
-    for name in ("nothing", "optuna:Nothing"):
+    assert check("auto+stop") == "auto+stop"
+    for name in ("nothing", "optuna:Nothing", "auto+", "auto+nothing", "nothing+stop"):
         with pytest.raises(ValueError, match=", ".join(("stock", *SAMPLER_NAMES))):
             check(name)
 
@@ -170,6 +171,14 @@ def test_goals_and_comparisons():
     assert is_worse == {"auto": False, "bad": True}
     mean, error = report.mean_and_error(records[:3], 104)
     assert (mean, error) == (pytest.approx(0.31), pytest.approx(0.01 / np.sqrt(3)))
+
+
+def test_methods_are_compared_sweep_by_sweep():
+    records = [record("random", seed, 0.3 + 0.1 * seed) for seed in range(3)]
+    records += [record("auto", seed, 0.1 + 0.1 * seed) for seed in range(3)]
+    records += [record("auto", 7, 9.0), record("once", 0, 0.0)]  # nobody to compare with, and one pair alone
+    (row,) = report.paired(records, "random", [26, 104])
+    assert row == {"method": "auto", "pairs": 3, "at 26": "+0.000 ± 0.000", "at 104": "-0.200 ± 0.000"}
 
 
 def test_the_command_prints_records_and_draws(tmp_path, capsys):

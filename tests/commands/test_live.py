@@ -5,7 +5,6 @@ import io
 from rich.console import Console
 
 from tests.support.processes import REPOSITORY
-from ubn_sweep.commands import live
 from ubn_sweep.commands.live import duration, render, summary_line
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState
@@ -47,6 +46,23 @@ def test_running_trials_the_best_and_the_notice(tmp_path):
     assert "12 records wait" in text
 
 
+def test_a_narrow_terminal_leaves_columns_out_and_cuts_none(tmp_path):
+    state = make_state()
+    first = state.next_trial()
+    state.report(first.number, 1, {"val_top1": 0.4321})
+    state.next_trial()
+    for width, left_out in ((40, True), (60, True), (80, True), (160, False)):
+        lines = shown(state, tmp_path, width=width).splitlines()
+        head = next(line for line in lines if "trial " in line and "epoch" in line)
+        assert head.split()[:3] == ["trial", "epoch", "val_top1"]
+        assert ("+" in head) == left_out
+        assert any("0/60 trials" in line and "epochs/s" in line for line in lines) or width < 60
+        table = lines[lines.index(head) :]
+        assert all(len(line) <= width for line in table)
+        assert not any("…" in line for line in table)
+        assert any("43.21%" in line for line in table)
+
+
 def test_many_running_trials_do_not_fill_the_screen(tmp_path):
     state = make_state()
     for _ in range(40):
@@ -71,16 +87,3 @@ def test_durations():
         "1 h 00 min",
         "2 h 02 min",
     ]
-
-
-def test_long_work_says_what_it_does_on_a_terminal_and_nothing_in_a_pipe(monkeypatch):
-    told = io.StringIO()
-    for is_terminal in (True, False):
-        monkeypatch.setattr(live, "console", Console(file=told, force_terminal=is_terminal, width=80))
-        with live.working("the report") as at:
-            at("drawing figure 1 of 7")
-    assert told.getvalue().count("the report: drawing figure 1 of 7") >= 1
-    monkeypatch.setattr(live, "console", Console(file=(quiet := io.StringIO()), force_terminal=False))
-    with live.working("sync") as at:
-        at("500 records in MLflow")
-    assert quiet.getvalue() == ""

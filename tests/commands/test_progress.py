@@ -117,3 +117,10 @@ def test_a_pipe_gets_lines_with_percents(monkeypatch):
         "sync: records to MLflow, 500 of 2,000 (25%)",
         "downloading: 0.5 of 2.0 MB (25%)",
     ]
+
+
+def test_in_a_pipe_what_is_soon_over_says_nothing(monkeypatch):
+    monkeypatch.setattr(bars, "console", Console(file=(quiet := io.StringIO()), force_terminal=False))
+    with bars.working("sync") as at:
+        at("records to MLflow", 500, 1000)
+    assert quiet.getvalue() == ""

@@ -150,7 +150,9 @@ def test_the_papers_figures_agree_with_what_it_says_of_them():
 
 
 def test_means_intervals_and_differences_are_told(tmp_path):
-    configs = configs_of(spec_named("table4", "training.epochs=2", "optimizer.lr=0.2"))
+    configs = configs_of(
+        spec_named("table4", "training.epochs=2", "optimizer.lr=0.2", "dataset.train_examples=500")
+    )
     values = {"bn": 0.92, "ubn": 0.94}
     write_runs(
         tmp_path / "sweeps", "mine", configs, lambda config, _: values[config["norm"]["name"]], std=0.01
@@ -168,6 +170,7 @@ def test_means_intervals_and_differences_are_told(tmp_path):
     assert found["differences"] == [
         "training.epochs is 2, in the paper 200",
         "optimizer.lr is 0.2, in the paper 0.1",
+        "dataset.train_examples is 500, in the paper all",
     ]
     shown = call_cli(["table", "4", "--from", "mine"], cwd=tmp_path).stderr
     assert "93.65" in shown

@@ -79,6 +79,12 @@ def test_a_sweep_with_two_objectives(tmp_path):
     ]
     inside = re.search(r'aria-labelledby="front-title">.*?</section>', text, re.DOTALL)[0]
     assert inside.count("<svg") == 2
+    lowest = min(point["first"] for point in on_it)
+    below = [point["first"] for point in others if point["first"] < lowest]
+    middle = sorted((point["first"] for point in (*on_it, *others)), reverse=True)[9]
+    hidden = sum(score < middle for score in below)
+    assert hidden == 0 or f" {hidden} trial" in inside
+    assert ("lie outside the figure" in inside) == (hidden > 0)
 
 
 @pytest.mark.parametrize("case", ["no trial", "one finished"])

@@ -8,7 +8,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from ubn_sweep.surrogate.declared import DeclaredSpace, declared_space
 from ubn_sweep.surrogate.induced import InducedPosterior
-from ubn_sweep.surrogate.last_epoch import LastEpochModel, Seen, _spread_rows, _thinned
+from ubn_sweep.surrogate.last_epoch import LastEpochModel, Seen, _levelled, _spread_rows, _thinned
 from ubn_sweep.surrogate.process import Kernel, Posterior, Rows
 from ubn_sweep.surrogate.profile import profiles
 from ubn_sweep.surrogate.scale import Scale
@@ -141,3 +141,14 @@ def test_profiles_find_a_planted_ridge():
     assert model.evidence("threshold") > 5
     held = profiles(model, "threshold", restrict={"rate": 0.0})
     np.testing.assert_allclose(np.median(held.best, axis=0)[near], best - 0.2 * 0.49, atol=0.03)
+
+
+def test_all_epochs_lie_on_one_scale():
+    space = declared_space({"a": {"type": "float", "low": 0.0, "high": 1.0}})
+    seen = seen_of(space, lambda p: 0.8 + 0.1 * p["a"], trials=30)
+    levelled = _levelled(seen, EPOCHS)
+    for epoch in (1, 2, EPOCHS):
+        assert (
+            abs(np.median(levelled[seen.epoch == epoch]) - np.median(seen.value[seen.epoch == EPOCHS])) < 1e-9
+        )
+    np.testing.assert_allclose(levelled[seen.epoch == EPOCHS], seen.value[seen.epoch == EPOCHS])

@@ -37,19 +37,6 @@ def test_a_worker_lies_on_one_node(takes, slots):
     assert not fit(NODES, [shape] * (slots + 1))
 
 
-def test_trials_of_several_shapes_run_beside_one_another_as_far_as_they_fit():
-    small, shared, large = (
-        Shape(workers=workers, cpus=1, gpus=gpus) for workers, gpus in ((1, 0.0), (1, 0.5), (2, 1.0))
-    )
-    assert fit(NODES, [large] + [small] * 9)
-    assert not fit(NODES, [large] + [small] * 10)
-    assert not fit(NODES, [large, shared])
-    assert fit(NODES, [shared] * 4 + [small] * 7)
-    one_gpu = Shape(workers=1, cpus=1, gpus=1.0)
-    assert fit(NODES, [one_gpu, shared, shared])
-    assert not fit(NODES, [one_gpu, shared, shared, shared])
-
-
 class Growing:
     """A cluster whose nodes come and go, as `Slots` asks for them."""
 
@@ -81,6 +68,19 @@ def test_a_cluster_that_may_grow_sees_all_that_the_user_allows(small_spec):
     assert Room(small_spec(), cluster).most() == 5  # what it holds, and one that waits
     growing = Room(small_spec(resources={"max_concurrent": 32}), cluster)
     assert growing.most() == 32
-    one = Shape(workers=1, cpus=1, gpus=0)
+    one = Shape(workers=1, cpus=1, gpus=0.0)
     assert growing.for_one_more([one] * 31)
     assert not growing.for_one_more([one] * 32)
+
+
+def test_trials_of_several_shapes_run_beside_one_another_as_far_as_they_fit():
+    small, shared, large = (
+        Shape(workers=workers, cpus=1, gpus=gpus) for workers, gpus in ((1, 0.0), (1, 0.5), (2, 1.0))
+    )
+    assert fit(NODES, [large] + [small] * 9)
+    assert not fit(NODES, [large] + [small] * 10)
+    assert not fit(NODES, [large, shared])
+    assert fit(NODES, [shared] * 4 + [small] * 7)
+    one_gpu = Shape(workers=1, cpus=1, gpus=1.0)
+    assert fit(NODES, [one_gpu, shared, shared])
+    assert not fit(NODES, [one_gpu, shared, shared, shared])

@@ -13,6 +13,7 @@ from ubn_sweep.records.events import EpochReported
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.sweep.running.launch import Surroundings, start_sweep
+from ubn_sweep.sweep.running.places import read_log
 from ubn_sweep.sweep.running.ray.executor import RayExecutor
 from ubn_sweep.sweep.spec.loading import load_spec
 
@@ -40,9 +41,9 @@ def train(trial):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """`project`, which the first node does not see, and `local`, which the second one does not."""
+    """`project` and `private`, which the first node does not see, and `local`, which the last one does not."""
     root = tmp_path_factory.mktemp("cluster")
-    for name in ("project", "shared", "local"):
+    for name in ("project", "shared", "local", "private"):
         (root / name).mkdir()
     write_cifar(root / "local" / "data")
     write_cifar(root / "shared" / "data")
@@ -55,16 +56,17 @@ def address(folders):
     """A head, and a node that sees no `project`."""
     with (
         head(folders / "head") as address,
-        node(address, "127.0.0.2", folders / "node-2", hidden=[folders / "project"]),
+        node(address, "127.0.0.2", folders / "node-2", hidden=[folders / "project", folders / "private"]),
     ):
         yield address
 
 
-def spec_of(folders, write, *, root):
+def spec_of(folders, write, *, root, **changes):
     """Of a task that lies in `project`, with that root of its data."""
     text = write(task="my_cluster_task:train", early_stopping=None, search={"trials": 4, "sampler": "random"})
     content = yaml.safe_load(text.read_text())
     content["base"] = {"training": {"epochs": 5}, "dataset": {"name": "cifar10", "root": root}}
+    content |= changes
     path = folders / "project" / "my.yaml"
     path.write_text(yaml.safe_dump(content))
     return load_spec(path)
@@ -101,6 +103,20 @@ def test_what_trials_need_travels_and_an_unfit_newcomer_gets_none(folders, addre
     assert f"{folders}/project" not in log  # its module came with the sweep
     assert f"{folders}/shared/data" in log  # a relative path, made whole
     assert any("127.0.0.3" in line and "no trial is placed there" in line for line in told), told
+
+
+def test_with_a_storage_nodes_and_driver_share_no_folder(folders, address, write_spec):
+    spec = spec_of(
+        folders, write_spec, root=str(folders / "shared" / "data"), storage=f"file://{folders}/shared/bucket"
+    )
+    folder = SweepFolder(home=folders / "private" / "sweeps", name="small")
+    (folders / "shared" / "data" / "told").touch()  # nothing to wait for
+    around = Surroundings(executor=RayExecutor(address=address))
+    result = start_sweep(spec, home=folder.home, name=None, surroundings=around)
+    assert result.counts["completed"] == 4
+    assert b"here:" in read_log(spec, folder, 3)
+    assert not folder.log(0).exists()
+    assert len([event for event in read_journal(folder.path) if isinstance(event, EpochReported)]) == 20
 
 
 def test_what_a_node_lacks_is_told_before_anything_is_burnt(folders, address, write_spec):

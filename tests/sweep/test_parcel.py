@@ -10,7 +10,7 @@ import yaml
 from tests.support.processes import call_cli
 from ubn_sweep.commands.handing import BEGIN, END, take_over
 from ubn_sweep.errors import UserError
-from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.folder import SweepFolder, default_home
 from ubn_sweep.sweep.running.parcel import pack, taken_environment
 from ubn_sweep.sweep.spec.loading import load_spec
 
@@ -67,7 +67,6 @@ def test_what_only_this_machine_knows_does_not_travel(project, tmp_path):
     ("arguments", "expected"),
     [
         (["--address", "ray://head:10001", "--home", "/shared"], "--address: is http://HEAD:8265"),
-        (["--address", "http://127.0.0.1:9"], "--home: the sweep needs a folder that all nodes"),
         (
             ["--address", "http://127.0.0.1:9", "--home", "sweeps"],
             "--home: is a folder of the cluster, by its whole",
@@ -114,3 +113,11 @@ def test_of_what_a_cluster_sends_a_sweeps_own_files_alone_are_taken(tmp_path):
         take_over(log, folder)
     assert not (tmp_path / "evil").exists()
     assert not (folder.path / "driver").exists()
+
+
+def test_a_cluster_may_say_where_its_sweeps_lie(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("UBN_SWEEP_HOME", raising=False)
+    assert default_home() == tmp_path / "sweeps"
+    monkeypatch.setenv("UBN_SWEEP_HOME", "/work/sweeps")
+    assert str(default_home()) == "/work/sweeps"

@@ -4,6 +4,7 @@ import io
 import itertools
 import math
 import random
+import re
 
 import optuna
 import pytest
@@ -11,9 +12,11 @@ from rich.console import Console
 
 from tests.support.journals import sweep_events as made_up
 from tests.support.journals import with_second, write_sweep
+from tests.support.processes import call_cli
 from ubn_sweep import schema
-from ubn_sweep.commands.live import render, score, summary_line
+from ubn_sweep.commands.live import render, summary_line
 from ubn_sweep.commands.looking import best_of, facts_of, front_of
+from ubn_sweep.commands.trials_table import score
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.events import from_dict, to_dict
 from ubn_sweep.records.folder import SweepFolder
@@ -120,12 +123,11 @@ def test_what_no_objectives_are_is_refused_in_one_line(small_spec, objective, ex
 
 
 def test_what_goes_by_one_objective_is_refused(small_spec, tmp_path):
-    with pytest.raises(UserError, match=r"stop_when.target.*a target is of one objective"):
-        small_spec(objective=BOTH, stop_when={"target": 0.9})
-    with pytest.raises(UserError, match=r"stop_when.trial_target.*a target is of one objective"):
-        small_spec(objective=BOTH, stop_when={"trial_target": 0.9})
+    for name in ("target", "trial_target"):
+        with pytest.raises(UserError, match=rf"stop_when.{name}.*a target is of one objective"):
+            small_spec(objective=BOTH, stop_when={name: 0.9})
     with pytest.raises(UserError, match=r"search.goal.*a map is of one objective"):
-        small_spec(objective=BOTH, search={"goal": "map", "map": {"over": "norm.threshold"}})
+        small_spec(objective=BOTH, search={"trials": 3, "goal": "map", "map": {"over": "norm.threshold"}})
     write_sweep(tmp_path, made_up(5))
     spec = small_spec(objective=BOTH, search={"trials": 3, "learn_from": ["made-up"]})
     with pytest.raises(UserError, match="earlier sweeps teach one objective"):
@@ -303,6 +305,19 @@ def test_status_and_python_tell_the_front(two):
     assert all(a["val_top1"] > b["val_top1"] for a, b in itertools.pairwise(scores))
     assert all(a["parameters"] > b["parameters"] for a, b in itertools.pairwise(scores))
     assert facts["front"][0]["text"] == f"{scores[0]['val_top1']:.4g}, {scores[0]['parameters']:.4g}"
+
+
+def test_status_names_the_trials_of_the_front(two):
+    done = call_cli(["status", two.name, "--home", str(two.home)], cwd=two.home)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    told = [line for line in lines if " in trial " in line]
+    assert [int(re.search(r"in trial (\d+)", line)[1]) for line in told] == [
+        one["trial"] for one in front_of(two)
+    ]
+    assert told[0].startswith("front     ")
+    assert told[0].endswith("(val_top1, parameters)")
+    assert not any(line.startswith("best") for line in lines)
 
 
 def test_with_one_objective_the_front_is_the_best(tmp_path):

@@ -44,21 +44,22 @@ def few_open(monkeypatch):
 def test_every_image_is_drawn_once_in_batches_of_the_usual_sizes(few_open, count, stretch, batch_size, lanes):
     positions = np.arange(0, 2 * count, 2)  # every other image is of another split
     ends = np.append(np.arange(stretch, 2 * count, stretch), 2 * count)
-    batches = drawn_batches(positions, ends, batch_size, lanes=lanes, generator=generator())
-    sizes = [end - begin for begin, end in batch_ends(count, batch_size)]
+    wanted = batch_ends(count, batch_size)
+    batches = drawn_batches(positions, ends, wanted, lanes=lanes, generator=generator())
+    sizes = [end - begin for begin, end in wanted]
     assert [len(batch) for batch in batches] == sizes
     drawn = torch.cat(batches).tolist()
     assert len(set(drawn)) == len(drawn) == sum(sizes)
     assert set(drawn) <= set(range(count))
-    again = drawn_batches(positions, ends, batch_size, lanes=lanes, generator=generator())
+    again = drawn_batches(positions, ends, wanted, lanes=lanes, generator=generator())
     assert all(torch.equal(one, other) for one, other in zip(batches, again, strict=True))
-    others = drawn_batches(positions, ends, batch_size, lanes=lanes, generator=generator(1))
+    others = drawn_batches(positions, ends, wanted, lanes=lanes, generator=generator(1))
     assert torch.cat(others).tolist() != drawn
 
 
 def test_a_lane_reads_stretches_of_its_own_a_few_at_a_time(few_open):
     ends = np.arange(20, 801, 20)
-    batches = drawn_batches(np.arange(800), ends, 10, lanes=2, generator=generator())
+    batches = drawn_batches(np.arange(800), ends, batch_ends(800, 10), lanes=2, generator=generator())
     read = [set(np.searchsorted(ends, batch.numpy(), side="right")) for batch in batches]
     first, second = (set().union(*read[lane::2]) for lane in (0, 1))
     assert not first & second
@@ -67,7 +68,9 @@ def test_a_lane_reads_stretches_of_its_own_a_few_at_a_time(few_open):
 
 
 def test_few_stretches_are_not_shared_out():
-    batches = drawn_batches(np.arange(60), np.array([20, 40, 60]), 20, lanes=8, generator=generator())
+    batches = drawn_batches(
+        np.arange(60), np.array([20, 40, 60]), batch_ends(60, 20), lanes=8, generator=generator()
+    )
     assert all(len({int(i) // 20 for i in batch}) == 3 for batch in batches)
 
 

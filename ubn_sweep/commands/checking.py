@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from ubn_sweep import schema
-from ubn_sweep.commands.live import console, print_json, say
+from ubn_sweep.commands.live import console, print_json, prose, say
 from ubn_sweep.dotted import value_at
 from ubn_sweep.masking import masked, masked_values
 from ubn_sweep.sweep.explaining.describe import describe_space, first_trials, rung_epochs, show, stop_rules
@@ -62,7 +62,7 @@ def validate_spec(path: Path, assignments: Sequence[str], *, as_json: bool) -> N
         say(f"the best is one of those with {bounds}")
     first = first_trials(spec)
     for name, params in first[:MOST_SHOWN]:
-        say(f"first, {name}: " + ", ".join(f"{key}={show(value)}" for key, value in params.items()))
+        prose(f"first, {name}: " + ", ".join(f"{key}={show(value)}" for key, value in params.items()))
     if len(first) > MOST_SHOWN:
         say(f"and {len(first) - MOST_SHOWN} more before the sampler's own")
     if len(set(origins.values())) > 1:

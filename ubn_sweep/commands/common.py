@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ubn_sweep.commands.bars import working
-from ubn_sweep.commands.live import say, warn
+from ubn_sweep.commands.live import prose, say, warn
 from ubn_sweep.records.folder import SweepFolder, default_home
 from ubn_sweep.sweep.running.copies import put_into_storage, put_onto_parent_run
 from ubn_sweep.sweep.running.launch import recorded_spec, spec_events
@@ -45,6 +45,6 @@ def map_sweep(folder: SweepFolder, spec: SweepSpec) -> LandscapeReport:
 
 def tell_landscape(report: LandscapeReport) -> None:
     for sentence in report.summary:
-        say(sentence)
+        prose(sentence)
     say(f"report    {report.html}")
     say(f"table     {report.observations}")

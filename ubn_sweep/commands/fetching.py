@@ -32,7 +32,7 @@ def fetch_from_job(name: str, *, address: str, home: Path | None, as_json: bool)
         return
     check_name(job.sweep)
     folder = SweepFolder(home=home_folder(home), name=job.sweep)
-    command = ["hand-over", job.sweep, "--home", job.home]
+    command = ["hand-over", job.sweep, *(["--home", job.home] if job.home else [])]
     with working(f"fetching {folder.name}"):
         log = server.errand(f"python -m ubn_sweep {shlex.join(command)}")
         with sweep_lock(folder) if folder.path.exists() else nullcontext():

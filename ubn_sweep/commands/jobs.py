@@ -17,9 +17,10 @@ from rich.live import Live
 from rich.table import Table
 
 from ubn_sweep import __version__
+from ubn_sweep.commands.common import home_folder
 from ubn_sweep.commands.live import IN_JOB, MARK, console, drawn, print_json, say, warn
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError, UserError
-from ubn_sweep.records.folder import SweepFolder
+from ubn_sweep.records.folder import HOME, SweepFolder
 from ubn_sweep.storage import below
 from ubn_sweep.sweep.running.keeping import keep
 from ubn_sweep.sweep.running.parcel import SPEC_FILE, pack, taken_environment
@@ -48,11 +49,6 @@ def submit(
     spec = load_spec(spec_path, assignments)
     sweep = spec.name if name is None else name
     check_name(sweep)
-    if home is None and spec.storage is None:
-        raise UserError(
-            "--home: the sweep needs a folder that all nodes of the cluster share, such as /mnt/shared/sweeps: name "
-            "it, or give the spec a `storage`"
-        )
     if home is not None and not Path(home).is_absolute():
         raise UserError(
             f"--home: is a folder of the cluster, by its whole path, but got `{home}`: write it from / on"
@@ -60,15 +56,15 @@ def submit(
     taken = taken_environment(environment)
     spec = dataclasses.replace(spec, name=sweep)
     server = JobServer(address)
-    arguments = [SPEC_FILE, "--name", sweep, "--home", home or HOME_WITH_STORAGE]
-    arguments += ["--or-resume"] if or_resume else []
+    arguments = [SPEC_FILE, "--name", sweep, *(["--or-resume"] if or_resume else [])]
+    where = _home_there(home, stored=spec.storage is not None)
     with tempfile.TemporaryDirectory(prefix="ubn-sweep-") as folder:
         pack(spec, Path(folder))
         id = server.submit(
             Path(folder),
             sweep=sweep,
-            entrypoint=f"python -m ubn_sweep keep --sent-by {__version__} {_in_shell(arguments)}",
-            home=home or HOME_WITH_STORAGE,
+            entrypoint=f"python -m ubn_sweep keep --sent-by {__version__} {shlex.join(arguments)}{where}",
+            home=home or "",
             storage=None if spec.storage is None else below(spec.storage, sweep),
             environment={**taken, IN_JOB: "1"},
         )
@@ -80,11 +76,14 @@ def submit(
         follow_job(server, server.find(id))
 
 
-HOME_WITH_STORAGE = "~/ubn-sweeps"
-"""Of the machine that runs the sweep's process: its records are in the storage, too."""
+def _home_there(home: str | None, *, stored: bool) -> str:
+    """The option for the shell there. With a storage any folder will do, without one the cluster must name it."""
+    if home is not None:
+        return f" --home {shlex.quote(home)}"
+    return f' --home "${{{HOME}:-$HOME/ubn-sweeps}}"' if stored else ""
 
 
-def keep_sweep(spec_path: Path, *, name: str, home: Path, or_resume: bool, sent_by: str) -> int:
+def keep_sweep(spec_path: Path, *, name: str, home: Path | None, or_resume: bool, sent_by: str) -> int:
     """Runs a sweep that was sent here to its end, however often its process is killed; its exit code.
 
     Raises:
@@ -94,8 +93,8 @@ def keep_sweep(spec_path: Path, *, name: str, home: Path, or_resume: bool, sent_
         raise UserError(
             f"the cluster has ubn-sweep {__version__}, but {sent_by} sent the sweep: install the same"
         )
-    arguments = [str(spec_path), "--name", name, "--home", str(home)]
-    folder = SweepFolder(home=home, name=name)
+    folder = SweepFolder(home=home_folder(home), name=name)
+    arguments = [str(spec_path), "--name", name, "--home", str(folder.home)]
     return keep([*arguments, "--or-resume"] if or_resume else arguments, folder.journal, warn)
 
 
@@ -226,11 +225,3 @@ def _last_snapshot(lines: Sequence[str]) -> dict[str, Any] | None:
 def _shown(line: str) -> str:
     snapshot = _snapshot(line)
     return line if snapshot is None else snapshot["line"]
-
-
-def _in_shell(arguments: Sequence[str]) -> str:
-    """Quoted; a `~` at the beginning is the shell's there."""
-    return " ".join(
-        f"~/{shlex.quote(argument[2:])}" if argument.startswith("~/") else shlex.quote(argument)
-        for argument in arguments
-    )

@@ -17,18 +17,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from ubn_sweep.commands.trials_table import TrialsTable, score, told_of_trials
 from ubn_sweep.invocation import as_typed
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.deciding.state import SweepState
-from ubn_sweep.sweep.deciding.trial import SweepTrial
 from ubn_sweep.sweep.explaining.outlook import Outlook, Watcher
 from ubn_sweep.sweep.spec.spec import SweepSpec
-from ubn_sweep.texts import as_shown
 
 REFRESH_S = 0.5
 LINE_EVERY_S = 10.0
-MOST_ROWS = 12
-MOST_OF_FRONT = 6
+BAR_WIDTH = 32
 PIPE_WIDTH = 4000
 console = Console(
     stderr=True,
@@ -123,9 +121,6 @@ def render(outlook: Outlook, spec: SweepSpec, folder: SweepFolder, notice: str |
 
 def snapshot_of(outlook: Outlook, spec: SweepSpec, folder: SweepFolder) -> dict[str, Any]:
     """What the live table shows, as plain values: it may be drawn on another machine."""
-    keys, task = list(spec.space), spec.find_task()
-    best = [outlook.best] if outlook.best is not None else []
-    shown = outlook.front[:MOST_OF_FRONT] if outlook.front else best
     return {
         "name": spec.name,
         "folder": str(folder.path),
@@ -135,13 +130,7 @@ def snapshot_of(outlook: Outlook, spec: SweepSpec, folder: SweepFolder) -> dict[
         "left_s": outlook.left_s,
         "epochs_per_s": outlook.epochs_per_s,
         "counts": outlook.counts,
-        "columns": ["trial", "epoch", *spec.objective.metrics, *(task.short_title(key) for key in keys)],
-        "narrow": 2 + len(spec.objective.metrics),
-        "best_are": "front" if outlook.front else "best",
-        "best": [_cells(trial, spec, keys) for trial in shown],
-        "more_best": max(len(outlook.front) - MOST_OF_FRONT, 0),
-        "running": [_cells(trial, spec, keys) for trial in outlook.running[:MOST_ROWS]],
-        "more": max(len(outlook.running) - MOST_ROWS, 0),
+        **told_of_trials(outlook, spec),
         "line": summary_line(outlook, spec),
     }
 
@@ -150,15 +139,18 @@ def drawn(snapshot: Mapping[str, Any], notice: str | None = None) -> Any:
     """A snapshot as the live table."""
     head = Text.assemble((snapshot["name"], "bold"), f"  {snapshot['folder']}", style="default")
     bar = Table.grid(padding=(0, 2))
+    bar.add_column(max_width=BAR_WIDTH)  # the one that gives way where the terminal is narrow
+    for _ in range(3):
+        bar.add_column(no_wrap=True)
     left = f"{duration(snapshot['left_s'])} left" if snapshot["left_s"] is not None else "…"
     bar.add_row(
-        ProgressBar(total=snapshot["total"], completed=snapshot["ended"], width=32),
+        ProgressBar(total=snapshot["total"], completed=snapshot["ended"]),
         f"{snapshot['ended']}/{snapshot['total']} trials",
         f"{duration(snapshot['elapsed_s'])} gone, {left}",
         f"{snapshot['epochs_per_s']:.1f} epochs/s",
     )
     counts = Text("  ".join(f"{n} {status}" for status, n in snapshot["counts"].items()), style="dim")
-    parts: list[Any] = [head, bar, counts, _trials(snapshot)]
+    parts: list[Any] = [head, bar, counts, TrialsTable(snapshot)]
     if notice is not None:
         parts.append(Text(notice, style="yellow"))
     return Group(*parts)
@@ -174,44 +166,6 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
 
 
-def score(trial: SweepTrial, spec: SweepSpec) -> str:
-    """A trial's objective as people read it, or both of them: `93.21%, 3.914 s`."""
-    return ", ".join(scores(trial, spec))
-
-
-def scores(trial: SweepTrial, spec: SweepSpec) -> list[str]:
-    """Each objective of a trial's last epoch, as people read it."""
-    shown = [spec.metric.text(trial.value)]
-    if trial.second is not None:
-        second = spec.metrics[1]
-        shown.append(second.text(second.better(trial.second)))  # it is kept turned: turned again it is itself
-    return shown
-
-
-def _trials(snapshot: Mapping[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 1))
-    narrow = snapshot["narrow"]
-    for name in ("", *snapshot["columns"][:narrow]):
-        table.add_column(name, justify="right", no_wrap=True)
-    for title in snapshot["columns"][narrow:]:
-        table.add_column(title, justify="right", overflow="ellipsis", no_wrap=True)
-    for cells in snapshot["best"]:
-        table.add_row(snapshot["best_are"], *cells, style="green")
-    if snapshot["more_best"]:
-        table.add_row("", "…", f"{snapshot['more_best']} more", style="green")
-    for cells in snapshot["running"]:
-        table.add_row("", *cells)
-    if snapshot["more"]:
-        table.add_row("", "…", f"{snapshot['more']} more")
-    return table
-
-
-def _cells(trial: SweepTrial, spec: SweepSpec, keys: list[str]) -> list[str]:
-    shown = scores(trial, spec) if trial.epoch else ["–"] * len(spec.objective.metrics)
-    values = [as_shown(trial.params[key]) if key in trial.params else "–" for key in keys]
-    return [str(trial.number), f"{trial.epoch}/{spec.base.training.epochs}", *shown, *values]
-
-
 def say(*parts: str | tuple[str, str]) -> None:
     """A line for people, whose commands can be pasted.
 
@@ -222,6 +176,11 @@ def say(*parts: str | tuple[str, str]) -> None:
             *(as_typed(part) if isinstance(part, str) else (as_typed(part[0]), part[1]) for part in parts)
         )
     )
+
+
+def prose(line: str) -> None:
+    """A sentence for people, which a terminal gets wrapped between words. What is to be pasted goes through `say`."""
+    console.print(Text(as_typed(line)), soft_wrap=False)
 
 
 def warn(line: str) -> None:

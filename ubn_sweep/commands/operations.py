@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from ubn_sweep.commands.bars import counted
 from ubn_sweep.commands.common import spec_of
 from ubn_sweep.commands.live import warn, watch_sweep
 from ubn_sweep.commands.outcome import Outcome, end_of, outcome_of, tell_sweeps_end
+from ubn_sweep.errors import InterruptedSweepError
 from ubn_sweep.masking import masked
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.sweep.running import launch
@@ -149,7 +151,7 @@ def _seen_through(run: Callable[[Surroundings], SweepResult], running: Running) 
                 f"not all records arrived at {store} ({why}); none is lost: "
                 f"`ubn-sweep sync {folder.typed}` delivers them"
             )
-        outcome = outcome_of(result, folder)
+        outcome = _mapped(result, folder)
     except BaseException as error:
         if following.of is not None:  # else none had begun
             tell_sweeps_end(
@@ -160,6 +162,17 @@ def _seen_through(run: Callable[[Surroundings], SweepResult], running: Running) 
         state, reason = end_of(outcome)
         tell_sweeps_end(result.spec, folder, state=state, reason=reason, hurry=result.signal is not None)
     return outcome
+
+
+def _mapped(result: SweepResult, folder: SweepFolder) -> Outcome:
+    """What came of it, with the report. Raises InterruptedSweepError where that was interrupted."""
+    try:
+        return outcome_of(result, folder)
+    except KeyboardInterrupt as error:
+        raise InterruptedSweepError(
+            f"interrupted while it was mapped; the sweep itself is over: `ubn-sweep landscape {folder.typed}` maps it",
+            code=128 + signal.SIGINT,
+        ) from error
 
 
 def _surroundings(following: Following, running: Running) -> Surroundings:

@@ -62,13 +62,10 @@ def sweep_status(sweep: str, *, home: Path | None, as_json: bool) -> None:
     left = f", about {duration(facts['left_s'])} left" if facts["left_s"] is not None else ""
     say((facts["sweep"], "bold"), f": {facts['state']}{left}")
     say(f"trials    {facts['ended']}/{facts['total']} ({counts or 'none yet'}), {facts['epochs']} epochs")
-    if facts["best"] is not None:
-        names = ", ".join(facts["front"][0]["scores"]) if facts.get("front") else facts["best"]["metric"]
-        say(f"best      {facts['best_text']} {names} in trial {facts['best']['trial']}")
-    for one in facts.get("front", ())[:MOST_SHOWN]:
-        say(f"front     {one['text']} in trial {one['trial']}")
-    if len(facts.get("front", ())) > MOST_SHOWN:
-        say(f"          and {len(facts['front']) - MOST_SHOWN} more")
+    if facts.get("front"):
+        _tell_front(facts["front"])
+    elif facts["best"] is not None:
+        say(f"best      {facts['best_text']} {facts['best']['metric']} in trial {facts['best']['trial']}")
     say(f"folder    {folder.path}")
     if folder.report.exists():
         say(f"report    {folder.report}")
@@ -77,6 +74,15 @@ def sweep_status(sweep: str, *, home: Path | None, as_json: bool) -> None:
         say(f"ended by a rule: {facts['ended_by']}")
     if facts["state"] in ("interrupted", "paused"):
         say("next: ", (f"ubn-sweep resume {folder.typed}", "bold"))
+
+
+def _tell_front(front: list[dict[str, Any]]) -> None:
+    """Of two objectives, the trials that none beats in both."""
+    for place, one in enumerate(front[:MOST_SHOWN]):
+        names = f" ({', '.join(one['scores'])})" if place == 0 else ""
+        say(f"{'' if place else 'front':10}{one['text']} in trial {one['trial']}{names}")
+    if len(front) > MOST_SHOWN:
+        say(f"{'':10}and {len(front) - MOST_SHOWN} more")
 
 
 def stop_sweep(sweep: str, *, trial: int | None, word: str, home: Path | None) -> None:

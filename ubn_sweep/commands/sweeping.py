@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ubn_sweep.commands.common import home_folder, tell_landscape
-from ubn_sweep.commands.live import print_json, say, score, warn
+from ubn_sweep.commands.live import print_json, prose, say, warn
 from ubn_sweep.commands.looking import best_of, front_of
 from ubn_sweep.commands.operations import Running, go_on, start
 from ubn_sweep.commands.outcome import Outcome
+from ubn_sweep.commands.trials_table import score
 from ubn_sweep.errors import InterruptedSweepError, NothingFoundError
 from ubn_sweep.masking import masked
 from ubn_sweep.records.folder import SweepFolder, find_sweep
@@ -119,7 +120,7 @@ def _tell(result: SweepResult, spec: SweepSpec, report: LandscapeReport, uri: st
     if result.best is not None:
         params = ", ".join(f"{key}={show(value)}" for key, value in result.best.params.items())
         by = f"by {spec.metric.label} alone, " if result.front else ""
-        say(f"best: {by}{score(result.best, spec)} in trial {result.best.number} ({params})")
+        prose(f"best: {by}{score(result.best, spec)} in trial {result.best.number} ({params})")
     tell_landscape(report)
     if spec.resources.keep_best > 0:
         say(f"best      {result.folder / 'best'} (final checkpoints)")

@@ -30,6 +30,7 @@ PAPERS_LAYER = {
 """Its thresholds differ from row to row."""
 BUILT_IN = ("cifar10", "cifar100", "digits", "mnist", "fashionmnist")
 """Data sets whose names say what they are."""
+SUBSETS, ALL = ("dataset.train_examples", "dataset.test_examples"), "all"
 IN_WORDS = {
     "dataset.validate_on_test": "accuracies are of images held out of the training set, in the paper of the test set"
 }
@@ -266,6 +267,7 @@ def _differences(placed: list[tuple[PublishedPart, PublishedRow, Measured]]) -> 
     for part, row, one in placed:
         for key, wanted in part.protocol.items():
             there = one.config.get(key, False if wanted is True else None)
+            there = ALL if key in SUBSETS and there is None else there
             there = list(there) if isinstance(there, tuple) else there
             if there != wanted:
                 lines[IN_WORDS.get(key, f"{key} is {there}, in the paper {wanted}")] = None

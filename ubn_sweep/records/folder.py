@@ -6,6 +6,7 @@ Sweeps lie in `sweeps/` in the folder from which they are started.
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from pathlib import Path
 
 from ubn_sweep.errors import UserError, known
 from ubn_sweep.records.journal import JOURNAL_FILE
+
+HOME = "UBN_SWEEP_HOME"
+"""In the environment: the folder of the sweeps where no `--home` is given, as images and clusters set it."""
 
 
 class JournalFolder(ABC):
@@ -158,8 +162,8 @@ class FinalFolder(JournalFolder):
 
 
 def default_home() -> Path:
-    """`sweeps/` below the current folder, as an absolute path: trials have working folders of their own."""
-    return Path.cwd() / "sweeps"
+    """What UBN_SWEEP_HOME says, else `sweeps/` below the current folder; whole, since trials run elsewhere."""
+    return Path(os.environ.get(HOME) or "sweeps").absolute()
 
 
 def existing_sweeps(home: Path) -> list[str]:

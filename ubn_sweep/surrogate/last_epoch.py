@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ubn_sweep.surrogate.declared import DeclaredSpace
 from ubn_sweep.surrogate.induced import InducedPosterior
-from ubn_sweep.surrogate.process import Kernel, Posterior, Rows, fit_kernel, log_evidence
+from ubn_sweep.surrogate.process import Kernel, Posterior, Rows, TrialErrors, fit_kernel, log_evidence
 from ubn_sweep.surrogate.scale import Scale
 
 Floats = npt.NDArray[np.float64]
@@ -20,6 +20,8 @@ MARKS = 9
 MOST_ROWS = 8000
 MOST_FITTED = 250
 """Rows that the kernel's parameters are fitted to."""
+TRIAL_EFFECT = 0.03
+"""Expected variance, on the model's scale, of what a trial is off by beside known errors: its seed."""
 MOST_FIRST = 120
 """Of the rougher model that finds the scale."""
 WIDEST = 3.0
@@ -67,12 +69,14 @@ class LastEpochModel:
         self.seen = seen if len(seen) <= MOST_ROWS else seen.take(_spread_rows(seen, MOST_ROWS, rng))
         self._target = math.log(max_epochs)
         self._features = space.coding.features(seen.codes)
+        self._levelled = _levelled(self.seen, max_epochs)
         filling = space.coding.features(space.points(INDUCING_POINTS, rng))
         self.scale = self._scale(filling, rng)
         rows, known = self._rows(self.scale)
         fitted = _spread_rows(self.seen, MOST_FITTED, rng)
         self._fitted = rows.take(fitted)
-        self.kernel = fit_kernel(self._fitted, space.coding.parameter_of_column)
+        self._errors = TrialErrors(known=known[fitted], effect=TRIAL_EFFECT)
+        self.kernel = fit_kernel(self._fitted, space.coding.parameter_of_column, errors=self._errors)
         self.widening = _widening(self.kernel, self._fitted, known[fitted])
         points = Rows(
             x=filling,
@@ -90,17 +94,17 @@ class LastEpochModel:
             x=self._features[seen.trial],
             t=np.log(seen.epoch),
             trial=seen.trial,
-            y=scale.to(seen.value),
+            y=scale.to(self._levelled),
         )
-        return rows, seen.error * scale.slope(seen.value) ** 2
+        return rows, seen.error * scale.slope(self._levelled) ** 2
 
     def _scale(self, filling: Floats, rng: np.random.Generator) -> Scale:
-        first = Scale.of(self.seen.value)
+        first = Scale.of(self._levelled)
         rows = self._rows(first)[0].take(_spread_rows(self.seen, MOST_FIRST, rng))
         kernel = fit_kernel(rows, self.space.coding.parameter_of_column)
         expected = first.back(Posterior(kernel, rows).mean(filling, self._target))
         best = max(float(expected.max()), float(self.seen.value.max()))
-        return Scale.between(best, float(np.median(expected)), self.seen.value)
+        return Scale.between(best, float(np.median(expected)), self._levelled)
 
     def mean_and_deviation(self, codes: Floats) -> tuple[Floats, Floats]:
         """On the model's own scale."""
@@ -122,10 +126,11 @@ class LastEpochModel:
         x = np.where(columns, 0.0, self._fitted.x)
         without = replace(self._fitted, x=x)
         column_of = self.space.coding.parameter_of_column
-        other = fit_kernel(without, column_of, start=self.kernel)
-        again = fit_kernel(self._fitted, column_of, start=other)
-        found = max(log_evidence(kernel, self._fitted) for kernel in (self.kernel, again))
-        return found - log_evidence(other, without)
+        errors = self._errors
+        other = fit_kernel(without, column_of, start=self.kernel, errors=errors)
+        again = fit_kernel(self._fitted, column_of, start=other, errors=errors)
+        found = max(log_evidence(kernel, self._fitted, errors) for kernel in (self.kernel, again))
+        return found - log_evidence(other, without, errors)
 
     @property
     def tried(self) -> Floats:
@@ -164,6 +169,18 @@ def _widening(kernel: Kernel, rows: Rows, known: Floats) -> float:
             spread = np.linalg.inv(inverse[np.ix_(block, block)])
             late.append(float(spread[last] @ alpha[block]) ** 2 / max(float(spread[last, last]), 1e-12))
     return float(np.clip(np.sqrt(np.mean(late)), 1.0, WIDEST))
+
+
+def _levelled(seen: Seen, max_epochs: int) -> Floats:
+    """Values less what the median trial had at their epoch, plus what it had at the last one.
+
+    All epochs lie on one scale then. Which curve is taken off is of no matter to the model, which has a term for what
+    all trials share at an epoch: early stopping, which leaves the better trials to late epochs, is no harm.
+    """
+    epochs = np.unique(seen.epoch)
+    medians = np.array([np.median(seen.value[seen.epoch == epoch]) for epoch in epochs])
+    curve = np.interp(np.log(np.append(seen.epoch, max_epochs)), np.log(epochs), medians)
+    return seen.value - curve[:-1] + curve[-1]
 
 
 def _spread_rows(seen: Seen, limit: int, rng: np.random.Generator) -> Ints:

@@ -62,6 +62,17 @@ class Rows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrialErrors:
+    """What all rows of a trial are off by together: its seed, and chance in the examples that it is judged by."""
+
+    known: Floats
+    """(n,) variance that is known of each row's trial."""
+    effect: float
+    """What a_same, all else that a trial is off by, is expected to be. Where too little is expected, the rest passes
+    for an influence of whatever differs between trials."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kernel:
     """Logarithms of the inverse squared lengths (one for each parameter) and of the scales."""
 
@@ -115,11 +126,12 @@ def fit_kernel(
     max_iterations: int = 40,
     *,
     start: Kernel | None = None,
+    errors: TrialErrors | None = None,
 ) -> Kernel:
     """The kernel with the highest marginal likelihood times prior, by L-BFGS from `start`, or the prior's mode."""
     n_parameters = int(parameter_of_column.max(initial=-1)) + 1
-    prior = np.concatenate([np.tile(_INVERSE_SQUARED_LENGTH, (n_parameters, 1)), _SCALES])
-    objective = _Objective(rows, parameter_of_column, prior)
+    prior = _prior(n_parameters, errors)
+    objective = _Objective(rows, parameter_of_column, prior, errors)
     found = minimize(
         objective,
         prior[:, 0] if start is None else np.concatenate([start.log_weights, start.log_scales]),
@@ -132,24 +144,37 @@ def fit_kernel(
     return Kernel(log_weights=log_weights, log_scales=log_scales, parameter_of_column=parameter_of_column)
 
 
-def log_evidence(kernel: Kernel, rows: Rows) -> float:
+def log_evidence(kernel: Kernel, rows: Rows, errors: TrialErrors | None = None) -> float:
     """Log of the likelihood times the prior of the kernel's parameters, up to a constant that is the same for all."""
-    n_parameters = len(kernel.log_weights)
-    prior = np.concatenate([np.tile(_INVERSE_SQUARED_LENGTH, (n_parameters, 1)), _SCALES])
-    loss, _ = _Objective(rows, kernel.parameter_of_column, prior)(
+    prior = _prior(len(kernel.log_weights), errors)
+    loss, _ = _Objective(rows, kernel.parameter_of_column, prior, errors)(
         np.concatenate([kernel.log_weights, kernel.log_scales])
     )
     return -loss
 
 
+def _prior(n_parameters: int, errors: TrialErrors | None) -> Floats:
+    scales = _SCALES.copy()
+    if errors is not None:
+        scales[-1, 0] = math.log(errors.effect)
+    return np.concatenate([np.tile(_INVERSE_SQUARED_LENGTH, (n_parameters, 1)), scales])
+
+
 class _Objective:
     """Minus the log of likelihood times prior, and its gradient by the logarithms that a Kernel holds."""
 
-    def __init__(self, rows: Rows, parameter_of_column: npt.NDArray[np.int64], prior: Floats):
+    def __init__(
+        self,
+        rows: Rows,
+        parameter_of_column: npt.NDArray[np.int64],
+        prior: Floats,
+        errors: TrialErrors | None = None,
+    ):
         self._rows, self._parameter_of_column, self._prior = rows, parameter_of_column, prior
         self._n_parameters = len(prior) - len(_SCALES)
         self._squared_dt = (rows.t[:, None] - rows.t) ** 2
         self._same = (rows.trial[:, None] == rows.trial).astype(float)
+        self._known = None if errors is None else self._same * np.sqrt(np.outer(errors.known, errors.known))
 
     def __call__(self, point: Floats) -> tuple[float, Floats]:
         x, y = self._rows.x, self._rows.y
@@ -160,6 +185,8 @@ class _Objective:
         m, slope = _matern(_squared_distances(scaled, scaled))
         r = np.exp(-0.5 * self._squared_dt / length**2)
         covariance = 1.0 + m * (a_x + a_xt * r) + a_t * r + a_same * self._same
+        if self._known is not None:
+            covariance += self._known
         covariance[np.diag_indices_from(covariance)] += noise
         lower = _cholesky(covariance)
         inverse = lapack.dpotri(lower, lower=1)[0]

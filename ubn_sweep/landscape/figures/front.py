@@ -20,6 +20,7 @@ from ubn_sweep.landscape.figures.style import (
     thinned,
     thinning_note,
 )
+from ubn_sweep.landscape.phrases import plural
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.front import FrontPoint, FrontView
 from ubn_sweep.records.metrics import Metric
@@ -43,7 +44,8 @@ def _narrow(sweep: SweepView, view: FrontView) -> Figure:
 def _fill(axes: Axes, sweep: SweepView, view: FrontView) -> None:
     """The first objective upwards, the second one across."""
     assert sweep.second is not None
-    others = thinned(view.others, MOST_MARKS // 2)
+    near, _ = _near(sweep, view)
+    others = thinned(near, MOST_MARKS // 2)
     axes.scatter(*_places(others), s=14, color=MUTED, alpha=0.5, linewidth=0)
     shown = thinned(view.on_it, MOST_MARKS // 3)
     across, upwards = _places(shown)
@@ -55,9 +57,22 @@ def _fill(axes: Axes, sweep: SweepView, view: FrontView) -> None:
         )  # fmt: skip
     axes.scatter(across, upwards, s=30, color=BLUE, linewidth=0, zorder=4)
     name_starts(axes, sweep, {point.trial: (point.second, point.first) for point in (*others, *shown)})
-    _second_axis(axes, sweep.second, [point.second for point in (*view.on_it, *view.others)])
+    _second_axis(axes, sweep.second, [point.second for point in (*view.on_it, *near)])
     axes.set_ylabel(metric_name(sweep))
     score_axis(axes.yaxis, sweep)
+
+
+def _near(sweep: SweepView, view: FrontView) -> tuple[list[FrontPoint], int]:
+    """The others that are shown, and how many are not: of the worse half, those that score below the whole front.
+
+    One that never learned would flatten all the rest.
+    """
+    points = [*view.on_it, *view.others]
+    ranked = sorted((sweep.metric.better(point.first) for point in points), reverse=True)
+    lowest = min(sweep.metric.better(point.first) for point in view.on_it)
+    cut = min(lowest, ranked[(len(ranked) - 1) // 2])
+    shown = [point for point in view.others if sweep.metric.better(point.first) >= cut]
+    return shown, len(view.others) - len(shown)
 
 
 def _places(points: list[FrontPoint]) -> tuple[list[float], list[float]]:
@@ -86,11 +101,17 @@ def _how(sweep: SweepView, view: FrontView) -> str:
         if all(point.error is not None for point in view.on_it)
         else ""
     )
+    _, left_out = _near(sweep, view)
+    without = (
+        f" {plural(left_out, 'trial')} of the worse half, below the whole front, lie outside the figure."
+        if left_out
+        else ""
+    )
     return (
         f"Each dot is a finished trial, by its last epoch; {up} and {across} is better. Blue: no other trial is at "
-        "least as good in both and better in one. The line leads the eye: what lies between two trials was not tried."
-        f"{errors} Of many trials with equal means, those that chance favours make up the front, so that it looks "
-        "better than it is. Where the second objective is a time, what else the machine did is part of it."
+        "least as good in both and better in one. The line leads the eye: what lies between trials was not tried."
+        f"{without}{errors} Of many trials with equal means, those that chance favours make up the front, so that it "
+        "looks better than it is. Where the second objective is a time, what else the machine did is part of it."
         + thinning_note(len(view.on_it) + len(view.others))
     )
 

@@ -73,13 +73,10 @@ class ProfileView:
     """Ranges of thresholds that are not ruled out at 90%, but for the margin."""
     margin: float = 0.0
     choice: Choice | None = None
+    has_shape: bool = False
+    """Whether some threshold is ruled out, and the data are clearly more likely with an influence than without."""
     averaged: int = OTHERS
     """Points of the other parameters that were averaged over."""
-
-    @property
-    def has_shape(self) -> bool:
-        """Whether some threshold is ruled out, and the data are clearly more likely with an influence than without."""
-        return self.evidence >= EVIDENCE and self.open != ((self.x[0], self.x[-1]),)
 
 
 def profile_view(sweep: SweepView) -> ProfileView:
@@ -94,7 +91,7 @@ def profile_view(sweep: SweepView) -> ProfileView:
     found = profiles(model, THRESHOLD)
     axis = [space.coding.params(code) for code in _along(space, found.places)]
     x = tuple(float(params[THRESHOLD]) for params in axis)
-    margin = MARGIN_SHARE * found.unit
+    margin, evidence = MARGIN_SHARE * found.unit, model.evidence(THRESHOLD)
     return ProfileView(
         reason=None,
         trials=len(scored),
@@ -103,11 +100,17 @@ def profile_view(sweep: SweepView) -> ProfileView:
         x=x,
         best=_band(sweep, found.best),
         average=_band(sweep, found.average),
-        evidence=model.evidence(THRESHOLD),
+        evidence=evidence,
         open=_ranges(x, not_ruled_out(found.best, margin)),
         margin=margin,
         choice=_choice(sweep, x, found.best),
+        has_shape=is_claimed(found.best, margin, evidence),
     )
+
+
+def is_claimed(best: Floats, margin: float, evidence: float) -> bool:
+    """Whether thresholds are said to be ruled out, from draws (draws, places)."""
+    return evidence >= EVIDENCE and not not_ruled_out(best, margin).all()
 
 
 def not_ruled_out(best: Floats, margin: float) -> npt.NDArray[np.bool_]:

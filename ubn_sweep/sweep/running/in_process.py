@@ -27,24 +27,28 @@ class InProcessExecutor:
         """This process is there."""
 
     def run(self, dispatch: Dispatch, interruption: Interruption) -> None:
-        with _devices(max(shape.gpus for shape in dispatch.state.spec.shapes)), LocalGang() as gang:
+        takes_gpus = any(shape.gpus > 0 for shape in dispatch.state.spec.shapes)
+        with (
+            _devices(takes_gpus),
+            LocalGang() as gang,
+        ):  # the workers behind this one, where trials have several
             while not dispatch.over and (job := dispatch.next_job()) is not None:
                 _run(dispatch, job, gang)
                 interruption.check()
 
 
 @contextmanager
-def _devices(gpus: float) -> Iterator[None]:
+def _devices(takes_gpus: bool) -> Iterator[None]:
     """A trial that takes no GPU sees none, here as on Ray."""
     before = os.environ.get(VISIBLE_GPUS)
-    if gpus == 0:
+    if not takes_gpus:
         os.environ[VISIBLE_GPUS] = ""
     try:
         yield
     finally:
         if before is not None:
             os.environ[VISIBLE_GPUS] = before
-        elif gpus == 0:
+        elif not takes_gpus:
             os.environ.pop(VISIBLE_GPUS, None)
 
 

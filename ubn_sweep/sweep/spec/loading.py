@@ -95,7 +95,7 @@ def _with_assignments(
 def _parsed(content: Any, source: Source, *, folder: Path | None) -> SweepSpec:
     """The spec's own keys first, then `base` by the schema of the task that they name."""
     if isinstance(content, dict):
-        content = _with_todays_resources(as_one_mapping(spec_in_todays_words(content), source))
+        content = as_one_mapping(_with_todays_resources(spec_in_todays_words(content)), source)
     spec = schema.parse(SweepSpec, content, source=source)
     if spec.task_folder is None and folder is not None and lies_in(spec.task, folder):
         spec = replace(spec, task_folder=str(folder))

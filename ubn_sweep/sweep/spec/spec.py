@@ -272,15 +272,15 @@ class SweepSpec:
         return self.find_task().metric(self.objective.metric)
 
     @property
-    def shapes(self) -> list[Shape]:
-        """All that its trials may take."""
-        return shapes(self.resources, self.base, self.space)
-
-    @property
     def metrics(self) -> tuple[Metric, ...]:
         """All that trials are judged by, one or two."""
         task = self.find_task()
         return tuple(task.metric(name) for name in self.objective.metrics)
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """All that its trials may take."""
+        return shapes(self.resources, self.base, self.space)
 
     def find_task(self) -> Task:
         """The task, imported.

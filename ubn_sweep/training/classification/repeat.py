@@ -113,10 +113,7 @@ class Repeat:
                     seen.append((logits, labels))
         metrics = dict(zip(summed_up, (summed(totals) / len(images)).tolist(), strict=True))
         if answers.needs_all:
-            logits, labels = (
-                put_together(torch.cat(parts), len(images), self._share) for parts in zip(*seen, strict=True)
-            )
-            metrics |= answers.of_all(logits, labels, prefix)
+            metrics |= answers.of_all(*self._all_of(seen, len(images)), prefix)
         if math.isfinite(metrics[f"{prefix}_loss"]):
             self.correct = put_together(torch.cat(correct), len(images), self._share)
             return metrics
@@ -131,7 +128,7 @@ class Repeat:
         """
         train = self.dataset.train
         images = min(self.config.training.condensation_images, len(train))
-        if images == 0 or self.diverged:
+        if images == 0 or self.diverged or not self._share.is_first:
             return {}
         generator = generator_for(self.config.dataset.split_seed, "condensation")
         pixels, _ = train.take(torch.randperm(len(train), generator=generator)[:images])
@@ -165,6 +162,15 @@ class Repeat:
             [loss.detach() * len(labels), self._answers.learned_sum(logits.detach(), labels)]
         )
         return loss
+
+    def _all_of(self, seen: list[tuple[Tensor, Tensor]], images: int) -> tuple[Tensor, Tensor]:
+        """Logits and labels of all images, of all workers."""
+        classes = self.dataset.num_classes
+        logits = torch.cat([torch.zeros(0, classes, device=self.device), *(part[0] for part in seen)])
+        labels = torch.cat(
+            [torch.zeros(0, classes, device=self.device, dtype=torch.uint8), *(part[1] for part in seen)]
+        )
+        return put_together(logits, images, self._share), put_together(labels, images, self._share)
 
     def _forward(self, network: Callable[[Tensor], Tensor], pixels: Tensor) -> Tensor:
         training = self.config.training

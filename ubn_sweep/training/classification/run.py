@@ -135,8 +135,9 @@ class TrainingRun(Run):
             of_repeat |= repeat.measure_condensation()
         images = self.train_examples * len(self._repeats)
         timed = {"epoch_s": duration_s, "images_per_s": images / duration_s}
-        facts = {"parameters": float(self.parameters)}
-        facts |= joint_batch(self._share, self.config.training.batch_size)
+        facts = {"parameters": float(self.parameters)} | joint_batch(
+            self._share, self.config.training.batch_size
+        )
         if self.hold_out:
             judged = self.validation_examples
             facts["val_examples"] = float(judged)

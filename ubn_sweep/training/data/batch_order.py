@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ubn_sweep.training.data.images import batch_ends
+from ubn_sweep.training.share import Ends
 
 OPEN_STRETCHES = 4
 """At least, so that a batch mixes several of them: files are often sorted by class."""
@@ -23,22 +23,24 @@ OPEN_IMAGES = 2048
 def drawn_batches(
     positions: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64] | None,
-    batch_size: int,
+    batches: Ends,
     *,
     lanes: int,
     generator: torch.Generator,
 ) -> list[Tensor]:
-    """Indices into `positions`, batch by batch, of the sizes that `batch_ends` says; each at most once.
+    """Indices into `positions`, batch by batch; each at most once.
 
     Args:
         positions: the images of a split, ascending.
         ends: where the stretches end; None draws images one by one.
+        batches: where batches begin and end, one behind another; all of one size, but perhaps for a smaller last one.
     """
     count = len(positions)
     if ends is None:
         order = torch.randperm(count, generator=generator)
-        return [order[begin:end] for begin, end in batch_ends(count, batch_size)]
-    size = min(batch_size, count)
+        return [order[begin:end] for begin, end in batches]
+    sizes = [end - begin for begin, end in batches]
+    size = sizes[0]
     groups = _groups(positions, ends)
     lanes = max(1, min(lanes, len(groups) // OPEN_STRETCHES))
     turn = torch.randperm(len(groups), generator=generator).tolist()
@@ -47,13 +49,12 @@ def drawn_batches(
     rest = torch.cat([rows[len(rows) // size * size :] for rows in drawn])
     rest = rest[torch.randperm(len(rest), generator=generator)]
     longest = max(map(len, whole))
-    batches = [batches[turn] for turn in range(longest) for batches in whole if turn < len(batches)]
-    if len(rest):
-        batches += [rest[begin:end] for begin, end in batch_ends(len(rest), size) if end - begin == size]
-        last = batch_ends(count, batch_size)[-1]
-        if last[1] - last[0] < size:
-            batches.append(rest[len(rest) - (last[1] - last[0]) :])
-    return batches
+    found = [batches[turn] for turn in range(longest) for batches in whole if turn < len(batches)]
+    begin = 0
+    for size in sizes[len(found) :]:
+        found.append(rest[begin : begin + size])
+        begin += size
+    return found
 
 
 def _groups(positions: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> list[Tensor]:

@@ -28,7 +28,9 @@ KEPT = 8
 def kept_folder() -> Path | None:
     """Where they lie; None where they are not wanted, or the folder is not the user's own."""
     wanted = os.environ.get(VARIABLE)
-    if wanted == OFF:
+    if wanted == OFF or (
+        not wanted and not hasattr(os, "getuid")
+    ):  # whose folder it is cannot be told everywhere
         return None
     folder = Path(wanted) if wanted else Path(tempfile.gettempdir()) / f"ubn-sweep-{os.getuid()}"
     try:

@@ -76,10 +76,10 @@ class MemoryImages:
 
     def in_order(self, batch_size: int, *, share: Share = WHOLE) -> Iterator[Batch]:
         """All images as they are, for evaluation."""
-        begin, end = share.bounds(len(self))
-        for first in range(begin, end, batch_size):
-            positions = torch.arange(first, min(first + batch_size, end), device=self._shared.device)
-            yield self.normalize(self._at(positions)), self.labels[positions]
+        own: Tensor = share.of(torch.arange(len(self), device=self._shared.device))
+        for positions in own.split(batch_size):
+            if len(positions) > 0:  # a tensor without images is split into one without images
+                yield self.normalize(self._at(positions)), self.labels[positions]
 
 
 def _own_validation(own: Decoded, train: Decoded, config: DatasetConfig) -> tuple[Tensor, Tensor]:

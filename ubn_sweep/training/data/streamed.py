@@ -155,22 +155,20 @@ class StreamedImages:
 
     def shuffled(self, batch_size: int, *, seed: int, epoch: int, share: Share = WHOLE) -> Iterator[Batch]:
         """Augmented training batches; the same for the same seed and epoch, and number of processes that decode."""
-        batches = drawn_batches(
+        joint = drawn_batches(
             self.positions,
             self.source.stretches,
-            batch_size * share.count,
+            batch_ends(len(self), batch_size, share),
             lanes=max(1, self.workers),
             generator=generator_for(seed, "order", epoch),
         )
-        # Too small a rest for all workers is one batch less.
-        batches = [share.of(batch) for batch in batches[: len(batch_ends(len(self), batch_size, share))]]
+        batches = [share.of(batch) for batch in joint]
         return self._load(batches, seed=derive_seed(seed, "augmentation", epoch))
 
     def in_order(self, batch_size: int, *, share: Share = WHOLE) -> Iterator[Batch]:
         """All images as they are, for evaluation."""
-        begin, end = share.bounds(len(self))
-        firsts = range(begin, end, batch_size)
-        return self._load([torch.arange(at, min(at + batch_size, end)) for at in firsts], seed=None)
+        own: Tensor = share.of(torch.arange(len(self)))
+        return self._load([batch for batch in own.split(batch_size) if len(batch) > 0], seed=None)
 
     def _load(self, batches: list[Tensor], *, seed: int | None) -> Iterator[Batch]:
         self._plan.batches, self._plan.seed = batches, seed

@@ -36,11 +36,10 @@ def put_together(part: Tensor, size: int, share: Share) -> Tensor:
     if share.is_whole:
         return part
     begin, end = share.bounds(size)
-    is_bool = part.dtype == torch.bool  # which is no number to add up
-    dtype = torch.uint8 if is_bool else part.dtype
-    whole = torch.zeros((size, *part.shape[1:]), dtype=dtype, device=part.device)
+    kind = torch.uint8 if part.dtype == torch.bool else part.dtype
+    whole = torch.zeros((size, *part.shape[1:]), dtype=kind, device=part.device)
     whole[begin:end] = part
-    return summed(whole).bool() if is_bool else summed(whole)
+    return summed(whole).to(part.dtype)
 
 
 @torch.no_grad()

@@ -25,9 +25,9 @@ PACKAGES = ("python", "ray", "torch")
 
 
 def nodes_for(spec: SweepSpec) -> list[Node]:
-    """Those of the connected cluster that hold at least one worker of some trial: no others are asked."""
-    workers = {replace(shape, workers=1) for shape in spec.shapes}
-    return [node for node in live_nodes() if any(slots_of([node.resources], one) > 0 for one in workers)]
+    """Those of the connected cluster that hold at least one worker of a trial: no others are asked."""
+    workers = [replace(shape, workers=1) for shape in spec.shapes]
+    return [node for node in live_nodes() if any(slots_of([node.resources], worker) for worker in workers)]
 
 
 def strange_nodes(nodes: Sequence[Node], files: Mapping[str, str]) -> dict[str, list[str]]:

@@ -13,7 +13,6 @@ import os
 import sys
 from collections import Counter
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import ray.tune
@@ -27,17 +26,13 @@ from ubn_sweep.sweep.running.job import Job
 from ubn_sweep.sweep.running.places import log_place, read_log
 from ubn_sweep.sweep.running.ray.apart import Newcomers
 from ubn_sweep.sweep.running.ray.capacity import Room
+from ubn_sweep.sweep.running.ray.deaths import error_of, last_words, never_began, tail
 from ubn_sweep.sweep.running.ray.fitness import Needs
 from ubn_sweep.sweep.running.ray.worker import REPORT, UNFIT, run_tune_trial
 from ubn_sweep.training.trial import Report
 
-LOG_LINES = 12
-"""Of a trial's log, in the reason why it failed."""
-LINE_LENGTH = 300
-CREATION = "creation task"
-"""In what Ray says of a process that could not begin."""
 MOST_UNBORN = 20
-"""How often such a process is no fault of its trial's: by then the node should have been set apart."""
+"""How often a process that could not begin is no fault of its trial's: by then its node should be set apart."""
 
 
 class _NotInTunesSnapshot:
@@ -142,7 +137,7 @@ class StateScheduler(_NotInTunesSnapshot, FIFOScheduler):
 
     def _is_unborn(self, number: int, trial: Any) -> bool:
         """Whether a process could not begin, on a node that joined and lacks something: no fault of the trial's."""
-        if self._newcomers is None or CREATION not in _error_text(trial):
+        if self._newcomers is None or not never_began(error_of(trial)):
             return False
         self._unborn[number] += 1
         return self._unborn[number] <= MOST_UNBORN
@@ -150,14 +145,14 @@ class StateScheduler(_NotInTunesSnapshot, FIFOScheduler):
     def _why(self, number: int, trial: Any) -> tuple[FaultKind, str]:
         timeout_s = self._dispatch.state.spec.resources.epoch_timeout_s
         spec, folder = self._dispatch.state.spec, self._dispatch.folder
-        tail = _tail(read_log(spec, folder, number))
+        printed = tail(read_log(spec, folder, number))
         if timeout_s is not None and self._dispatch.silent_s(number) >= timeout_s:
             return (
                 "stuck",
                 f"it reported nothing for {timeout_s:g} s (where it hung is in {log_place(spec, folder, number)})"
-                f"\n{tail}",
+                f"\n{printed}",
             )
-        return "died", f"{_last_words(trial)}\n{tail}".strip()
+        return "died", f"{last_words(error_of(trial))}\n{printed}".strip()
 
 
 class _Ending(_NotInTunesSnapshot, ray.tune.Stopper):
@@ -189,29 +184,6 @@ def _shrink(trial: Any) -> None:
     trial.run_metadata.invalidate_cache()
     for content in (trial.config, trial.evaluated_params):
         content.pop("job", None)
-
-
-def _error_text(trial: Any) -> str:
-    try:
-        return Path(trial.error_file).read_text().strip()
-    except (OSError, TypeError):
-        return ""
-
-
-def _last_words(trial: Any) -> str:
-    """The last line of what Ray tells of a process's death; what stands above it is Ray's own traceback."""
-    lines = _error_text(trial).splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "no reason is known")
-
-
-def _tail(log: bytes | None) -> str:
-    """The end of a trial's log, or where the interpreter crashed: what follows there is a list of loaded modules."""
-    if log is None:
-        return ""
-    lines = log.decode(errors="replace").splitlines()
-    crashes = [number for number, line in enumerate(lines) if line.startswith("Fatal Python error")]
-    shown = lines[crashes[-1] :][:LOG_LINES] if crashes else lines[-LOG_LINES:]
-    return "\n".join(["what it printed last:", *(line[:LINE_LENGTH] for line in shown)]) if shown else ""
 
 
 def run_with_tune(
