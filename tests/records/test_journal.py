@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -246,3 +247,29 @@ def test_salvage_needs_the_first_record(folder):
     with pytest.raises(UserError, match="begin"):
         salvage(folder)
     assert path.read_bytes() == before
+
+
+def test_it_closes_while_its_timer_forgets_what_it_was_told(tmp_path):
+    """The timer's thread looks whether it ends, and then clears what `close` has said meanwhile."""
+
+    class HeldEvent(threading.Event):
+        """One that is cleared when the test lets it."""
+
+        reached, released = threading.Event(), threading.Event()
+
+        def clear(self):
+            self.reached.set()
+            self.released.wait(30)
+            super().clear()
+
+    journal = Journal(tmp_path)
+    before, journal._unsynced = journal._unsynced, HeldEvent()
+    before.set()
+    assert HeldEvent.reached.wait(30)
+    closing = threading.Thread(target=journal.close, daemon=True)
+    closing.start()
+    assert journal._closing.wait(30)
+    wait_until(journal._unsynced.is_set, timeout_s=30)
+    HeldEvent.released.set()
+    closing.join(30)
+    assert not closing.is_alive()

@@ -67,7 +67,7 @@ def check_readers_agree(folder, result):
     assert replayed.finished
     assert progress.counts == replayed.counts == result.counts
     assert replayed.best.number == result.best.number == progress.best.trial
-    assert replayed.best.score == result.best.score == progress.best.score
+    assert replayed.best.scores == result.best.scores == progress.best.scores
     records = Trials(events)
     for trial in replayed.trials.values():
         assert records[trial.number].last_epoch == trial.epoch

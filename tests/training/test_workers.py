@@ -19,11 +19,14 @@ from tests.training.test_run import same, weights
 from trainables.table_regression import TableConfig, TableRegression
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
+from ubn_sweep.files import write_text
 from ubn_sweep.training.classification.run import TrainingRun
 from ubn_sweep.training.config import NormConfig, OptimizerConfig, TrainingConfig
 from ubn_sweep.training.data.images import batch_ends
 from ubn_sweep.training.data.shared import evaluation_batches, training_batches
 from ubn_sweep.training.share import WHOLE, Share
+from ubn_sweep.training.stored_checkpoints import checkpoints_at
+from ubn_sweep.training.trial import FollowingTrial
 
 UBN = {"name": "ubn", "threshold": 0.3}
 SOME = {"train_examples": 197, "augmentation": "crop_flip"}
@@ -181,6 +184,16 @@ def test_images_that_know_nothing_of_shares_are_cut_all_the_same(rank):
                 [torch.cat(part) for part in zip(*cut(one), strict=True)] for one in (images, Unaware(images))
             )
             assert all(torch.equal(*pair) for pair in zip(aware, unaware, strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_worker_behind_rank_0_loads_the_checkpoint_that_it_is_told_of(tmp_path, scheme):
+    place = f"{scheme}{tmp_path}"
+    saved = checkpoints_at(place, "001-01").save(3, lambda folder: write_text(folder / "state", "whole"))
+    trial = FollowingTrial(0, None, threads=1, checkpoints=place, hear=lambda: str(saved))
+    found = []
+    trial.resume(lambda folder: found.append((folder / "state").read_text()))
+    assert found == ["whole"]
 
 
 def test_a_task_says_whether_several_workers_train_it():

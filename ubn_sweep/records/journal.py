@@ -129,6 +129,8 @@ class Journal:
             if self._closing.wait(SYNC_INTERVAL_S):
                 return
             self._unsynced.clear()
+            if self._closing.is_set():  # just now, and its word to this thread was cleared with the rest
+                return
             with contextlib.suppress(
                 UserError
             ):  # the next record tells: some disks say only now that they are full
