@@ -17,7 +17,7 @@ from tests.support.processes import REPOSITORY
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 SECRETS = REPOSITORY / "docker" / "secrets"
-TRIALS, EPOCHS = 10, 12
+TRIALS, EPOCHS = 12, 12
 SWEEP = [
     "search_spaces/quickstart.yaml",
     "--name",
@@ -90,6 +90,13 @@ def test_a_client_that_only_asks_sends_a_sweep(stack):
     stack.wait(lambda: ended(stack) >= 1, "the first trial ends", timeout_s=300, look_at=("head", "worker"))
 
 
+def test_the_driver_is_killed_and_goes_on(stack):
+    before = ended(stack)
+    done = stack.inside("head", "python3", "-c", KILL)
+    assert done.stdout.split(), "the driver was not found"
+    stack.wait(lambda: ended(stack) > before, "trials end again", timeout_s=400)
+
+
 def test_a_worker_that_is_cut_off_and_comes_back(stack):
     cut = stack.container("worker", 2)
     before = ended(stack)
@@ -115,18 +122,13 @@ def test_mlflow_and_its_database_restart(stack):
         stack.wait_until_healthy(service)
 
 
-def test_the_driver_is_killed_and_goes_on(stack):
-    assert ended(stack) < TRIALS, (
-        "the sweep was over before its driver could be killed: more trials are needed"
-    )
-    done = stack.inside("head", "python3", "-c", KILL)
-    assert done.stdout.split(), "the driver was not found"
-
+def test_the_sweep_ends(stack):
     def over():
         found = status(stack)
-        return found is not None and ended(stack) == TRIALS and found["state"] == "finished"
+        return found is not None and found["state"] == "finished"
 
     stack.wait(over, "the sweep ends", timeout_s=900, look_at=("head", "worker"))
+    assert status(stack)["attempts"] >= 2  # one of them by the driver that was killed
 
 
 def test_no_trial_is_lost_and_none_is_there_twice(stack):
