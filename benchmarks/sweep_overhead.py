@@ -105,7 +105,8 @@ def run_plain(folder: Path, trials: int, sampler: str, stopping: bool) -> dict[s
             tune.report({"val_top1": quality(config["threshold"], config["momentum"], epoch)})
 
     begin = time.perf_counter()
-    ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False)
+    # Named, since without an address Ray joins whatever cluster runs on the machine.
+    ray.init(address="local", num_cpus=WORKERS, include_dashboard=False, log_to_driver=False)
     tuner = tune.Tuner(
         objective,
         param_space={

@@ -9,7 +9,7 @@ from tests.support.processes import wait_until
 from tests.support.ray_nodes import can_hide_folders, head, node
 from tests.sweep.test_probe import write_cifar
 from ubn_sweep.errors import UserError
-from ubn_sweep.records.events import EpochReported
+from ubn_sweep.records.events import EpochReported, TrialFault
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.sweep.running.launch import Surroundings, start_sweep
@@ -48,6 +48,8 @@ def folders(tmp_path_factory):
     write_cifar(root / "local" / "data")
     write_cifar(root / "shared" / "data")
     (root / "project" / "my_cluster_task.py").write_text(TASK)
+    (root / "without" / "ubn_sweep").mkdir(parents=True)
+    (root / "without" / "ubn_sweep" / "__init__.py").write_text("raise ImportError('not installed')\n")
     return root
 
 
@@ -72,7 +74,7 @@ def spec_of(folders, write, *, root, **changes):
     return load_spec(path)
 
 
-def test_what_trials_need_travels_and_an_unfit_newcomer_gets_none(folders, address, write_spec, monkeypatch):
+def test_what_trials_need_travels_and_unfit_newcomers_get_none(folders, address, write_spec, monkeypatch):
     monkeypatch.chdir(folders / "shared")
     spec = spec_of(folders, write_spec, root="data")
     folder = SweepFolder(home=folders / "shared" / "sweeps", name="small")
@@ -80,14 +82,16 @@ def test_what_trials_need_travels_and_an_unfit_newcomer_gets_none(folders, addre
 
     def join():
         wait_until(lambda: folder.journal.exists() and '"epoch"' in folder.journal.read_text(), timeout_s=120)
-        with node(address, "127.0.0.3", folders / "node-3", hidden=[folders / "shared"]):
+        with (
+            node(address, "127.0.0.3", folders / "node-3", hidden=[folders / "shared"]),
+            node(address, "127.0.0.5", folders / "node-5", PYTHONPATH=str(folders / "without")),
+        ):
             over.wait(120)
 
     def tell(line):
         told.append(line)
-        (
-            folders / "shared" / "data" / "told"
-        ).touch()  # the first trial waits for it, the second one for a place
+        if len(told) == 2:
+            (folders / "shared" / "data" / "told").touch()  # which the first trial waits for, its place taken
 
     newcomer = threading.Thread(target=join)
     newcomer.start()
@@ -102,7 +106,14 @@ def test_what_trials_need_travels_and_an_unfit_newcomer_gets_none(folders, addre
     log = folder.log(0).read_text()
     assert f"{folders}/project" not in log  # its module came with the sweep
     assert f"{folders}/shared/data" in log  # a relative path, made whole
-    assert any("127.0.0.3" in line and "no trial is placed there" in line for line in told), told
+    unfit = sorted(line for line in told if "no trial is placed there" in line)
+    assert len(unfit) == len(told) == 2, told
+    assert "127.0.0.3" in unfit[0]
+    assert "does not share the folder" in unfit[0]
+    assert "127.0.0.5" in unfit[1]
+    assert "has no ubn-sweep (ImportError: not installed)" in unfit[1]
+    # It was no trial's fault, whichever met them.
+    assert not [event for event in read_journal(folder.path) if isinstance(event, TrialFault)]
 
 
 def test_with_a_storage_nodes_and_driver_share_no_folder(folders, address, write_spec):

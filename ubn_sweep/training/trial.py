@@ -178,17 +178,21 @@ class FollowingTrial(Trial):
         hear: gives what rank 0 tells, in order; it may end the trial by never returning.
     """
 
-    def __init__(self, number: int, config: Any, *, threads: int, hear: Callable[[], str]) -> None:
+    def __init__(
+        self, number: int, config: Any, *, threads: int, checkpoints: Path | str, hear: Callable[[], str]
+    ) -> None:
         self.number = number
         self.config = config
         self.threads = threads
+        self._checkpoints = checkpoints_at(checkpoints)
         self._hear = hear
 
     def resume(self, load: Load) -> None:
         """Loads the checkpoint that rank 0 has loaded."""
         word = self._hear()
         if word != ANEW:
-            load(Path(word))
+            with self._checkpoints.fetched(Path(word)) as folder:
+                load(folder)
 
     def report(
         self,

@@ -92,7 +92,9 @@ def follow_job(payload: str) -> Callable[[Callable[[], str]], None]:
     config = _config(job, task.Config)
 
     def train(hear: Callable[[], str]) -> None:
-        task.train(FollowingTrial(job.trial, config, threads=job.threads, hear=hear))
+        task.train(
+            FollowingTrial(job.trial, config, threads=job.threads, checkpoints=job.checkpoints, hear=hear)
+        )
 
     return train
 

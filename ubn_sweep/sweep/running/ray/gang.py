@@ -19,6 +19,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from ubn_sweep.sweep.running.job import Job
 from ubn_sweep.sweep.running.ray.printing import printing_to
+from ubn_sweep.training import VISIBLE_GPUS
 from ubn_sweep.training.distributed.gang import Ending, Request
 from ubn_sweep.training.distributed.network import LOOPBACK, use_loopback
 
@@ -31,7 +32,7 @@ class _Worker:
 
     def __init__(self, gpus: float) -> None:
         if gpus == 0:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves it alone, as in rank 0's process
+            os.environ[VISIBLE_GPUS] = ""  # Ray leaves it alone, as in rank 0's process
         # PyTorch takes its seconds now, while rank 0 imports it too.
         importlib.import_module("ubn_sweep.training.distributed.follow")
 
@@ -41,8 +42,8 @@ class _Worker:
 
     def work(self, request: str, log: str, attempt: str, is_local: bool) -> str:
         asked = Request.from_json(request)
-        headline = f"worker {asked.rank} of {asked.count}, process {os.getpid()}"
-        with printing_to(log, f"{attempt}-worker-{asked.rank}", headline):
+        name = f"worker {asked.rank} of {asked.count}"
+        with printing_to(log, f"{attempt}-worker-{asked.rank}", f"{name}, process {os.getpid()}"):
             if is_local:
                 use_loopback()
             from ubn_sweep.training.distributed.follow import follow
@@ -70,7 +71,7 @@ class RayGang:
             ).remote(job.gpus)
             for rank in range(1, job.workers)
         }  # fmt: skip
-        self._log, self._attempt = job.log, job.attempt
+        self._job = job
         self._places: dict[int, tuple[str, int]] = {}
         self._out: dict[int, Any] = {}
 
@@ -81,7 +82,7 @@ class RayGang:
 
     def of(self, job: Job) -> RayGang:
         """Itself, for another trial."""
-        self._log, self._attempt = job.log, job.attempt
+        self._job = job
         return self
 
     def begin(self, requests: Mapping[int, Request]) -> None:
@@ -89,7 +90,9 @@ class RayGang:
         if is_local:
             use_loopback()
         self._out = {
-            rank: self._actors[rank].work.remote(request.to_json(), self._log, self._attempt, is_local)
+            rank: self._actors[rank].work.remote(
+                request.to_json(), self._job.log, self._job.attempt, is_local
+            )
             for rank, request in requests.items()
         }
 
