@@ -2,29 +2,42 @@
 
 import pytest
 
-from tests.support.journals import SPACE, hill, sweep_events
+from tests.support.journals import SPACE, hill, sweep_events, with_second
 from ubn_sweep.landscape.analysis import analyse
 from ubn_sweep.landscape.figures import FIGURES
 from ubn_sweep.landscape.figures.style import MOST_MARKS, name_starts, new_figure, styled, thinned
+from ubn_sweep.landscape.read import read_sweep
 from ubn_sweep.landscape.views import threshold
 from ubn_sweep.landscape.views.curve_fit import TooFew
+from ubn_sweep.landscape.views.front import front_view
 from ubn_sweep.landscape.views.importance import ImportanceView
 from ubn_sweep.records.observations import observations
 
-MARKED = [entry for entry in FIGURES if entry.name not in ("importance", "layers")]
+OTHERS = ("front", "importance", "layers", "profile")
+"""Those without a mark for every trial, or of sweeps with two objectives."""
+MARKED = [entry for entry in FIGURES if entry.name not in OTHERS]
 
 
 @pytest.fixture(scope="module")
-def many():
-    """2,500 trials of two epochs, all but the fits, which take minutes."""
+def quick():
+    """Landscapes without the fits, which take minutes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(threshold, "fit_curve", lambda x, y, **options: TooFew(n=len(x), reason="not asked"))
         none = ImportanceView(n=0, epoch=1, full_budget=False, parameters=(), left_out=(), reason="not asked")
         patch.setattr("ubn_sweep.landscape.analysis.importance_view", lambda sweep: none)
-        space = {
-            key: SPACE[key] for key in ("norm.gate", "norm.threshold", "norm.momentum", "norm.centering")
-        }
-        yield analyse(observations(sweep_events(2500, epochs=2, stops=(), truth=hill, space=space)))
+        yield
+
+
+@pytest.fixture(scope="module")
+def events(quick):
+    """2,500 trials of two epochs."""
+    space = {key: SPACE[key] for key in ("norm.gate", "norm.threshold", "norm.momentum", "norm.centering")}
+    return sweep_events(2500, epochs=2, stops=(), truth=hill, space=space)
+
+
+@pytest.fixture(scope="module")
+def many(events):
+    return analyse(observations(events))
 
 
 def marks(figure):
@@ -47,6 +60,22 @@ def test_at_most_two_thousand_marks(many, entry, narrow):
         figure = (entry.narrow if narrow else entry.draw)(many.sweep, view)
     assert 500 < marks(figure) <= MOST_MARKS + 50  # means, axes and the best
     assert "2,000 at most are drawn, picked at random" in entry.how(many.sweep, view)
+
+
+def entry_of(name):
+    (entry,) = (found for found in FIGURES if found.name == name)
+    return entry
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_profiles_and_fronts_have_no_more(many, events, narrow):
+    by_two = with_second(events, "epoch_s", lambda params: 1.0 + params["norm.momentum"])
+    sweep = read_sweep(observations(by_two))
+    for name, of, view in (("profile", many.sweep, many.profile), ("front", sweep, front_view(sweep))):
+        entry = entry_of(name)
+        with styled():
+            figure = (entry.narrow if narrow else entry.draw)(of, view)
+        assert 0 < marks(figure) <= MOST_MARKS + 50
 
 
 def test_thinning_keeps_order_and_choice():
