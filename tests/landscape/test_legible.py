@@ -11,6 +11,7 @@ from ubn_sweep.landscape.views import threshold
 from ubn_sweep.landscape.views.curve_fit import TooFew
 from ubn_sweep.landscape.views.front import front_view
 from ubn_sweep.landscape.views.importance import ImportanceView
+from ubn_sweep.landscape.views.profile import profile_view
 from ubn_sweep.records.observations import observations
 
 OTHERS = ("front", "importance", "layers", "profile")
@@ -25,6 +26,8 @@ def quick():
         patch.setattr(threshold, "fit_curve", lambda x, y, **options: TooFew(n=len(x), reason="not asked"))
         none = ImportanceView(n=0, epoch=1, full_budget=False, parameters=(), left_out=(), reason="not asked")
         patch.setattr("ubn_sweep.landscape.analysis.importance_view", lambda sweep: none)
+        few = profile_view(read_sweep(observations(sweep_events(40, epochs=2, stops=(), truth=hill))))
+        patch.setattr("ubn_sweep.landscape.analysis.profile_view", lambda sweep: few)
         yield
 
 

@@ -77,7 +77,11 @@ def check_readers_agree(folder, result):
 
 @pytest.mark.parametrize(
     "kind",
-    [{}, {"kind": "promote", "reduction_factor": 2}, {"brackets": 2}],
+    [
+        {},
+        pytest.param({"kind": "promote", "reduction_factor": 2}, marks=pytest.mark.slow),
+        pytest.param({"brackets": 2}, marks=pytest.mark.slow),
+    ],
     ids=["stop", "promote", "two brackets"],
 )
 def test_completed_trials_go_on_to_a_larger_budget_from_kept_checkpoints(small_spec, folder, trained, kind):

@@ -88,7 +88,15 @@ def share_bad(make, sampler, fate, seeds):
     return sum(map(is_bad, asked)) / len(asked)
 
 
-@pytest.mark.parametrize(("fate", "seeds"), [(diverges, 2), (fails_there, 1), (fails_at_once_there, 1)])
+@pytest.mark.parametrize(
+    ("fate", "seeds"),
+    [
+        (diverges, 1),
+        (fails_there, 1),
+        pytest.param(diverges, 2, marks=pytest.mark.slow),
+        pytest.param(fails_at_once_there, 1, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("sampler", ["auto", "tpe", pytest.param("gp", marks=pytest.mark.slow)])
 def test_a_region_where_trials_have_no_end_is_left(make, sampler, fate, seeds):
     """Random search stays at its 40%."""

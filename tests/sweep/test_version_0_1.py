@@ -63,6 +63,7 @@ def test_its_next_suggestion_is_the_one_that_0_1_made(place):
     assert parsed(made[0].config) == parsed(events[last].config)
 
 
+@pytest.mark.slow
 def test_a_finished_one_is_mapped_and_exported(place):
     report = last_json(call_cli(["landscape", "finished", "--json"], cwd=place))["report"]
     assert "resnet8 on digits" in Path(report).read_text()
