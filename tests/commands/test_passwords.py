@@ -68,6 +68,7 @@ def test_a_password_of_the_environment_is_nowhere(tmp_path):
     assert "tracking.study_storage: `${STORE_PASSWORD}` is not set" in told.stderr
 
 
+@pytest.mark.slow
 def test_a_store_named_by_the_environment(tmp_path):
     store = f"sqlite:///{tmp_path}/elsewhere.db"
     spec = {**SPEC, "base": {"training": {"epochs": 1}}, "search": {"trials": 1}, "early_stopping": None}

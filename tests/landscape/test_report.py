@@ -112,7 +112,7 @@ CASES = {
 }
 
 
-OFTEN = ("no trial", "one epoch")
+OFTEN = ("no trial",)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +131,7 @@ def test_what_users_write_is_escaped(tmp_path):
     assert "&lt;script&gt;" in text
 
 
+@pytest.mark.slow
 def test_it_is_written_again(tmp_path):
     folder = write_sweep(tmp_path, sweep_events(3))
     first = build_report(folder).html.read_bytes()

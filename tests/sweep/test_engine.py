@@ -76,6 +76,7 @@ def test_a_trial_whose_process_died_goes_on_from_its_checkpoint(small_spec, tmp_
     assert trained == {str(epoch): 2 if epoch == 2 else 1 for epoch in range(1, 10)}
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_resumes_to_the_same_result(small_spec, tmp_path):
     result = start_sweep(small_spec(), home=tmp_path / "sweeps", name="done")
     folder = SweepFolder(home=tmp_path / "sweeps", name="done")

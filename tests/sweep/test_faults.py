@@ -82,6 +82,7 @@ def test_a_trial_that_hangs_or_crashes_leaves_a_trace(small_spec, tmp_path):
     assert "trial 9 of small has no log; there are those of 0, 1, 2, 3" in absent.stderr
 
 
+@pytest.mark.slow
 def test_a_trial_sees_no_gpu_that_it_does_not_take(small_spec, tmp_path):
     spec = small_spec(task="tests.support.trainables:print_its_devices", search={"trials": 1})
     result = start_sweep(spec, home=tmp_path, name=None)

@@ -188,6 +188,7 @@ def test_kinder_early_stopping_lets_stopped_trials_go_on(small_spec, folder, tra
     assert len(read_journal(folder.path)) == before
 
 
+@pytest.mark.slow
 def test_more_trials_alone_promote_nothing(small_spec, folder):
     start(small_spec(search=FEW), folder)
     resume(folder, assignments=["search.trials=9"])
@@ -204,6 +205,7 @@ def test_what_the_user_stopped_stays_stopped(small_spec, folder):
     assert [one.event.trial for one in found] == [1]
 
 
+@pytest.mark.slow
 def test_a_kill_among_the_first_records_of_the_resume_changes_nothing(small_spec, folder, tmp_path):
     start(small_spec(search=FEW, resources={"keep_checkpoints": True}), folder)
     new, changes = changed_spec(recorded_spec(read_journal(folder.path)), LARGER)

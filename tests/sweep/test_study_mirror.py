@@ -213,6 +213,7 @@ deliver_all(SweepFolder(home=Path({home!r}), name="small"), 2)
 """
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_the_same(folder):
     write_journal(folder.path, sweep_events(16))
     code = DELIVER.format(repository=str(REPOSITORY), home=str(folder.home))

@@ -119,6 +119,7 @@ def kill_at_random_moments(folder, times, seed):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_the_same(folder):
     events = sweep_events(16)
     write_journal(folder.path, events)
