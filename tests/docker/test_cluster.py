@@ -158,15 +158,26 @@ def mlflow(path, content):
         return json.load(answer)
 
 
-def test_mlflow_has_all_of_it(stack):
+def runs_in_mlflow():
+    """Each run's tags and status."""
     experiments = mlflow("experiments/search", {"max_results": 100})["experiments"]
     ids = [item["experiment_id"] for item in experiments]
     runs = mlflow("runs/search", {"experiment_ids": ids, "max_results": 1000})["runs"]
-    tags = [{tag["key"]: tag["value"] for tag in run["data"]["tags"]} for run in runs]
+    return [
+        ({tag["key"]: tag["value"] for tag in run["data"]["tags"]}, run["info"]["status"]) for run in runs
+    ]
+
+
+def test_mlflow_has_all_of_it(stack):
+    def all_ended():
+        return {status for _, status in runs_in_mlflow()} <= {"FINISHED", "KILLED"}
+
+    # The sweep's record says that it is over before the last of it has arrived here.
+    stack.wait(all_ended, "all runs have ended in MLflow", timeout_s=120, look_at=("head", "mlflow"))
+    tags = [found for found, _ in runs_in_mlflow()]
     trials = [found for found in tags if found.get("ubn_sweep.kind") == "trial"]
     assert sorted(int(found["ubn_sweep.trial"]) for found in trials) == list(range(TRIALS))
     assert [found["ubn_sweep.kind"] for found in tags].count("sweep") == 1
-    assert all(run["info"]["status"] in ("FINISHED", "KILLED") for run in runs)
 
 
 def ask(stack, address, **headers):
