@@ -8,10 +8,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from ubn_sweep.surrogate.declared import DeclaredSpace, declared_space
 from ubn_sweep.surrogate.induced import InducedPosterior
-from ubn_sweep.surrogate.last_epoch import LastEpochModel, Seen, _levelled, _spread_rows, _thinned
+from ubn_sweep.surrogate.last_epoch import LastEpochModel, Seen, _levelled, _thinned
 from ubn_sweep.surrogate.process import Kernel, Posterior, Rows
 from ubn_sweep.surrogate.profile import profiles
 from ubn_sweep.surrogate.scale import Scale
+from ubn_sweep.surrogate.thinning import latest_and_others
 
 GATED = {
     "gate": {"type": "choice", "values": [True, False]},
@@ -105,7 +106,7 @@ def test_rows_are_thinned_whatever_they_were_worth():
     assert {(t, e) for t, e in zip(thin.trial, thin.epoch, strict=True)} >= {
         (t, seen.epoch[seen.trial == t].max()) for t in range(90)
     }
-    few = thin.take(_spread_rows(thin, 100, np.random.default_rng(0)))
+    few = thin.take(latest_and_others(thin.epoch, 100, np.random.default_rng(0)))
     assert len(few) == 100
     assert (few.epoch == EPOCHS).sum() >= 50
     assert (np.diff(few.trial) >= 0).all()

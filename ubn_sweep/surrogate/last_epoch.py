@@ -12,6 +12,7 @@ from ubn_sweep.surrogate.declared import DeclaredSpace
 from ubn_sweep.surrogate.induced import InducedPosterior
 from ubn_sweep.surrogate.process import Kernel, Posterior, Rows, TrialErrors, fit_kernel, log_evidence
 from ubn_sweep.surrogate.scale import Scale
+from ubn_sweep.surrogate.thinning import latest_and_others
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -66,14 +67,14 @@ class LastEpochModel:
         self.space = space
         rng = np.random.default_rng([seed, len(seen)])
         seen = _thinned(seen, max_epochs)
-        self.seen = seen if len(seen) <= MOST_ROWS else seen.take(_spread_rows(seen, MOST_ROWS, rng))
+        self.seen = seen.take(latest_and_others(seen.epoch, MOST_ROWS, rng))
         self._target = math.log(max_epochs)
         self._features = space.coding.features(seen.codes)
         self._levelled = _levelled(self.seen, max_epochs)
         filling = space.coding.features(space.points(INDUCING_POINTS, rng))
         self.scale = self._scale(filling, rng)
         rows, known = self._rows(self.scale)
-        fitted = _spread_rows(self.seen, MOST_FITTED, rng)
+        fitted = latest_and_others(self.seen.epoch, MOST_FITTED, rng)
         self._fitted = rows.take(fitted)
         self._errors = TrialErrors(known=known[fitted], effect=TRIAL_EFFECT)
         self.kernel = fit_kernel(self._fitted, space.coding.parameter_of_column, errors=self._errors)
@@ -84,7 +85,7 @@ class LastEpochModel:
             trial=np.full(len(filling), -1),
             y=np.zeros(len(filling)),
         )
-        inducing = rows.take(_spread_rows(self.seen, INDUCING_ROWS, rng)).and_rows(points)
+        inducing = rows.take(latest_and_others(self.seen.epoch, INDUCING_ROWS, rng)).and_rows(points)
         self._posterior = InducedPosterior(self.kernel, rows, inducing=inducing, known=known)
 
     def _rows(self, scale: Scale) -> tuple[Rows, Floats]:
@@ -100,7 +101,7 @@ class LastEpochModel:
 
     def _scale(self, filling: Floats, rng: np.random.Generator) -> Scale:
         first = Scale.of(self._levelled)
-        rows = self._rows(first)[0].take(_spread_rows(self.seen, MOST_FIRST, rng))
+        rows = self._rows(first)[0].take(latest_and_others(self.seen.epoch, MOST_FIRST, rng))
         kernel = fit_kernel(rows, self.space.coding.parameter_of_column)
         expected = first.back(Posterior(kernel, rows).mean(filling, self._target))
         highest, median = float(self.seen.value.max()), float(np.median(expected))
@@ -182,13 +183,3 @@ def _levelled(seen: Seen, max_epochs: int) -> Floats:
     medians = np.array([np.median(seen.value[seen.epoch == epoch]) for epoch in epochs])
     curve = np.interp(np.log(np.append(seen.epoch, max_epochs)), np.log(epochs), medians)
     return seen.value - curve[:-1] + curve[-1]
-
-
-def _spread_rows(seen: Seen, limit: int, rng: np.random.Generator) -> Ints:
-    """At most `limit` rows: half of them the latest epochs, the others at random, whatever their values."""
-    if len(seen) <= limit:
-        return np.arange(len(seen))
-    # Ties among the latest are drawn, so that no part of the sweep is preferred.
-    latest = np.lexsort((rng.random(len(seen)), -seen.epoch))
-    rest = rng.choice(latest[limit // 2 :], limit - limit // 2, replace=False)
-    return np.sort(np.concatenate([latest[: limit // 2], rest]))

@@ -1,11 +1,9 @@
 """The default sampler: a Gaussian process over configuration and epoch, asked for the end of training."""
 
-import functools
 import math
 import warnings
 import zlib
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -13,13 +11,13 @@ import numpy.typing as npt
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+from optuna.trial import FrozenTrial
 
 from ubn_sweep.surrogate.coding import Activity, Coding, at_position, keys_of
 from ubn_sweep.surrogate.process import Posterior, Rows, fit_kernel
 from ubn_sweep.sweep.deciding.samplers.acquisition import best_candidate, log_expected_improvement
-from ubn_sweep.sweep.deciding.samplers.records import Point, considered, kept, points_of, standardised
+from ubn_sweep.sweep.deciding.samplers.one_thread import one_thread
+from ubn_sweep.sweep.deciding.samplers.records import Point, considered, kept, points_of, rows_of, unended
 
 Floats = npt.NDArray[np.float64]
 
@@ -87,7 +85,7 @@ class AutoSampler(BaseSampler):
         if points:  # where all have failed there is nothing to learn
             try:
                 rng = np.random.default_rng([self._seed, trial.number])
-                with _one_thread():
+                with one_thread():
                     return space.params(self._modelled(space, codes, trials, points, rng))
             except Exception as error:
                 self._warn(error)
@@ -103,12 +101,12 @@ class AutoSampler(BaseSampler):
     ) -> Floats:
         x = space.features(codes)
         target = math.log(self._max_epochs)
-        rows = _rows(kept(points, self._max_rows), x)
+        rows = rows_of(kept(points, self._max_rows), x)
         kernel = fit_kernel(_subset(rows, self._max_rows_fit, rng), space.parameter_of_column)
         known = Posterior(kernel, rows)
         tried = np.unique(rows.trial)
         expected = known.mean(x[tried], target)
-        posterior = _believing(known, x[_unended(trials)], target)
+        posterior = known.believing(x[unended(trials)], target)
         best = float(expected.max()) + self._margin
         taken = set(keys_of(codes))
 
@@ -149,26 +147,6 @@ class AutoSampler(BaseSampler):
             )
 
 
-@functools.cache
-def _thread_pools() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def _one_thread() -> AbstractContextManager[object]:
-    """BLAS on one thread: the matrices are small, and threads that wait for busy cores cost seconds."""
-    return _thread_pools().limit(limits=1, user_api="blas")
-
-
-def _rows(points: Sequence[Point], x: Floats) -> Rows:
-    trial = np.array([point.trial for point in points])
-    return Rows(
-        x=x[trial],
-        t=np.log([point.epoch for point in points]),
-        trial=trial,
-        y=standardised(np.array([point.value for point in points])),
-    )
-
-
 def _subset(rows: Rows, limit: int, rng: np.random.Generator) -> Rows:
     """Half of the limit from the best values, half drawn from the rest: what the kernel is fitted to."""
     if len(rows) <= limit:
@@ -176,26 +154,3 @@ def _subset(rows: Rows, limit: int, rng: np.random.Generator) -> Rows:
     order = np.argsort(-rows.y, kind="stable")
     rest = rng.choice(order[limit // 2 :], limit - limit // 2, replace=False)
     return rows.take(np.sort(np.concatenate([order[: limit // 2], rest])))
-
-
-def _unended(trials: Sequence[FrozenTrial], limit: int = 200) -> npt.NDArray[np.int64]:
-    """The places of the newest trials that have not reached the end: running ones, and stopped ones.
-
-    A stopped configuration would be stopped again, and its end never seen: what is not known about it is no
-    reason to ask for it once more.
-    """
-    open_states = (TrialState.RUNNING, TrialState.PRUNED)
-    return np.array([i for i, t in enumerate(trials) if t.state in open_states], dtype=np.int64)[-limit:]
-
-
-def _believing(known: Posterior, x: Floats, target: float) -> Posterior:
-    """The posterior as it would be if these configurations ended as expected: surer near them."""
-    if len(x) == 0:
-        return known
-    believed = Rows(
-        x=x,
-        t=np.full(len(x), target),
-        trial=-1 - np.arange(len(x)),
-        y=known.mean(x, target),
-    )
-    return Posterior(known.kernel, known.rows.and_rows(believed))

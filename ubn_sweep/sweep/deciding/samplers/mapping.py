@@ -14,13 +14,14 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ubn_sweep.surrogate.coding import at_position, keys_of
 from ubn_sweep.surrogate.declared import DeclaredSpace
-from ubn_sweep.surrogate.process import Posterior, Rows, fit_kernel
+from ubn_sweep.surrogate.process import Posterior, fit_kernel
+from ubn_sweep.surrogate.thinning import latest_and_others
 from ubn_sweep.sweep.deciding.samplers.acquisition import log_expected_improvement
-from ubn_sweep.sweep.deciding.samplers.records import Point, points_of, standardised
+from ubn_sweep.sweep.deciding.samplers.one_thread import one_thread
+from ubn_sweep.sweep.deciding.samplers.records import Point, points_of, rows_of, unended
 from ubn_sweep.sweep.deciding.samplers.setting import Setting
 from ubn_sweep.sweep.spec.goals import MapConfig
 
@@ -82,7 +83,7 @@ class MapSampler(BaseSampler):
         points = points_of(trials, self._rung_levels, self._max_epochs)
         if not points:
             return self._space.coding.params(self._even(number))
-        with threadpool_limits(limits=1, user_api="blas"):  # waiting threads cost seconds
+        with one_thread():
             return self._space.coding.params(self._asked(number, trials, points, rng))
 
     def _even(self, number: int) -> Floats:
@@ -104,8 +105,11 @@ class MapSampler(BaseSampler):
         coding = self._space.coding
         codes = coding.codes([t.params for t in trials])
         x = coding.features(codes)
-        rows = _rows(points, x, rng)
-        posterior = _posterior(rows, x[_unended(trials)], coding.parameter_of_column, self._target, rng)
+        all_rows = rows_of(points, x)
+        rows = all_rows.take(latest_and_others(all_rows.t, MOST_ROWS, rng))
+        fitted = rows.take(latest_and_others(rows.t, MOST_FITTED, rng))
+        known = Posterior(fit_kernel(fitted, coding.parameter_of_column), rows)
+        posterior = known.believing(x[unended(trials)], self._target)
         place = self._place(number, posterior, codes, rng)
         held = self._turns[int(number * STRIDES[1] % 1.0 * len(self._turns))]
         taken = set(keys_of(codes))
@@ -201,50 +205,3 @@ def _recent(trials: Sequence[FrozenTrial], rng: np.random.Generator) -> list[Fro
     rest = [t.number for t in trials if t.number not in running]
     chosen = running | set(rng.choice(rest, MOST_TRIALS - len(running), replace=False).tolist())
     return [t for t in trials if t.number in chosen]
-
-
-def _rows(points: Sequence[Point], x: Floats, rng: np.random.Generator) -> Rows:
-    trial = np.array([point.trial for point in points])
-    rows = Rows(
-        x=x[trial],
-        t=np.log([point.epoch for point in points]),
-        trial=trial,
-        y=standardised(np.array([point.value for point in points])),
-    )
-    return rows.take(_spread(rows, MOST_ROWS, rng))
-
-
-def _spread(rows: Rows, limit: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Half of the limit from the latest epochs, the others at random: bad regions are to be known, too."""
-    if len(rows) <= limit:
-        return np.arange(len(rows))
-    latest = np.lexsort((rng.random(len(rows)), -rows.t))
-    rest = rng.choice(latest[limit // 2 :], limit - limit // 2, replace=False)
-    return np.sort(np.concatenate([latest[: limit // 2], rest]))
-
-
-def _posterior(
-    rows: Rows,
-    pending: Floats,
-    parameter_of_column: npt.NDArray[np.int64],
-    target: float,
-    rng: np.random.Generator,
-) -> Posterior:
-    """With trials that have not ended taken to end as expected."""
-    kernel = fit_kernel(rows.take(_spread(rows, MOST_FITTED, rng)), parameter_of_column)
-    known = Posterior(kernel, rows)
-    if len(pending) == 0:
-        return known
-    believed = Rows(
-        x=pending,
-        t=np.full(len(pending), target),
-        trial=-1 - np.arange(len(pending)),
-        y=known.mean(pending, target),
-    )
-    return Posterior(kernel, rows.and_rows(believed))
-
-
-def _unended(trials: Sequence[FrozenTrial], limit: int = 200) -> npt.NDArray[np.int64]:
-    """The places of the newest trials that run, or were stopped: their ends will not be seen soon, or ever."""
-    open_states = (TrialState.RUNNING, TrialState.PRUNED)
-    return np.array([i for i, t in enumerate(trials) if t.state in open_states], dtype=np.int64)[-limit:]

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from optuna.trial import FrozenTrial, TrialState
 
+from ubn_sweep.surrogate.process import Rows
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -136,3 +138,24 @@ def _spread(order: Sequence[int], limit: int) -> list[int]:
     top, rest = order[: limit // 2], order[limit // 2 :]
     places = np.linspace(0, len(rest) - 1, limit - len(top)).round().astype(int)
     return [*top, *(rest[i] for i in places)]
+
+
+def rows_of(points: Sequence[Point], x: Floats) -> Rows:
+    """Points as the model takes them; x are the features of all trials."""
+    trial = np.array([point.trial for point in points])
+    return Rows(
+        x=x[trial],
+        t=np.log([point.epoch for point in points]),
+        trial=trial,
+        y=standardised(np.array([point.value for point in points])),
+    )
+
+
+def unended(trials: Sequence[FrozenTrial], limit: int = 200) -> npt.NDArray[np.int64]:
+    """The places of the newest trials that have not reached the end: running ones, and stopped ones.
+
+    A stopped configuration would be stopped again, and its end never seen: what is not known about it is no
+    reason to ask for it once more.
+    """
+    open_states = (TrialState.RUNNING, TrialState.PRUNED)
+    return np.array([i for i, t in enumerate(trials) if t.state in open_states], dtype=np.int64)[-limit:]
