@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from ubn_sweep.commands.bars import working
@@ -35,7 +35,7 @@ def fetch_from_job(name: str, *, address: str, home: Path | None, as_json: bool)
     command = ["hand-over", job.sweep, *(["--home", job.home] if job.home else [])]
     with working(f"fetching {folder.name}"):
         log = server.errand(f"python -m ubn_sweep {shlex.join(command)}")
-        with sweep_lock(folder) if folder.path.exists() else nullcontext():
+        with _alone(folder):
             take_over(log, folder)
     _tell(folder, as_json=as_json)
 
@@ -49,13 +49,14 @@ def fetch(url: str, *, home: Path | None, as_json: bool) -> None:
     check_place(url, "fetch")
     check_name(name_at(url))
     folder = SweepFolder(home=home_folder(home), name=name_at(url))
-    with working(f"fetching {folder.name}"):
-        if folder.path.exists():
-            with sweep_lock(folder):
-                fetch_sweep(url, folder)
-        else:
-            fetch_sweep(url, folder)
+    with working(f"fetching {folder.name}"), _alone(folder):
+        fetch_sweep(url, folder)
     _tell(folder, as_json=as_json)
+
+
+def _alone(folder: SweepFolder) -> AbstractContextManager[object]:
+    """No process runs a sweep that is here already."""
+    return sweep_lock(folder) if folder.path.exists() else nullcontext()
 
 
 def _tell(folder: SweepFolder, *, as_json: bool) -> None:

@@ -28,10 +28,8 @@ class InProcessExecutor:
 
     def run(self, dispatch: Dispatch, interruption: Interruption) -> None:
         takes_gpus = any(shape.gpus > 0 for shape in dispatch.state.spec.shapes)
-        with (
-            _devices(takes_gpus),
-            LocalGang() as gang,
-        ):  # the workers behind this one, where trials have several
+        # The gang: the workers behind this process, where trials have several.
+        with _devices(takes_gpus), LocalGang() as gang:
             while not dispatch.over and (job := dispatch.next_job()) is not None:
                 _run(dispatch, job, gang)
                 interruption.check()
