@@ -77,6 +77,19 @@ def test_losses_are_turned():
     assert (seen_of(sweep, space_of(sweep)).error == 0).all()
 
 
+def nearly_perfect(params):
+    """A hill whose top is all but 100%, so that what the model expects beyond it would exceed it."""
+    return min(hill(params) + 0.077, 0.998)
+
+
+def test_no_share_is_expected_outside_0_and_1():
+    _, view = view_of(sweep_events(40, truth=nearly_perfect, noise=0.001))
+    for band in (view.best, view.average):
+        assert all(0 <= low <= high <= 1 for low, high in zip(band.low, band.high, strict=True))
+        assert all(0 <= middle <= 1 for middle in band.middle)
+    assert view.choice.low <= view.choice.score <= view.choice.high <= 1
+
+
 def test_trials_are_coded_as_the_spec_has_them():
     sweep = read_sweep(observations(sweep_events(30, truth=hill, statuses={3: "diverged", 4: "failed"})))
     space = space_of(sweep)

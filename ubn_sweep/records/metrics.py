@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +41,13 @@ class Metric:
     def spread(self) -> str:
         """The metric that holds its standard deviation over repeats."""
         return f"{self.name}_std"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which values it lies, turned so that higher is better; infinite where nothing is known."""
+        if not self.is_share:
+            return -math.inf, math.inf
+        return (0.0, 1.0) if self.direction == "max" else (-1.0, 0.0)
 
     def better(self, value: float) -> float:
         """The value turned so that higher is better."""

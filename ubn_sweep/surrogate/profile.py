@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,7 @@ def profiles(
     over: str,
     *,
     floor: float | None = None,
+    bounds: tuple[float, float] = (-math.inf, math.inf),
     restrict: dict[str, float] | None = None,
     seed: int = 0,
 ) -> Profiles:
@@ -45,6 +47,7 @@ def profiles(
 
     Args:
         floor: what is worse counts as this; None takes twice as far below the best as the median is.
+        bounds: between which values any lies, higher is better: no share of images exceeds 1.
         restrict: codes of other parameters that are held.
 
     Raises:
@@ -65,11 +68,12 @@ def profiles(
     expected = model.scale.back(model.mean_and_deviation(np.concatenate(grids))[0])
     highest, median = float(model.seen.value.max()), float(np.median(expected))
     # Beyond it no trial supports what the model says: trials that were ahead early, and are known no further.
-    ceiling = highest + max(highest - median, 0.0)
+    ceiling = min(highest + max(highest - median, 0.0), bounds[1])
     best = min(float(expected.max()), ceiling)
     values = model.scale.back(model.draws(np.concatenate([*grids, *tops]), DRAWS, rng))
     # Twice as far below the best as the median is: how bad the worst are is of no interest, and badly known.
-    values = np.clip(values, 2 * median - best if floor is None else floor, ceiling)
+    lowest = 2 * median - best if floor is None else floor
+    values = np.clip(values, max(lowest, bounds[0]), ceiling)
     n = PLACES * OTHERS
     return Profiles(
         places=places,

@@ -34,6 +34,7 @@ class Band:
     """A profile at each place, with its 90% band, in the objective's own unit."""
 
     middle: tuple[float, ...]
+    """Medians."""
     low: tuple[float, ...]
     high: tuple[float, ...]
 
@@ -44,7 +45,7 @@ class Choice:
 
     x: float
     score: float
-    """With the others at their best."""
+    """Expected, with the others at their best."""
     low: float
     high: float
     """Bounds of its 90% interval."""
@@ -88,7 +89,7 @@ def profile_view(sweep: SweepView) -> ProfileView:
         return ProfileView(reason=reason, trials=len(scored), finished=len(finished))
     space = space_of(sweep)
     model = LastEpochModel(space, seen_of(sweep, space), max_epochs=sweep.max_epochs)
-    found = profiles(model, THRESHOLD)
+    found = profiles(model, THRESHOLD, bounds=sweep.metric.bounds)
     axis = [space.coding.params(code) for code in _along(space, found.places)]
     x = tuple(float(params[THRESHOLD]) for params in axis)
     margin, evidence = MARGIN_SHARE * found.unit, model.evidence(THRESHOLD)
@@ -161,10 +162,10 @@ def _choice(sweep: SweepView, x: tuple[float, ...], best: Floats) -> Choice:
     behind = best.max(axis=1, keepdims=True) - best
     place = int(np.argmin(behind.mean(axis=0)))
     own = best[:, place] if sweep.metric.direction == "max" else -best[:, place]
-    low, middle, high = np.quantile(own, BAND)
+    low, _, high = np.quantile(own, BAND)
     return Choice(
         x=x[place],
-        score=float(middle),
+        score=float(own.mean()),
         low=float(low),
         high=float(high),
         loss=float(behind[:, place].mean()),
