@@ -56,9 +56,7 @@ MAY_IMPORT = {
         "records", "training", "landscape", "export", "tracking", "tracking.delivery", "tracking.mlflow",
         "sweep.spec", "sweep.deciding", "sweep.running", "sweep.running.ray", "sweep.explaining",
     },
-    "cli_options": {"commands"},
-    "cli_cluster": {"commands", "cli_options"},
-    "cli": {"commands", "cli_options", "cli_cluster"},
+    "cli": {"commands"},
     "api": {"commands", "records", "landscape", "sweep.spec", "sweep.running"},
     "__main__": {"cli"},
 }  # fmt: skip
@@ -76,7 +74,7 @@ OWNER = {
     "sklearn": {"sweep.deciding", "landscape.views", "training"},
     "rich": {"commands"},
     "filelock": {"file_lock"},
-    "click": {"cli", "cli_cluster", "cli_options"},
+    "click": {"cli"},
     "jinja2": {"landscape"},
 }
 PRIVATE = {

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[2]
 def start_cli(arguments: Sequence[str], *, cwd: Path, **environment: str) -> subprocess.Popen[str]:
     """Starts `ubn-sweep ARGUMENTS` in a new session, so that it can be killed with all its children."""
     return subprocess.Popen(
-        [sys.executable, "-m", "ubn_sweep.cli", *arguments],
+        [sys.executable, "-m", "ubn_sweep", *arguments],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
         stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ubn_sweep.cli_options import address_option, as_json, home_option, set_option
+from ubn_sweep.cli.options import address_option, as_json, home_option, set_option
 
 
 @click.command()

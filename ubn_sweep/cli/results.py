@@ -1,0 +1,68 @@
+"""The commands that read what sweeps found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ubn_sweep.cli.options import as_json, complete_sweep, home_option
+
+
+@click.command()
+@click.argument("sweep", shell_complete=complete_sweep)
+@home_option
+@as_json
+def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
+    """Map a sweep: the table of all observations, and the report."""
+    from ubn_sweep.commands.results import map_landscape
+
+    map_landscape(sweep, home=home, as_json=as_json)
+
+
+@click.command()
+@click.argument("number", type=click.Choice(["2", "3", "4", "7", "8"]))
+@click.option(
+    "--from", "first", multiple=True, required=True, metavar="NAME", help="A sweep; more may follow."
+)
+@click.argument("more", nargs=-1, shell_complete=complete_sweep)
+@click.option(
+    "--dataset",
+    type=click.Choice(["cifar10", "cifar100", "imagenet"]),
+    help="What the images of a parquet or imagefolder data set are.  [default: the table's, where it has one]",
+)
+@home_option
+@as_json
+def table(number: str, first: tuple[str, ...], more: tuple[str, ...], **options: Any) -> None:
+    """Set sweeps beside a table of the paper."""
+    from ubn_sweep.commands.tables import show_table
+
+    show_table(int(number), [*first, *more], **options)
+
+
+@click.command()
+@click.argument("sweep", shell_complete=complete_sweep)
+@click.option("--to", "tracking_uri", metavar="URI", help="Another MLflow store.  [default: the sweep's]")
+@click.option("--from-start", is_flag=True, help="Offer all records again: repairs a store that lost some.")
+@home_option
+@as_json
+def sync(sweep: str, **options: Any) -> None:
+    """Deliver to MLflow and the Optuna storage what has not arrived there yet."""
+    from ubn_sweep.commands.results import sync_sweep
+
+    sync_sweep(sweep, **options)
+
+
+@click.command()
+@click.argument("sweep", required=False, shell_complete=complete_sweep)
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@home_option
+def ui(sweep: str | None, port: int, home: Path | None) -> None:
+    """Open MLflow's UI on the sweeps of this folder, on localhost only."""
+    from ubn_sweep.commands.results import open_ui
+
+    open_ui(sweep, port=port, home=home)
+
+
+COMMANDS = (landscape, table, sync, ui)

@@ -1,0 +1,54 @@
+"""The commands that settle on a config and train it for good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ubn_sweep.cli.options import as_json, complete_sweep, home_option, set_option
+
+
+@click.command()
+@click.argument("sweep", shell_complete=complete_sweep)
+@click.option("--top", type=int, help="How many configs.  [default: 3; with two objectives the whole front]")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("configs"), show_default=True)
+@home_option
+@as_json
+def export(sweep: str, top: int | None, out: Path, home: Path | None, as_json: bool) -> None:
+    """Write a sweep's best configs, ready for `ubn-sweep train`."""
+    from ubn_sweep.commands.results import export_best
+
+    export_best(sweep, top=top, out=out, home=home, as_json=as_json)
+
+
+@click.command()
+@click.argument("config_path", metavar="CONFIG", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME]")
+@click.option(
+    "--confirm",
+    "to_confirm",
+    is_flag=True,
+    help="Train once more as the sweep did, with a new seed, and say whether its promise was kept.",
+)
+@click.option("--tracking-uri", help="MLflow's store.  [default: the sweep's]")
+@click.option(
+    "--task", "task_name", metavar="MODULE:CLASS", help="What is trained.  [default: what was swept]"
+)
+@set_option
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes that train together.  [default: as many as the exported trial had]",
+)
+@home_option
+@as_json
+def train(config_path: Path, **options: Any) -> None:
+    """Train a config for good, on train + validation, and test it once."""
+    from ubn_sweep.commands.train import train_final
+
+    train_final(config_path, **options)
+
+
+COMMANDS = (export, train)
