@@ -10,7 +10,7 @@ from tests.support.journals import SPACE, sweep_events, write_sweep
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.export import export_configs
-from ubn_sweep.records.events import EpochReported, TrialCreated
+from ubn_sweep.records.events import EpochReported, SweepStarted, TrialCreated
 from ubn_sweep.training.classification.config import ClassificationConfig
 
 
@@ -120,3 +120,46 @@ def test_a_loss_promises_accuracy_too(tmp_path):
         write_sweep(tmp_path, sweep_events(20, metric="val_loss")), top=1, out=tmp_path / "out"
     )
     assert 0.5 < read(paths[0]).provenance.promised <= 1
+
+
+def test_a_promise_says_where_one_more_training_lies(tmp_path):
+    """By the model of all trials; its middle is not the lucky score, and nothing is said of what did not finish."""
+    paths = export_configs(write_sweep(tmp_path, sweep_events(40)), top=14, out=tmp_path / "out")
+    origins = [read(path).provenance for path in paths]
+    finished = [origin for origin in origins if origin.status == "completed"]
+    assert [origin.forecast is None for origin in origins] == [o.status != "completed" for o in origins]
+    best = finished[0]
+    assert best.forecast.low < best.forecast.expected < best.promised
+    assert best.forecast.expected < best.forecast.high
+    assert not best.forecast.replicated
+    assert best.forecast.source == "a model of 40 trials, one seed each"
+    assert "One more training with a new seed is expected at" in paths[0].read_text()
+
+
+def test_repeats_tell_how_trainings_spread(tmp_path):
+    events = []
+    for event in sweep_events(40):
+        if isinstance(event, SweepStarted):
+            base = {**event.spec["base"], "repeats": 3}
+            event = dataclasses.replace(event, spec={**event.spec, "base": base})
+        elif isinstance(event, EpochReported):
+            event = dataclasses.replace(event, metrics={**event.metrics, "val_top1_std": 0.012})
+        events.append(event)
+    (path,) = export_configs(write_sweep(tmp_path, events), top=1, out=tmp_path / "out")
+    found = read(path).provenance.forecast
+    assert found.replicated
+    assert found.std == pytest.approx(0.012 / 3**0.5)
+    assert found.freedom == 2 * 11
+    assert found.source == "a model of 40 trials, 3 seeds each"
+
+
+def test_too_few_trials_foretell_nothing(tmp_path):
+    (path,) = export_configs(write_sweep(tmp_path, sweep_events(11)), top=1, out=tmp_path / "out")
+    assert read(path).provenance.forecast is None
+    assert "forecast" not in path.read_text()
+
+
+def test_no_accuracy_is_foretold_beyond_100_percent(tmp_path):
+    events = sweep_events(40, truth=lambda params: 0.999, noise=0.02)
+    (path,) = export_configs(write_sweep(tmp_path, events), top=1, out=tmp_path / "out")
+    assert read(path).provenance.forecast.high == 1.0

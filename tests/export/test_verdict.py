@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.export.final import FinalResult
@@ -13,7 +14,7 @@ from ubn_sweep.export.verdict import Judged, verdict
 from ubn_sweep.records.events import FinalConfirmed
 from ubn_sweep.training.classification.config import ClassificationConfig
 from ubn_sweep.training.classification.task import ImageClassification
-from ubn_sweep.training.provenance import Provenance
+from ubn_sweep.training.provenance import Forecast, Provenance
 
 METRIC = ImageClassification().promise
 
@@ -148,3 +149,46 @@ def test_kept_promises_are_rarely_called_broken():
         judged = Judged(test=float(tested), examples=1000, same_protocol=True)
         broken += verdict(METRIC, judged=judged, origin=known).kept is False
     assert broken <= 45
+
+
+# ---------------------------------------------------------------- promises with a forecast
+
+
+def forecast(**options):
+    return Forecast(**{"expected": 0.91, "mean_error": 0.008, "std": 0.006} | options)
+
+
+def test_it_is_held_against_what_was_expected_of_it_not_against_the_lucky_score():
+    """The margin is what the config's own error, the seed and the test's examples explain together."""
+    found = compare(0.90, forecast=forecast(freedom=8.0, replicated=True), examples=2000)
+    chance = 0.9 * 0.1 / 2000
+    known = 0.008**2 + 0.006**2
+    freedom = 8 * ((known + chance) / known) ** 2
+    expected = stats.t.ppf(0.975, freedom) * (known + chance) ** 0.5
+    assert found.margin == pytest.approx(expected, rel=0.02)
+    assert found.optimism == pytest.approx(0.02)
+    assert found.kept
+    low = compare(0.91 - found.margin - 0.002, forecast=forecast(freedom=8.0, replicated=True), examples=2000)
+    assert low.kept is False
+    assert "the examples and the seeds explain" in low.sentence
+
+
+def test_a_spread_that_no_seed_was_replicated_for_breaks_no_promise():
+    found = compare(0.80, forecast=forecast())
+    assert found.kept is None
+    assert not found.seeds_known
+    assert "the seeds as far as trials with one seed each tell" in found.sentence
+    assert "whether another seed does is not known" in found.sentence
+
+
+def test_promises_with_a_forecast_that_hold_are_seldom_called_broken():
+    """Known spread: 5 of 200 mean one tail of 95%, less since the spread is known with eight degrees of freedom."""
+    dice, broken, n = np.random.default_rng(0), 0, 2000
+    for _ in range(n):
+        values = 0.9 + 0.01 * dice.standard_normal(10)
+        std = math.sqrt((values[:5].var(ddof=1) + values[5:].var(ddof=1)) / 2)
+        mean = float(values[5:].mean())
+        known = forecast(expected=mean, mean_error=std / math.sqrt(5), std=std, freedom=8.0, replicated=True)
+        test = dice.binomial(2000, min(0.9 + 0.01 * dice.standard_normal(), 1)) / 2000
+        broken += compare(test, promised=mean, forecast=known, examples=2000).kept is False
+    assert 0.01 < broken / n < 0.04

@@ -13,6 +13,7 @@ from typing import Any
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.export.candidates import Candidate, candidates_of, chosen, config_text
+from ubn_sweep.export.forecast import forecasts_of
 from ubn_sweep.export.header import header_of
 from ubn_sweep.export.raced import confirmed_first, with_race
 from ubn_sweep.landscape.confirmation import confirmation_of
@@ -77,6 +78,7 @@ def export_configs(
     spec = spec_in_todays_words(started.spec)
     task = find_task(spec.get("task", DEFAULT_TASK), spec.get("task_folder"))
     files = {}
+    forecasts = forecasts_of(sweep, candidates)
     for place, candidate in enumerate(candidates, start=1):
         trial = candidate.trial
         origin = _provenance(
@@ -89,6 +91,7 @@ def export_configs(
             tracking_uri=tracking_uri,
             run_id=(run_ids or {}).get(trial.number),
         )
+        origin = replace(origin, forecast=forecasts[place - 1])
         if place == 1 and race is not None:
             origin = with_race(origin, race, sweep)
         config = _config(task, created[trial.number], folder)

@@ -11,17 +11,13 @@ import numpy as np
 from ubn_sweep.errors import UserError
 from ubn_sweep.export.candidates import candidates_of, config_text
 from ubn_sweep.landscape.baselines import BATCH_NORM, is_batch_norm
-from ubn_sweep.landscape.needs import PROFILE_TRIALS
 from ubn_sweep.landscape.read import SweepView, TrialView, read_sweep
-from ubn_sweep.landscape.views.expected import expected_at_the_end
+from ubn_sweep.landscape.views.expected import can_expect, expected_at_the_end
 from ubn_sweep.records.events import TrialCreated
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import read_journal
 from ubn_sweep.records.observations import observations
 from ubn_sweep.records.trials import Trials
-
-LEAST_FINISHED = 3
-"""Finished trials that the model takes before it says which configs are best."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +77,14 @@ def finalists_of(folder: SweepFolder, top: int) -> Finalists:
 
 def _by_model(sweep: SweepView, created: Mapping[int, TrialCreated]) -> list[TrialView] | None:
     """Every config that was tried, by what the model of the last epoch expects; None where it has too few trials."""
-    scored = [trial for trial in sweep.trials if trial.curve]
-    if len(scored) < PROFILE_TRIALS or len(sweep.finished) < LEAST_FINISHED:
+    if not can_expect(sweep):
         return None
     first: dict[str, TrialView] = {}
-    for trial in scored:
-        if trial.feasible and trial.status in ("completed", "stopped"):
+    for trial in sweep.trials:
+        if trial.curve and trial.feasible and trial.status in ("completed", "stopped"):
             first.setdefault(config_text(created[trial.number]), trial)
     trials = list(first.values())
-    expected = expected_at_the_end(sweep, trials)
+    expected = expected_at_the_end(sweep, trials).mean
     return [trials[place] for place in np.argsort(-expected, kind="stable")]
 
 

@@ -21,6 +21,7 @@ def header_of(sweep: SweepView, origin: Provenance, place: int, on_front: frozen
         f"{_which(sweep, origin, place, on_front)} trained to the end: trial {origin.trial} of the sweep "
         f"{origin.sweep},",
         f"{_promises(sweep, origin)} after epoch {origin.epoch} of {sweep.max_epochs}{seeds}.",
+        *_forecast(sweep, origin),
     ]
 
 
@@ -30,11 +31,19 @@ def _of_winner(sweep: SweepView, origin: Provenance) -> list[str]:
         f"{_promises(sweep, origin)} after epoch {origin.epoch}, the mean of {origin.seeds} seeds and splits that "
         "chose nothing.",
     ]
-    if origin.forecast is not None:
-        metric = sweep.task.metric(origin.metric)
-        low, high = metric.text(origin.forecast.low), metric.text(origin.forecast.high)
-        lines.append(f"One more such training lies between {low} and {high} in nine cases of ten.")
-    return lines
+    return lines + _forecast(sweep, origin)
+
+
+def _forecast(sweep: SweepView, origin: Provenance) -> list[str]:
+    found = origin.forecast
+    if found is None:
+        return []
+    metric = sweep.task.metric(origin.metric)
+    line = (
+        f"One more training with a new seed is expected at {metric.text(found.expected)}, between "
+        f"{metric.text(found.low)} and {metric.text(found.high)} in nine cases of ten"
+    )
+    return [f"{line},", f"by {found.source}."]
 
 
 def _which(sweep: SweepView, origin: Provenance, place: int, on_front: frozenset[int]) -> str:

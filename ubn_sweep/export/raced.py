@@ -51,10 +51,12 @@ def _forecast(winner: Winner, race: ConfirmedView, sweep: SweepView) -> Forecast
         by_chance = binomial_error(winner.worth.mean, sweep.validation_examples) ** 2
         of_pool = by_chance / winner.worth.n
     return Forecast(
+        expected=winner.worth.mean,
         low=winner.next_low,
         high=winner.next_high,
         mean_error=math.sqrt(winner.std**2 / winner.worth.n + of_pool),
         std=math.sqrt(max(winner.std**2 - by_chance, 0.0)),
         freedom=float(winner.freedom),
-        source=f"race {race.race}",
+        replicated=True,
+        source=f"{winner.worth.n} rounds of {race.race} that chose nothing",
     )

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from ubn_sweep.export.forecast import of_one_more
 from ubn_sweep.landscape.views.numbers import CONFIDENCE, binomial_error
 from ubn_sweep.records.metrics import Metric
-from ubn_sweep.training.provenance import Forecast, Provenance
+from ubn_sweep.training.provenance import Provenance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class Verdict:
     """What chance explains in 95 of 100 cases: the images, and the seeds where their spread is known. None where it is
     not known."""
     seeds_known: bool
-    """Whether the seeds' spread is part of it."""
+    """Whether the seeds' spread is part of it, and was measured."""
     optimism: float | None
     """By how much the promise is too good on average, since the config was picked."""
     kept: bool | None
@@ -52,6 +53,8 @@ class Verdict:
     sentence: str
     gain_from_data: float | None = None
     """Test of the final training less that of the sweep's protocol, on the same examples; None without the latter."""
+    margin_of: str = ""
+    """What explains the margin, in words."""
 
 
 def verdict(metric: Metric, *, judged: Judged, origin: Provenance) -> Verdict:
@@ -59,14 +62,16 @@ def verdict(metric: Metric, *, judged: Judged, origin: Provenance) -> Verdict:
 
     The margin is Student's quantile times sqrt(p (1 - p) / n_val + q (1 - q) / n_test + s^2 (1 / seeds + 1 / seeds')),
     with the spread s over the seeds of the sweep's trial, and as many degrees of freedom as s has by Welch's formula.
-    A promise with a forecast states its own error and spread.
+    A promise with a forecast is held against what that expects, by its own error and spread.
     """
     assert origin.promised is not None
     promised, test = origin.promised, judged.test
     margin, seeds_known = _margin(metric, judged, origin)
-    kept = None
+    optimism, kept = origin.optimism, None
+    if origin.forecast is not None:
+        optimism = metric.better(promised - origin.forecast.expected)
     if judged.same_protocol and margin is not None:
-        is_low = metric.better(test - promised) < -(margin + (origin.optimism or 0.0))
+        is_low = metric.better(test - promised) < -(margin + (optimism or 0.0))
         kept = True if not is_low else (False if seeds_known else None)
     found = Verdict(
         test=test,
@@ -75,9 +80,10 @@ def verdict(metric: Metric, *, judged: Judged, origin: Provenance) -> Verdict:
         same_protocol=judged.same_protocol,
         margin=margin,
         seeds_known=seeds_known,
-        optimism=origin.optimism,
+        optimism=optimism,
         kept=kept,
         sentence="",
+        margin_of="" if margin is None else _explained_by(origin, seeds_known=seeds_known),
     )
     return Verdict(**{**vars(found), "sentence": _sentence(metric, found)})
 
@@ -86,12 +92,11 @@ def _margin(metric: Metric, judged: Judged, origin: Provenance) -> tuple[float |
     assert origin.promised is not None
     if not metric.is_share or judged.examples is None or origin.validation_examples is None:
         return None, False
-    images = (
-        binomial_error(origin.promised, origin.validation_examples) ** 2
-        + binomial_error(judged.test, judged.examples) ** 2
-    )
+    by_chance = binomial_error(judged.test, judged.examples)
     if origin.forecast is not None:
-        return _forecast_margin(judged.test, judged.examples, origin.forecast), True
+        low, high = of_one_more(origin.forecast, by_chance=by_chance, coverage=CONFIDENCE)
+        return (high - low) / 2, origin.forecast.replicated
+    images = binomial_error(origin.promised, origin.validation_examples) ** 2 + by_chance**2
     seeds_known = origin.spread is not None and origin.seeds > 1
     seeds, freedom = 0.0, math.inf
     if origin.spread is not None and seeds_known:
@@ -101,13 +106,12 @@ def _margin(metric: Metric, judged: Judged, origin: Provenance) -> tuple[float |
     return quantile * math.sqrt(images + seeds), seeds_known
 
 
-def _forecast_margin(test: float, examples: int, forecast: Forecast) -> float:
-    """Student's quantile times sqrt(e^2 + s^2 + q (1 - q) / n_test), with the promise's error e and the spread s over
-    seeds, both known with the forecast's degrees of freedom."""
-    known = forecast.mean_error**2 + forecast.std**2
-    total = known + binomial_error(test, examples) ** 2
-    freedom = forecast.freedom * (total / known) ** 2 if known > 0 else math.inf
-    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(total)
+def _explained_by(origin: Provenance, *, seeds_known: bool) -> str:
+    if seeds_known:
+        return "the examples and the seeds explain"
+    if origin.forecast is not None:
+        return "the examples, and the seeds as far as trials with one seed each tell, explain"
+    return "the examples alone explain"
 
 
 def _sentence(metric: Metric, found: Verdict) -> str:
@@ -129,9 +133,8 @@ def _sentence(metric: Metric, found: Verdict) -> str:
 
 def _chance(metric: Metric, found: Verdict) -> str:
     assert found.margin is not None
-    of = "the examples and the seeds explain" if found.seeds_known else "the examples alone explain"
-    text = f"{of} ±{metric.difference(found.margin, digits=1)}"
-    if found.optimism:
+    text = f"{found.margin_of} ±{metric.difference(found.margin, digits=1)}"
+    if found.optimism is not None and found.optimism > 0:
         text += (
             f", and the best of several promises about {metric.difference(found.optimism, digits=1)} too much"
         )

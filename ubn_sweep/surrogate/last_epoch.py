@@ -63,7 +63,15 @@ class LastEpochModel:
     over the declared space expects them: an adaptive sampler's own trials would put that scale where it went.
     """
 
-    def __init__(self, space: DeclaredSpace, seen: Seen, *, max_epochs: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        space: DeclaredSpace,
+        seen: Seen,
+        *,
+        max_epochs: int,
+        seed: int = 0,
+        trial_effect: float = TRIAL_EFFECT,
+    ) -> None:
         self.space = space
         rng = np.random.default_rng([seed, len(seen)])
         seen = _thinned(seen, max_epochs)
@@ -76,7 +84,7 @@ class LastEpochModel:
         rows, known = self._rows(self.scale)
         fitted = latest_and_others(self.seen.epoch, MOST_FITTED, rng)
         self._fitted = rows.take(fitted)
-        self._errors = TrialErrors(known=known[fitted], effect=TRIAL_EFFECT)
+        self._errors = TrialErrors(known=known[fitted], effect=trial_effect)
         self.kernel = fit_kernel(self._fitted, space.coding.parameter_of_column, errors=self._errors)
         self.widening = _widening(self.kernel, self._fitted, known[fitted])
         points = Rows(
@@ -112,6 +120,11 @@ class LastEpochModel:
         """On the model's own scale."""
         mean, deviation = self._posterior.mean_and_deviation(self.space.coding.features(codes), self._target)
         return mean, self.widening * deviation
+
+    @property
+    def training_deviation(self) -> float:
+        """Of one training about its config's mean, on the model's own scale, chance in known examples aside."""
+        return float(np.sqrt(np.exp(self.kernel.log_scales[4:]).sum()))
 
     def draws(self, codes: Floats, n: int, rng: np.random.Generator) -> Floats:
         """n joint draws -> (n, len(codes)), on the model's own scale."""

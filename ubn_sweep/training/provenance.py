@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,17 +14,22 @@ from ubn_sweep.schema import OMIT_EMPTY
 class Forecast:
     """What one more training under the sweep's protocol comes to, on examples that nobody has looked at."""
 
-    low: float
-    """What it lies between in nine cases of ten, judged on as many examples as the validation has."""
-    high: float
+    expected: float
+    """Where it lies on average: unlike the score that a config was picked for, not flattered by the choice."""
     mean_error: float
-    """Standard error of what is promised, in the examples that it was measured on and in the seeds."""
+    """Standard error of what is expected: what is not known of the config, in the examples and the seeds it was judged
+    by."""
     std: float
     """Standard deviation of one training over seeds, what chance in its examples adds taken off."""
-    freedom: float
-    """Degrees of freedom that both are known with."""
-    source: str
-    """Where the deviation comes from: `seeds`, `race NAME`."""
+    low: float = math.nan
+    """What it lies between in nine cases of ten, judged on as many examples as the validation has."""
+    high: float = math.nan
+    freedom: float | None = None
+    """Degrees of freedom that these are known with; null where they are those of a model."""
+    replicated: bool = False
+    """Whether `std` was measured on seeds of one config; else it is what a model makes of trials with one seed each."""
+    source: str = ""
+    """What it was made from, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)

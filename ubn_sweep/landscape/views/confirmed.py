@@ -116,6 +116,12 @@ def confirmed_view(trials: Trials, race: RaceConfig, metric: Metric) -> Confirme
     )
 
 
+def within(metric: Metric, value: float) -> float:
+    """A value of the metric no further than it can be: no accuracy exceeds 100%."""
+    low, high = metric.bounds
+    return metric.better(min(max(metric.better(value), low), high))
+
+
 def worth(values: Sequence[float]) -> Worth | None:
     """mean ± t(0.95, n - 1) * std / sqrt(n), the interval from three values on; None without any."""
     found = group_mean(values)
@@ -165,8 +171,8 @@ def _winner(race: RaceConfig, found: RaceStanding, scores: Scores, metric: Metri
         worth=value,
         std=std,
         freedom=freedom,
-        next_low=value.mean - half,
-        next_high=value.mean + half,
+        next_low=within(metric, value.mean - half),
+        next_high=within(metric, value.mean + half),
         against=_against(race, found.winner, scores, held_out, metric),
     )
 
