@@ -14,6 +14,7 @@ from ubn_sweep.commands.common import home_folder
 from ubn_sweep.commands.final_copies import following, sink_of, store_of
 from ubn_sweep.commands.live import duration, print_json, say, warn
 from ubn_sweep.errors import DivergedError, InterruptedSweepError, UserError
+from ubn_sweep.export.bundle import config_of
 from ubn_sweep.export.confirmation import confirm
 from ubn_sweep.export.final import FinalResult, prepare_folder, train_for_good, write_result
 from ubn_sweep.export.judging import check_promise, judge
@@ -79,7 +80,7 @@ def train_final(
     workers: int | None = None,
 ) -> None:
     """Trains, tests once, records, and compares with the promise. `workers` None: as many as the trial had."""
-    task, config = load_config(config_path, assignments, task=task_name)
+    task, config = load_config(config_of(config_path), assignments, task=task_name)
     task.check(config)
     workers = _workers(config) if workers is None else workers
     task.check_workers(workers)
@@ -88,7 +89,7 @@ def train_final(
     origin = config.provenance.tracking_uri if config.provenance is not None else None
     place = home_folder(home)
     uri = store_of(origin, tracking_uri, place)
-    folder = FinalFolder(folder=(out if out is not None else Path("runs") / config_path.stem).absolute())
+    folder = FinalFolder(folder=(out if out is not None else Path("runs") / _name_of(config_path)).absolute())
     prepare_folder(folder, config)
     sink = sink_of(folder, uri, place)
     begun_s = time.monotonic()
@@ -206,6 +207,11 @@ def _judge(
         )
         recorder.judged(content)
     return Outcome(result=result, confirmed=confirmed, verdict=found)
+
+
+def _name_of(path: Path) -> str:
+    """Of a config's file, without the ending, or of a bundle's folder."""
+    return path.resolve().name if path.is_dir() else path.stem
 
 
 def _workers(config: Any) -> int:

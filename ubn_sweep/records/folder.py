@@ -111,9 +111,17 @@ class SweepFolder(JournalFolder):
         return self.path / "figures"
 
     @property
+    def bundles(self) -> Path:
+        """One folder below it for each trial whose config was exported."""
+        return self.path / "bundles"
+
+    def bundle(self, trial: int) -> Path:
+        return self.bundles / f"trial-{trial:04d}"
+
+    @property
     def results(self) -> tuple[Path, ...]:
         """What people want beside the sweep's runs; some may not be there (yet)."""
-        return self.spec, self.report, self.numbers, self.figures, self.observations
+        return self.spec, self.report, self.numbers, self.figures, self.observations, self.bundles
 
     @property
     def default_tracking_uri(self) -> str:
