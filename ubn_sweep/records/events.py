@@ -238,6 +238,9 @@ class FinalTested:
     promised: dict[str, float] | None = None
     """Name of the promised metric -> its value; null where nothing was promised."""
     test_minus_promised: float | None = None
+    test_examples: int | None = None
+    look: int | None = None
+    """How many looks at this test set by trainings of its sweep there were by then, this one included."""
 
 
 @dataclass(frozen=True, kw_only=True)

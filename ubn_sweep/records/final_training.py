@@ -112,6 +112,8 @@ class FinalRecorder:
         epoch: int,
         promised: Mapping[str, float] | None = None,
         test_minus_promised: float | None = None,
+        test_examples: int | None = None,
+        look: int | None = None,
     ) -> None:
         """The test set's metrics, and what had been promised where something was."""
         if self.record.tested is None:
@@ -122,6 +124,8 @@ class FinalRecorder:
                     metrics=_floats(metrics),
                     promised=_floats(promised) if promised is not None else None,
                     test_minus_promised=test_minus_promised,
+                    test_examples=test_examples,
+                    look=look,
                 )
             )
 

@@ -123,4 +123,6 @@ def _result(tested: FinalTested) -> dict[str, float]:
         found |= {f"promised_{name}": value for name, value in tested.promised.items()}
     if tested.test_minus_promised is not None:
         found["test_minus_promised"] = tested.test_minus_promised
+    if tested.look is not None:
+        found["test_looks"] = float(tested.look)
     return found
