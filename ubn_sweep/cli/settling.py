@@ -32,6 +32,13 @@ def export(sweep: str, top: int | None, out: Path, home: Path | None, as_json: b
     is_flag=True,
     help="Train once more as the sweep did, with a new seed, and say whether its promise was kept.",
 )
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="How many trainings, which differ in their seed alone.",
+)
 @click.option("--tracking-uri", help="MLflow's store.  [default: the sweep's]")
 @click.option(
     "--task", "task_name", metavar="MODULE:CLASS", help="What is trained.  [default: what was swept]"

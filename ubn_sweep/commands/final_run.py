@@ -24,6 +24,7 @@ from ubn_sweep.records.events import FinalConfirmed
 from ubn_sweep.records.final_training import FinalRecorder, recording
 from ubn_sweep.records.folder import FinalFolder
 from ubn_sweep.schema import to_plain
+from ubn_sweep.tracking.delivery.follower import Followers
 from ubn_sweep.training.memory import is_out_of_memory, out_of_memory_in_words
 from ubn_sweep.training.provenance import Provenance
 from ubn_sweep.training.run import Run
@@ -69,6 +70,8 @@ class FinalJob:
     """MLflow's store, as the user writes it."""
     home: Path
     """Where looks at test sets are counted."""
+    parent: str = ""
+    """The `final_id` of what several seeds have in common, for one of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,15 +96,34 @@ def train_one(job: FinalJob) -> tuple[Outcome, str | None]:
             config=to_plain(job.config),
             tracking_uri=job.uri,
             environment=describe_environment(),
+            parent=job.parent,
         )
+        one_of(recorder, job.folder, of_seeds=False)
         with following(job.folder, sink) as followers, counted():
             outcome = _train(job, recorder, followers.notice)
+    tell_undelivered(followers, job.folder)
+    return outcome, sink.run_id
+
+
+def one_of(recorder: FinalRecorder, folder: FinalFolder, *, of_seeds: bool) -> None:
+    """Looks whether a folder is of one training, or of what several have in common, as it is to be.
+
+    Raises:
+        UserError: it is the other.
+    """
+    started = recorder.record.start
+    if started is not None and started.of_seeds != of_seeds:
+        there = "one seed" if of_seeds else "several seeds"
+        raise UserError(f"--out: {folder.path} holds a final training of {there}: choose another folder")
+
+
+def tell_undelivered(followers: Followers, folder: FinalFolder) -> None:
+    """A line for each store that has not taken all."""
     for store, why in followers.undelivered.items():
         warn(
             f"{store} has not taken the run ({why}); none of it is lost: "
-            f"`ubn-sweep sync {job.folder.path}` delivers it"
+            f"`ubn-sweep sync {folder.path}` delivers it"
         )
-    return outcome, sink.run_id
 
 
 def _train(job: FinalJob, recorder: FinalRecorder, notice: Callable[[], str | None]) -> Outcome:
@@ -180,15 +202,14 @@ def _judge(job: FinalJob, recorder: FinalRecorder, result: FinalResult) -> Outco
     """The verdict, recorded and beside the result; with the confirmation of an earlier attempt, where there was one."""
     confirmed = recorder.record.confirmed
     looks = count_looks(job.home, job.task, job.config)
-    found = judge(job.task, job.config, result, confirmed)
+    # Of several seeds none is judged by itself: n verdicts err n times as often as one.
+    found = None if job.parent else judge(job.task, job.config, result, confirmed)
     more: dict[str, Any] = {"test_looks": dataclasses.asdict(looks)}
+    if found is not None or confirmed is not None:
+        more["confirmation"] = None if confirmed is None else dataclasses.asdict(confirmed)
     if found is not None:
-        content = with_nulls(dataclasses.asdict(found))
-        recorder.judged(content)
-        more |= {
-            "verdict": content,
-            "confirmation": None if confirmed is None else dataclasses.asdict(confirmed),
-        }
+        more["verdict"] = with_nulls(dataclasses.asdict(found))
+        recorder.judged(more["verdict"])
     write_result(job.folder, job.task, job.config, test=result.test, **more)
     return Outcome(result=result, confirmed=confirmed, verdict=found, looks=looks)
 

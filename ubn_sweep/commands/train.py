@@ -11,6 +11,7 @@ from typing import Any
 from ubn_sweep.commands.common import home_folder
 from ubn_sweep.commands.final_copies import store_of
 from ubn_sweep.commands.final_run import FinalJob, Outcome, train_one
+from ubn_sweep.commands.final_seeds import SeedsOutcome, train_seeds
 from ubn_sweep.commands.live import duration, print_json, say
 from ubn_sweep.export.bundle import config_of
 from ubn_sweep.export.judging import check_promise
@@ -31,8 +32,12 @@ def train_final(
     home: Path | None,
     as_json: bool,
     workers: int | None = None,
+    seeds: int = 1,
 ) -> None:
-    """Trains, tests once, records, and compares with the promise. `workers` None: as many as the trial had."""
+    """Trains, tests once, records, and compares with the promise. `workers` None: as many as the trial had.
+
+    Several seeds are trained one after another, each tested once.
+    """
     task, config = load_config(config_of(config_path), assignments, task=task_name)
     task.check(config)
     workers = _workers(config) if workers is None else workers
@@ -44,22 +49,26 @@ def train_final(
     job = FinalJob(
         task=task,
         config=config,
-        folder=FinalFolder(
-            folder=(out if out is not None else Path("runs") / _name_of(config_path)).absolute()
-        ),
+        folder=FinalFolder(folder=(out if out is not None else _usual(config_path, seeds)).absolute()),
         workers=workers,
         to_confirm=to_confirm,
         uri=store_of(origin, tracking_uri, place),
         home=place,
     )
     begun_s = time.monotonic()
+    if seeds > 1:
+        outcome_of_seeds = train_seeds(job, seeds)
+        _tell_seeds(job, outcome_of_seeds, took_s=time.monotonic() - begun_s, as_json=as_json)
+        return
     outcome, run_id = train_one(job)
     _tell(job, outcome, run_id, took_s=time.monotonic() - begun_s, as_json=as_json)
 
 
-def _name_of(path: Path) -> str:
-    """Of a config's file, without the ending, or of a bundle's folder."""
-    return path.resolve().name if path.is_dir() else path.stem
+def _usual(path: Path, seeds: int) -> Path:
+    """By the name of the config's file, without the ending, or of the bundle's folder; several seeds lie by themselves,
+    however many they become."""
+    name = path.resolve().name if path.is_dir() else path.stem
+    return Path("runs") / (name if seeds == 1 else f"{name}-seeds")
 
 
 def _workers(config: Any) -> int:
@@ -96,3 +105,46 @@ def _tell(job: FinalJob, outcome: Outcome, run_id: str | None, *, took_s: float,
     say(f"checkpoint {checkpoint}")
     if run_id is not None:
         say(f"MLflow run {run_id}; look at it with ", ("ubn-sweep ui", "bold"))
+
+
+def _tell_seeds(job: FinalJob, outcome: SeedsOutcome, *, took_s: float, as_json: bool) -> None:
+    metric, summary = outcome.metric, outcome.summary
+    if as_json:
+        print_json(
+            {
+                "task": job.task.name,
+                "metric": metric.on_test,
+                **dataclasses.asdict(summary),
+                "seeds": [
+                    {
+                        "seed": one.seed,
+                        "test": None if one.test is None else one.test[metric.on_test],
+                        "confirmation": one.confirmed,
+                        "folder": str(one.folder.path),
+                    }
+                    for one in outcome.seeds
+                ],
+                "verdict": None
+                if outcome.verdict is None
+                else with_nulls(dataclasses.asdict(outcome.verdict)),
+                "test_looks": dataclasses.asdict(outcome.looks),
+                "run_id": outcome.run_id,
+            }
+        )
+        return
+    assert summary.mean is not None
+    apart = "" if summary.spread is None else f", standard deviation {metric.difference(summary.spread)}"
+    lost = f", and {summary.diverged} diverged" if summary.diverged else ""
+    say(
+        f"\n{metric.on_test} ",
+        (metric.text(summary.mean), "bold"),
+        f": mean of {summary.n} seeds{apart}{lost}",
+    )
+    say(f"each: {', '.join(metric.text(value) for value in summary.values)}; after {duration(took_s)}")
+    if outcome.verdict is not None:
+        say(outcome.verdict.sentence)
+    if outcome.looks.sentence:
+        say(outcome.looks.sentence)
+    say(f"one folder for each seed below {job.folder.path}")
+    if outcome.run_id is not None:
+        say(f"MLflow run {outcome.run_id}; look at it with ", ("ubn-sweep ui", "bold"))

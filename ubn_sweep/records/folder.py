@@ -163,6 +163,15 @@ class FinalFolder(JournalFolder):
     def result(self) -> Path:
         return self.path / "result.json"
 
+    def of_seed(self, seed: int) -> FinalFolder:
+        """Of one training among several that differ in their seed alone."""
+        return FinalFolder(folder=self.path / f"seed-{seed}")
+
+    def of_seeds(self) -> list[FinalFolder]:
+        """Those that have begun."""
+        found = (path for path in self.path.glob("seed-*") if (path / JOURNAL_FILE).is_file())
+        return [FinalFolder(folder=path) for path in sorted(found)]
+
     @property
     def results(self) -> tuple[Path, ...]:
         """What people want beside the run."""
