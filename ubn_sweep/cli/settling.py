@@ -39,6 +39,12 @@ def export(sweep: str, top: int | None, out: Path, home: Path | None, as_json: b
     show_default=True,
     help="How many trainings, which differ in their seed alone.",
 )
+@click.option(
+    "--register",
+    "register_as",
+    metavar="NAME",
+    help="Put the trained model into MLflow's registry, as the next version of NAME.",
+)
 @click.option("--tracking-uri", help="MLflow's store.  [default: the sweep's]")
 @click.option(
     "--task", "task_name", metavar="MODULE:CLASS", help="What is trained.  [default: what was swept]"
