@@ -64,4 +64,19 @@ def train(config_path: Path, **options: Any) -> None:
     train_final(config_path, **options)
 
 
-COMMANDS = (export, train)
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--epochs", type=click.IntRange(1), help="How many are trained again.  [default: 3]")
+@set_option
+@as_json
+def verify(bundle: Path, **options: Any) -> None:
+    """Train a bundle's first epochs again, and compare them with what its sweep recorded.
+
+    Ends with 0 where they are the same, or within the spread of the sweep's seeds, with 1 where they are not.
+    """
+    from ubn_sweep.commands.verify import verify_bundle
+
+    verify_bundle(bundle, **options)
+
+
+COMMANDS = (export, train, verify)
