@@ -36,6 +36,8 @@ class Landscape:
     leaders: LeadersView
     audit: AuditView
     front: FrontView
+    withheld: tuple[str, ...] = ()
+    """Claims that are not made, since they would be made too often where nothing matters."""
 
 
 def analyse(table: pa.Table) -> Landscape:

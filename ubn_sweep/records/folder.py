@@ -107,13 +107,18 @@ class SweepFolder(JournalFolder):
         return self.path / "landscape.json"
 
     @property
+    def null(self) -> Path:
+        """How often the report's claims are made in replays where they are errors."""
+        return self.path / "null.json"
+
+    @property
     def figures(self) -> Path:
         return self.path / "figures"
 
     @property
     def results(self) -> tuple[Path, ...]:
         """What people want beside the sweep's runs; some may not be there (yet)."""
-        return self.spec, self.report, self.numbers, self.figures, self.observations
+        return self.spec, self.report, self.numbers, self.figures, self.observations, self.null
 
     @property
     def default_tracking_uri(self) -> str:
