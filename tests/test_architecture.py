@@ -52,8 +52,9 @@ MAY_IMPORT = {
     "landscape.figures": {"records", "landscape", "landscape.views"},
     "landscape": {"records", "training", "landscape.views", "landscape.figures"},
     "export": {"records", "training", "landscape", "landscape.views"},
+    "nulls": {"records", "landscape", "landscape.views", "surrogate", "sweep.spec", "sweep.deciding"},
     "commands": {
-        "records", "training", "landscape", "export", "tracking", "tracking.delivery", "tracking.mlflow",
+        "records", "training", "landscape", "export", "nulls", "tracking", "tracking.delivery", "tracking.mlflow",
         "sweep.spec", "sweep.deciding", "sweep.running", "sweep.running.ray", "sweep.explaining",
     },
     "cli": {"commands"},

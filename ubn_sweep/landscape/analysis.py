@@ -39,6 +39,8 @@ class Landscape:
     front: FrontView
     confirmed: ConfirmedView | None = None
     """The race that confirmed it; None where none is over."""
+    withheld: tuple[str, ...] = ()
+    """Claims that are not made, since they would be made too often where nothing matters."""
 
 
 def analyse(table: pa.Table, confirmed: ConfirmedView | None = None) -> Landscape:

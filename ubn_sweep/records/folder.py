@@ -107,6 +107,11 @@ class SweepFolder(JournalFolder):
         return self.path / "landscape.json"
 
     @property
+    def null(self) -> Path:
+        """How often the report's claims are made in replays where they are errors."""
+        return self.path / "null.json"
+
+    @property
     def figures(self) -> Path:
         return self.path / "figures"
 
@@ -127,7 +132,7 @@ class SweepFolder(JournalFolder):
     def results(self) -> tuple[Path, ...]:
         """What people want beside the sweep's runs; some may not be there (yet)."""
         results = (self.spec, self.report, self.numbers, self.figures, self.observations)
-        return *results, self.confirmation, self.bundles
+        return *results, self.null, self.confirmation, self.bundles
 
     @property
     def default_tracking_uri(self) -> str:
