@@ -15,6 +15,7 @@ from ubn_sweep.landscape.views.failures import FailuresView, failures_view
 from ubn_sweep.landscape.views.front import FrontView, front_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
 from ubn_sweep.landscape.views.leaders import LeadersView, leaders_view
+from ubn_sweep.landscape.views.modelled import Modelled
 from ubn_sweep.landscape.views.profile import ProfileView, profile_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
 from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
@@ -42,10 +43,11 @@ def analyse(table: pa.Table) -> Landscape:
     """From the table of observations; any sweep will do, running or failed throughout."""
     sweep = read_sweep(table)
     ranks = ranking(sweep, read_correctness(table))
+    modelled = Modelled(sweep)
     return Landscape(
         sweep=sweep,
         threshold=threshold_view(sweep),
-        profile=profile_view(sweep),
+        profile=profile_view(sweep, modelled),
         importance=importance_view(sweep),
         condensation=condensation_view(sweep),
         ranking=ranks,
