@@ -9,6 +9,7 @@ import pyarrow as pa
 from ubn_sweep.landscape.read import SweepView, read_correctness, read_sweep
 from ubn_sweep.landscape.views.audit import AuditView, audit_view
 from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
+from ubn_sweep.landscape.views.by import ByView, by_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.course import CourseView, course_view
 from ubn_sweep.landscape.views.failures import FailuresView, failures_view
@@ -28,6 +29,7 @@ class Landscape:
     sweep: SweepView
     threshold: ThresholdView
     profile: ProfileView
+    by: ByView
     importance: ImportanceView
     condensation: CondensationView
     ranking: Ranking
@@ -44,10 +46,12 @@ def analyse(table: pa.Table) -> Landscape:
     sweep = read_sweep(table)
     ranks = ranking(sweep, read_correctness(table))
     modelled = Modelled(sweep)
+    profile = profile_view(sweep, modelled)
     return Landscape(
         sweep=sweep,
         threshold=threshold_view(sweep),
-        profile=profile_view(sweep, modelled),
+        profile=profile,
+        by=by_view(modelled, profile),
         importance=importance_view(sweep),
         condensation=condensation_view(sweep),
         ranking=ranks,

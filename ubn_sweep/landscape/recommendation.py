@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ubn_sweep.landscape.phrases import amount, bare, interval, plural
 from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.by import ByView
 from ubn_sweep.landscape.views.numbers import MIN_GROUP, Difference
 from ubn_sweep.landscape.views.profile import ProfileView
 
@@ -83,6 +84,23 @@ def batch_norm(sweep: SweepView, view: ProfileView) -> str:
         f"UBN is {amount(sweep, abs(pair.better))} {side} than plain BatchNorm (90% interval: {interval(sweep, gain)}"
         f"{looked}; {n})."
     )
+
+
+def by(view: ByView) -> str:
+    """Whether the best threshold differs between the groups of any parameter; empty where none were compared."""
+    if not view.keys:
+        return ""
+    told = [(key, key.apart) for key in view.keys if key.apart.is_told]
+    if not told:
+        titles = [key.title for key in view.keys]
+        listed = titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} or {titles[-1]}"
+        return f"No best threshold is told from another by {listed} ({plural(view.pairs, 'comparison')} of groups)."
+    parts = [
+        f"{key.title} (higher with {apart.higher} than with {apart.lower}, with a probability of "
+        f"{min(apart.probability, 0.999):.1%})"
+        for key, apart in told
+    ]
+    return f"The best threshold depends on {'; on '.join(parts)}."
 
 
 def gates(view: ProfileView) -> str:

@@ -41,6 +41,8 @@ def thresholds(landscape: Landscape) -> str:
         part(sweep, landscape.profile)
         for part in (recommendation.profile, recommendation.gate_off, recommendation.batch_norm)
     ]
+    if any(key.apart.is_told for key in landscape.by.keys):
+        said.append(recommendation.by(landscape.by))
     return " ".join(said) if said[0] else threshold(sweep, view)
 
 
