@@ -9,6 +9,7 @@ import pyarrow as pa
 from ubn_sweep.landscape.read import SweepView, read_correctness, read_sweep
 from ubn_sweep.landscape.views.audit import AuditView, audit_view
 from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
+from ubn_sweep.landscape.views.by import ByView, by_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.confirmed import ConfirmedView
 from ubn_sweep.landscape.views.course import CourseView, course_view
@@ -16,6 +17,7 @@ from ubn_sweep.landscape.views.failures import FailuresView, failures_view
 from ubn_sweep.landscape.views.front import FrontView, front_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
 from ubn_sweep.landscape.views.leaders import LeadersView, leaders_view
+from ubn_sweep.landscape.views.modelled import Modelled
 from ubn_sweep.landscape.views.profile import ProfileView, profile_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
 from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
@@ -28,6 +30,7 @@ class Landscape:
     sweep: SweepView
     threshold: ThresholdView
     profile: ProfileView
+    by: ByView
     importance: ImportanceView
     condensation: CondensationView
     ranking: Ranking
@@ -47,10 +50,13 @@ def analyse(table: pa.Table, confirmed: ConfirmedView | None = None) -> Landscap
     """From the table of observations; any sweep will do, running or failed throughout. `confirmed`: its race."""
     sweep = read_sweep(table)
     ranks = ranking(sweep, read_correctness(table))
+    modelled = Modelled(sweep)
+    profile = profile_view(sweep, modelled)
     return Landscape(
         sweep=sweep,
         threshold=threshold_view(sweep),
-        profile=profile_view(sweep),
+        profile=profile,
+        by=by_view(modelled, profile),
         importance=importance_view(sweep),
         condensation=condensation_view(sweep),
         ranking=ranks,
