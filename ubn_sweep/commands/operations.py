@@ -191,7 +191,9 @@ def _mapped(result: SweepResult, folder: SweepFolder) -> Outcome:
 
 
 def _surroundings(following: Following, running: Running) -> Surroundings:
-    on_ray = RayExecutor(address=running.ray_address, cpus=running.cpus, gpus=running.gpus)
+    on_ray = RayExecutor(
+        address=running.ray_address, cpus=running.cpus, gpus=running.gpus, lags=following.lags
+    )
     return Surroundings(
         executor=on_ray if running.executor == "ray" else InProcessExecutor(),
         watch=functools.partial(watch_sweep, notice=following.notice) if running.shown else None,

@@ -107,8 +107,18 @@ class SweepFolder(JournalFolder):
         return self.path / "landscape.json"
 
     @property
+    def null(self) -> Path:
+        """How often the report's claims are made in replays where they are errors."""
+        return self.path / "null.json"
+
+    @property
     def figures(self) -> Path:
         return self.path / "figures"
+
+    @property
+    def confirmation(self) -> Path:
+        """What a race that confirms the sweep found; also in the race's own folder."""
+        return self.path / "confirmation.json"
 
     @property
     def bundles(self) -> Path:
@@ -121,7 +131,8 @@ class SweepFolder(JournalFolder):
     @property
     def results(self) -> tuple[Path, ...]:
         """What people want beside the sweep's runs; some may not be there (yet)."""
-        return self.spec, self.report, self.numbers, self.figures, self.observations, self.bundles
+        results = (self.spec, self.report, self.numbers, self.figures, self.observations)
+        return *results, self.null, self.confirmation, self.bundles
 
     @property
     def default_tracking_uri(self) -> str:
