@@ -99,4 +99,15 @@ def confirm(sweep: str, **options: Any) -> None:
     confirm_sweep(sweep, **options)
 
 
-COMMANDS = (confirm, export, train, verify)
+@click.command()
+@click.option("--tracking-uri", metavar="URI", help="Another MLflow store.  [default: that of the home]")
+@home_option
+@as_json
+def promises(**options: Any) -> None:
+    """Count how often what sweeps promised was kept: over the final trainings here and in MLflow."""
+    from ubn_sweep.commands.promises import count_promises
+
+    count_promises(**options)
+
+
+COMMANDS = (confirm, export, train, verify, promises)
