@@ -22,6 +22,7 @@ GROUND = {
     "masking",
     "mounts",
     "privacy",
+    "one_thread",
     "processes",
     "progress",
     "invocation",

@@ -21,6 +21,7 @@ from ubn_sweep.landscape.views.modelled import Modelled
 from ubn_sweep.landscape.views.profile import ProfileView, profile_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
 from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
+from ubn_sweep.one_thread import one_thread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,23 +49,24 @@ class Landscape:
 
 def analyse(table: pa.Table, confirmed: ConfirmedView | None = None) -> Landscape:
     """From the table of observations; any sweep will do, running or failed throughout. `confirmed`: its race."""
-    sweep = read_sweep(table)
-    ranks = ranking(sweep, read_correctness(table))
-    modelled = Modelled(sweep)
-    profile = profile_view(sweep, modelled)
-    return Landscape(
-        sweep=sweep,
-        threshold=threshold_view(sweep),
-        profile=profile,
-        by=by_view(modelled, profile),
-        importance=importance_view(sweep),
-        condensation=condensation_view(sweep),
-        ranking=ranks,
-        course=course_view(sweep),
-        failures=failures_view(sweep),
-        baseline=baseline_view(sweep, ranks),
-        leaders=leaders_view(sweep),
-        audit=audit_view(sweep),
-        front=front_view(sweep),
-        confirmed=confirmed,
-    )
+    with one_thread():
+        sweep = read_sweep(table)
+        ranks = ranking(sweep, read_correctness(table))
+        modelled = Modelled(sweep)
+        profile = profile_view(sweep, modelled)
+        return Landscape(
+            sweep=sweep,
+            threshold=threshold_view(sweep),
+            profile=profile,
+            by=by_view(modelled, profile),
+            importance=importance_view(sweep),
+            condensation=condensation_view(sweep),
+            ranking=ranks,
+            course=course_view(sweep),
+            failures=failures_view(sweep),
+            baseline=baseline_view(sweep, ranks),
+            leaders=leaders_view(sweep),
+            audit=audit_view(sweep),
+            front=front_view(sweep),
+            confirmed=confirmed,
+        )
