@@ -22,6 +22,7 @@ GROUND = {
     "masking",
     "mounts",
     "privacy",
+    "one_thread",
     "processes",
     "progress",
     "invocation",
@@ -41,7 +42,9 @@ MAY_IMPORT = {
     "sweep.spec": {"records", "training", "surrogate"},
     "surrogate": set(),
     "sweep.deciding": {"records", "training", "sweep.spec", "surrogate"},
-    "sweep.running.ray": {"records", "training", "sweep.spec", "sweep.deciding", "sweep.running"},
+    "sweep.running.ray": {
+        "records", "training", "sweep.spec", "sweep.deciding", "sweep.running", "sweep.explaining",
+    },
     "sweep.running": {
         "records", "training", "sweep.spec", "sweep.deciding", "sweep.running.ray",
         "tracking", "tracking.delivery", "tracking.mlflow", "tracking.optuna",

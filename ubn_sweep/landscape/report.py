@@ -14,7 +14,7 @@ from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.progress import At, nowhere
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import stream
-from ubn_sweep.records.observations import write_observations
+from ubn_sweep.records.observations import origin_of, write_observations
 
 if TYPE_CHECKING:
     from ubn_sweep.landscape.analysis import Landscape
@@ -50,6 +50,7 @@ def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
     """
     # Imported here: they take seconds, and naming a report's type takes none of them.
     from ubn_sweep.landscape.analysis import analyse
+    from ubn_sweep.landscape.confirmation import confirmation_of
     from ubn_sweep.landscape.figures import FIGURES
     from ubn_sweep.landscape.null import null_of
     from ubn_sweep.landscape.page import render_page
@@ -60,7 +61,7 @@ def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
         at("reading the journal")
         table = write_observations(stream(folder.path), folder.observations)
         at("comparing the trials")
-        landscape = analyse(table)
+        landscape = analyse(table, confirmation_of(folder, origin_of(table).sweep_id))
         null = null_of(folder.null, landscape.sweep)
         landscape = weighed(landscape, null)
         sentences = summary(landscape, null)

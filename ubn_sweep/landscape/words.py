@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from ubn_sweep.landscape import recommendation
 from ubn_sweep.landscape.advice import audits, batch_norm, failures, leaders
 from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.confirmation import confirmed
 from ubn_sweep.landscape.null import Null
 from ubn_sweep.landscape.phrases import amount, interval, plural, score_text
 from ubn_sweep.landscape.prices import priced
 from ubn_sweep.landscape.read import SweepView
-from ubn_sweep.landscape.recommendation import profile
 from ubn_sweep.landscape.views.course import CourseView
 from ubn_sweep.landscape.views.curve_fit import CurveFit
 from ubn_sweep.landscape.views.front import FrontView
@@ -28,6 +29,7 @@ def summary(landscape: Landscape, null: Null | None = None) -> tuple[str, ...]:
         (failures(landscape.sweep, landscape.failures), ()),
         (front(landscape.sweep, landscape.front), ()),
         (best(landscape.sweep, landscape.ranking), ("told_from_best",)),
+        (confirmed(landscape.confirmed), ()),
         (batch_norm(landscape.sweep, landscape.baseline), ("batch_norm",)),
         (thresholds(landscape), (shape, "gate_gain")),
         (audits(landscape.audit), ("audits_turn",)),
@@ -40,8 +42,13 @@ def summary(landscape: Landscape, null: Null | None = None) -> tuple[str, ...]:
 def thresholds(landscape: Landscape) -> str:
     """Where to set the threshold: by the model of all epochs where the trials suffice, else by one epoch's scores."""
     sweep, view = landscape.sweep, landscape.threshold
-    said = profile(sweep, landscape.profile)
-    return f"{said} {gate_off_anywhere(sweep, view)}" if said else threshold(sweep, view)
+    said = [
+        part(sweep, landscape.profile)
+        for part in (recommendation.profile, recommendation.gate_off, recommendation.batch_norm)
+    ]
+    if any(key.apart.is_told for key in landscape.by.keys):
+        said.append(recommendation.by(landscape.by))
+    return " ".join(said) if said[0] else threshold(sweep, view)
 
 
 def counts(sweep: SweepView, course: CourseView) -> str:
@@ -158,11 +165,6 @@ def threshold(sweep: SweepView, view: ThresholdView) -> str:
         f"No threshold between {view.low:.2g} and {view.high:.2g} can be told from another "
         f"(epoch {curve.epoch}, n = {curve.fit.n}). {_gate_off(sweep, view, curve)}"
     )
-
-
-def gate_off_anywhere(sweep: SweepView, view: ThresholdView) -> str:
-    """The gate on against off, at the full budget where that can be said."""
-    return _gate_off(sweep, view, view.full)
 
 
 def _gate_off(sweep: SweepView, view: ThresholdView, curve: ThresholdCurve) -> str:
