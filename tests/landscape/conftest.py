@@ -3,7 +3,7 @@
 import pytest
 
 from ubn_sweep.landscape.views import importance
-from ubn_sweep.surrogate import last_epoch, profile
+from ubn_sweep.surrogate import grouped, last_epoch, profile
 
 
 @pytest.fixture
@@ -20,3 +20,4 @@ def few_resamples(monkeypatch):
         monkeypatch.setattr(last_epoch, name, count)
     for name, count in {"DRAWS": 40, "OTHERS": 16, "CANDIDATES": 8}.items():
         monkeypatch.setattr(profile, name, count)
+        monkeypatch.setattr(grouped, name, count)

@@ -14,7 +14,7 @@ from ubn_sweep.landscape.views.importance import ImportanceView
 from ubn_sweep.landscape.views.profile import profile_view
 from ubn_sweep.records.observations import observations
 
-OTHERS = ("front", "importance", "layers", "profile")
+OTHERS = ("front", "importance", "layers", "profile", "failure_map", "ledger")
 """Those without a mark for every trial, or of sweeps with two objectives."""
 MARKED = [entry for entry in FIGURES if entry.name not in OTHERS]
 

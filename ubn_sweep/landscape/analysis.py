@@ -12,10 +12,12 @@ from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
 from ubn_sweep.landscape.views.by import ByView, by_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.course import CourseView, course_view
+from ubn_sweep.landscape.views.failure_map import FailureMapView, failure_map_view
 from ubn_sweep.landscape.views.failures import FailuresView, failures_view
 from ubn_sweep.landscape.views.front import FrontView, front_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
 from ubn_sweep.landscape.views.leaders import LeadersView, leaders_view
+from ubn_sweep.landscape.views.ledger import LedgerView, ledger_view
 from ubn_sweep.landscape.views.modelled import Modelled
 from ubn_sweep.landscape.views.profile import ProfileView, profile_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
@@ -35,6 +37,8 @@ class Landscape:
     ranking: Ranking
     course: CourseView
     failures: FailuresView
+    failure_map: FailureMapView
+    ledger: LedgerView
     baseline: BaselineView
     leaders: LeadersView
     audit: AuditView
@@ -44,7 +48,8 @@ class Landscape:
 def analyse(table: pa.Table) -> Landscape:
     """From the table of observations; any sweep will do, running or failed throughout."""
     sweep = read_sweep(table)
-    ranks = ranking(sweep, read_correctness(table))
+    correct = read_correctness(table)
+    ranks = ranking(sweep, correct)
     modelled = Modelled(sweep)
     profile = profile_view(sweep, modelled)
     return Landscape(
@@ -57,6 +62,8 @@ def analyse(table: pa.Table) -> Landscape:
         ranking=ranks,
         course=course_view(sweep),
         failures=failures_view(sweep),
+        failure_map=failure_map_view(sweep),
+        ledger=ledger_view(sweep, correct),
         baseline=baseline_view(sweep, ranks),
         leaders=leaders_view(sweep),
         audit=audit_view(sweep),

@@ -11,9 +11,11 @@ from ubn_sweep.landscape.figures.choices import CHOICES
 from ubn_sweep.landscape.figures.condensation import CONDENSATION
 from ubn_sweep.landscape.figures.course import COURSE
 from ubn_sweep.landscape.figures.entry import ReportFigure
+from ubn_sweep.landscape.figures.failure_map import FAILURE_MAP
 from ubn_sweep.landscape.figures.front import FRONT
 from ubn_sweep.landscape.figures.importance import IMPORTANCE
 from ubn_sweep.landscape.figures.layers import LAYERS
+from ubn_sweep.landscape.figures.ledger import LEDGER
 from ubn_sweep.landscape.figures.parameters import PARAMETERS
 from ubn_sweep.landscape.figures.profile import PROFILE
 from ubn_sweep.landscape.figures.threshold import THRESHOLD
@@ -28,6 +30,8 @@ FIGURES: tuple[ReportFigure[Any], ...] = (
     CHOICES,
     CONDENSATION,
     LAYERS,
+    FAILURE_MAP,
+    LEDGER,
     COURSE,
 )
 """In the report's order."""
