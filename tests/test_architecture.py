@@ -41,7 +41,9 @@ MAY_IMPORT = {
     "sweep.spec": {"records", "training", "surrogate"},
     "surrogate": set(),
     "sweep.deciding": {"records", "training", "sweep.spec", "surrogate"},
-    "sweep.running.ray": {"records", "training", "sweep.spec", "sweep.deciding", "sweep.running"},
+    "sweep.running.ray": {
+        "records", "training", "sweep.spec", "sweep.deciding", "sweep.running", "sweep.explaining",
+    },
     "sweep.running": {
         "records", "training", "sweep.spec", "sweep.deciding", "sweep.running.ray",
         "tracking", "tracking.delivery", "tracking.mlflow", "tracking.optuna",
@@ -52,8 +54,9 @@ MAY_IMPORT = {
     "landscape.figures": {"records", "landscape", "landscape.views"},
     "landscape": {"records", "training", "landscape.views", "landscape.figures"},
     "export": {"records", "training", "landscape", "landscape.views"},
+    "nulls": {"records", "landscape", "landscape.views", "surrogate", "sweep.spec", "sweep.deciding"},
     "commands": {
-        "records", "training", "landscape", "export", "tracking", "tracking.delivery", "tracking.mlflow",
+        "records", "training", "landscape", "export", "nulls", "tracking", "tracking.delivery", "tracking.mlflow",
         "sweep.spec", "sweep.deciding", "sweep.running", "sweep.running.ray", "sweep.explaining",
     },
     "cli": {"commands"},

@@ -72,5 +72,9 @@ def deliver_final(
     Raises:
         UserError: the store is out of reach, or the training's own process is delivering.
     """
-    sink = sink_of(folder, store_of(started.tracking_uri, to, home), home)
-    return {f"{sink.store} at {sink.address}": sync(folder, sink, from_start=from_start).delivered}
+    delivered = 0
+    # Those of several seeds find the run that they share in the store.
+    for one in (folder, *(folder.of_seeds() if started.of_seeds else ())):
+        sink = sink_of(one, store_of(started.tracking_uri, to, home), home)
+        delivered += sync(one, sink, from_start=from_start).delivered
+    return {f"{sink.store} at {sink.address}": delivered}

@@ -11,6 +11,7 @@ from ubn_sweep.landscape.views.audit import AuditView, audit_view
 from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
 from ubn_sweep.landscape.views.by import ByView, by_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
+from ubn_sweep.landscape.views.confirmed import ConfirmedView
 from ubn_sweep.landscape.views.course import CourseView, course_view
 from ubn_sweep.landscape.views.failure_map import FailureMapView, failure_map_view
 from ubn_sweep.landscape.views.failures import FailuresView, failures_view
@@ -43,10 +44,14 @@ class Landscape:
     leaders: LeadersView
     audit: AuditView
     front: FrontView
+    confirmed: ConfirmedView | None = None
+    """The race that confirmed it; None where none is over."""
+    withheld: tuple[str, ...] = ()
+    """Claims that are not made, since they would be made too often where nothing matters."""
 
 
-def analyse(table: pa.Table) -> Landscape:
-    """From the table of observations; any sweep will do, running or failed throughout."""
+def analyse(table: pa.Table, confirmed: ConfirmedView | None = None) -> Landscape:
+    """From the table of observations; any sweep will do, running or failed throughout. `confirmed`: its race."""
     sweep = read_sweep(table)
     correct = read_correctness(table)
     ranks = ranking(sweep, correct)
@@ -68,4 +73,5 @@ def analyse(table: pa.Table) -> Landscape:
         leaders=leaders_view(sweep),
         audit=audit_view(sweep),
         front=front_view(sweep),
+        confirmed=confirmed,
     )

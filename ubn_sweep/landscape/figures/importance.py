@@ -70,4 +70,5 @@ IMPORTANCE = ReportFigure(
     narrow=partial(_draw, width=NARROW),
     finding=lambda sweep, view: words.importance(view),
     how=_how,
+    claims=("parameter_matters",),
 )

@@ -48,10 +48,12 @@ class ParameterImportance:
     """What 95% of shuffled sweeps stay below."""
     p_value: float
     """Of no influence, corrected for having looked at all parameters."""
+    withheld: bool = False
+    """Whether it is not to be told of, since it is found too often where nothing matters."""
 
     @property
     def is_shown(self) -> bool:
-        return self.p_value <= SIGNIFICANCE
+        return not self.withheld and self.p_value <= SIGNIFICANCE
 
 
 @dataclass(frozen=True, kw_only=True)
