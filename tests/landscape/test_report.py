@@ -25,8 +25,8 @@ def test_a_whole_sweep(tmp_path):
     report = build_report(folder)
     text = check(report)
     assert [path.stem for path in report.figures] == [
-        "profile", "by", "threshold", "importance", "parameters", "rectifiers", "condensation", "layers", "ledger",
-        "course",
+        "profile", "by", "pairs", "threshold", "importance", "effects", "ablation", "parameters", "rectifiers",
+        "condensation", "layers", "ledger", "course",
     ]  # fmt: skip
     assert report.html == folder.report
     assert pq.read_table(report.observations).num_rows > 60

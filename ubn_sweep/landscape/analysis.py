@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from ubn_sweep.landscape.read import SweepView, read_correctness, read_sweep
+from ubn_sweep.landscape.views.ablation import AblationView, ablation_view
 from ubn_sweep.landscape.views.audit import AuditView, audit_view
 from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
 from ubn_sweep.landscape.views.by import ByView, by_view
+from ubn_sweep.landscape.views.check import check_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.confirmed import ConfirmedView
 from ubn_sweep.landscape.views.course import CourseView, course_view
+from ubn_sweep.landscape.views.effects import EffectsView, effects_view
 from ubn_sweep.landscape.views.failure_map import FailureMapView, failure_map_view
 from ubn_sweep.landscape.views.failures import FailuresView, failures_view
 from ubn_sweep.landscape.views.front import FrontView, front_view
@@ -20,6 +23,7 @@ from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
 from ubn_sweep.landscape.views.leaders import LeadersView, leaders_view
 from ubn_sweep.landscape.views.ledger import LedgerView, ledger_view
 from ubn_sweep.landscape.views.modelled import Modelled
+from ubn_sweep.landscape.views.pairs import PairsView, pairs_view
 from ubn_sweep.landscape.views.profile import ProfileView, profile_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
 from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
@@ -33,6 +37,9 @@ class Landscape:
     threshold: ThresholdView
     profile: ProfileView
     by: ByView
+    pairs: PairsView
+    effects: EffectsView
+    ablation: AblationView
     importance: ImportanceView
     condensation: CondensationView
     ranking: Ranking
@@ -57,11 +64,16 @@ def analyse(table: pa.Table, confirmed: ConfirmedView | None = None) -> Landscap
     ranks = ranking(sweep, correct)
     modelled = Modelled(sweep)
     profile = profile_view(sweep, modelled)
+    if profile.reason is None:
+        profile = replace(profile, check=check_view(modelled))
     return Landscape(
         sweep=sweep,
         threshold=threshold_view(sweep),
         profile=profile,
         by=by_view(modelled, profile),
+        pairs=pairs_view(modelled, profile),
+        effects=effects_view(modelled),
+        ablation=ablation_view(modelled),
         importance=importance_view(sweep),
         condensation=condensation_view(sweep),
         ranking=ranks,
