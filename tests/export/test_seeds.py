@@ -6,7 +6,7 @@ import pytest
 from tests.training.builders import tiny_config
 from ubn_sweep.export.seeds import other_experiment, seeds_of, seeds_verdict, summary_of
 from ubn_sweep.records.metrics import SHARE, Metric
-from ubn_sweep.training.provenance import Provenance
+from ubn_sweep.training.provenance import Forecast, Provenance
 
 TOP1 = Metric(name="val_top1", label="validation accuracy", direction="max", unit=SHARE, test="test_top1")
 
@@ -42,6 +42,20 @@ def test_a_promise_that_holds_is_seldom_called_broken(seeds, sweep_seeds):
     assert np.mean([verdict.kept is False for verdict in found]) <= 0.05
     if seeds == 20:
         assert np.mean([verdict.below > 0 for verdict in found]) > 0.05
+
+
+def test_a_promise_with_a_forecast_brings_its_own_error():
+    """Of a race: the mean of five rounds, with its standard error and their spread."""
+    dice, alarms = np.random.default_rng(7), 0
+    for _ in range(400):
+        rounds = dice.normal(0.9, 0.006, 5)
+        std = float(rounds.std(ddof=1))
+        forecast = Forecast(low=0, high=1, mean_error=std / 5**0.5, std=std, freedom=4.0, source="race r")
+        tests = 0.9 + dice.normal(0, np.sqrt(0.09 / 2000)) + dice.normal(0, 0.006, 3)
+        origin = origin_of(float(rounds.mean()), spread=std, seeds=5, forecast=forecast)
+        found = seeds_verdict(TOP1, summary_of(tests.tolist()), origin=origin, examples=2000)
+        alarms += found.kept is False
+    assert alarms <= 20
 
 
 def test_a_promise_that_is_far_off_is_found():

@@ -39,6 +39,12 @@ def export(sweep: str, top: int | None, out: Path, home: Path | None, as_json: b
     show_default=True,
     help="How many trainings, which differ in their seed alone.",
 )
+@click.option(
+    "--register",
+    "register_as",
+    metavar="NAME",
+    help="Put the trained model into MLflow's registry, as the next version of NAME.",
+)
 @click.option("--tracking-uri", help="MLflow's store.  [default: the sweep's]")
 @click.option(
     "--task", "task_name", metavar="MODULE:CLASS", help="What is trained.  [default: what was swept]"
@@ -56,6 +62,21 @@ def train(config_path: Path, **options: Any) -> None:
     from ubn_sweep.commands.train import train_final
 
     train_final(config_path, **options)
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--epochs", type=click.IntRange(1), help="How many are trained again.  [default: 3]")
+@set_option
+@as_json
+def verify(bundle: Path, **options: Any) -> None:
+    """Train a bundle's first epochs again, and compare them with what its sweep recorded.
+
+    Ends with 0 where they are the same, or within the spread of the sweep's seeds, with 1 where they are not.
+    """
+    from ubn_sweep.commands.verify import verify_bundle
+
+    verify_bundle(bundle, **options)
 
 
 @click.command()
@@ -78,4 +99,15 @@ def confirm(sweep: str, **options: Any) -> None:
     confirm_sweep(sweep, **options)
 
 
-COMMANDS = (confirm, export, train)
+@click.command()
+@click.option("--tracking-uri", metavar="URI", help="Another MLflow store.  [default: that of the home]")
+@home_option
+@as_json
+def promises(**options: Any) -> None:
+    """Count how often what sweeps promised was kept: over the final trainings here and in MLflow."""
+    from ubn_sweep.commands.promises import count_promises
+
+    count_promises(**options)
+
+
+COMMANDS = (confirm, export, train, verify, promises)

@@ -13,6 +13,7 @@ from ubn_sweep.commands.final_copies import store_of
 from ubn_sweep.commands.final_run import FinalJob, Outcome, train_one
 from ubn_sweep.commands.final_seeds import SeedsOutcome, train_seeds
 from ubn_sweep.commands.live import duration, print_json, say
+from ubn_sweep.commands.registering import register_trained
 from ubn_sweep.export.bundle import config_of
 from ubn_sweep.export.judging import check_promise
 from ubn_sweep.plain_json import with_nulls
@@ -33,10 +34,12 @@ def train_final(
     as_json: bool,
     workers: int | None = None,
     seeds: int = 1,
+    register_as: str | None = None,
 ) -> None:
     """Trains, tests once, records, and compares with the promise. `workers` None: as many as the trial had.
 
-    Several seeds are trained one after another, each tested once.
+    Several seeds are trained one after another, each tested once; of them the first is registered, since the best would
+    be picked by the test set.
     """
     task, config = load_config(config_of(config_path), assignments, task=task_name)
     task.check(config)
@@ -57,11 +60,16 @@ def train_final(
     )
     begun_s = time.monotonic()
     if seeds > 1:
-        outcome_of_seeds = train_seeds(job, seeds)
-        _tell_seeds(job, outcome_of_seeds, took_s=time.monotonic() - begun_s, as_json=as_json)
+        found = train_seeds(job, seeds)
+        trained = next(one.folder for one in found.seeds if one.test is not None)
+        version = None if register_as is None else register_trained(job, trained, register_as)
+        _tell_seeds(job, found, version, took_s=time.monotonic() - begun_s, as_json=as_json)
+        _tell_version(register_as, version, as_json=as_json)
         return
     outcome, run_id = train_one(job)
-    _tell(job, outcome, run_id, took_s=time.monotonic() - begun_s, as_json=as_json)
+    version = None if register_as is None else register_trained(job, job.folder, register_as)
+    _tell(job, outcome, run_id, version, took_s=time.monotonic() - begun_s, as_json=as_json)
+    _tell_version(register_as, version, as_json=as_json)
 
 
 def _usual(path: Path, seeds: int) -> Path:
@@ -77,7 +85,14 @@ def _workers(config: Any) -> int:
     return 1 if origin is None else origin.workers
 
 
-def _tell(job: FinalJob, outcome: Outcome, run_id: str | None, *, took_s: float, as_json: bool) -> None:
+def _tell_version(name: str | None, version: str | None, *, as_json: bool) -> None:
+    if version is not None and not as_json:
+        say(f"registered as {name}, version {version}: mlflow.pytorch.load_model('models:/{name}/{version}')")
+
+
+def _tell(
+    job: FinalJob, outcome: Outcome, run_id: str | None, version: str | None, *, took_s: float, as_json: bool
+) -> None:
     origin: Provenance | None = job.config.provenance
     metric = job.task.promise if origin is None else job.task.metric(origin.metric)
     value, checkpoint = outcome.result.test[metric.on_test], outcome.result.checkpoint
@@ -94,6 +109,7 @@ def _tell(job: FinalJob, outcome: Outcome, run_id: str | None, *, took_s: float,
                 "test_looks": dataclasses.asdict(outcome.looks),
                 "checkpoint": str(checkpoint),
                 "run_id": run_id,
+                "model_version": version,
             }
         )
         return
@@ -107,7 +123,9 @@ def _tell(job: FinalJob, outcome: Outcome, run_id: str | None, *, took_s: float,
         say(f"MLflow run {run_id}; look at it with ", ("ubn-sweep ui", "bold"))
 
 
-def _tell_seeds(job: FinalJob, outcome: SeedsOutcome, *, took_s: float, as_json: bool) -> None:
+def _tell_seeds(
+    job: FinalJob, outcome: SeedsOutcome, version: str | None, *, took_s: float, as_json: bool
+) -> None:
     metric, summary = outcome.metric, outcome.summary
     if as_json:
         print_json(
@@ -129,6 +147,7 @@ def _tell_seeds(job: FinalJob, outcome: SeedsOutcome, *, took_s: float, as_json:
                 else with_nulls(dataclasses.asdict(outcome.verdict)),
                 "test_looks": dataclasses.asdict(outcome.looks),
                 "run_id": outcome.run_id,
+                "model_version": version,
             }
         )
         return

@@ -61,7 +61,7 @@ class Bundle:
     data: str | None = None
     """The data set's fingerprint: by the number of images, and the names and sizes of its files."""
     seeds: tuple[int, ...]
-    """All that the promise is a mean of."""
+    """Of all its trials."""
     workers: int = 1
     threads: int | None = None
     """Of each worker; null leaves them as they are."""

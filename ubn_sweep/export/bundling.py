@@ -169,5 +169,6 @@ def _data(task: Task, config: Any, environment: Mapping[str, Any]) -> str | None
 def _commands(sweep: SweepView, name: str) -> dict[str, str]:
     return {
         "train": f"ubn-sweep train {name}",
+        "verify": f"ubn-sweep verify {name}",
         "export": f"ubn-sweep export {sweep.name}",
     }

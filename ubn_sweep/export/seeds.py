@@ -168,22 +168,25 @@ def _margin(
     if not metric.is_share or examples is None or origin.validation_examples is None:
         return None
     spread, freedom = _spread_without(summary, place, origin, repeats)
-    images = (
-        binomial_error(origin.promised, origin.validation_examples) ** 2
-        + binomial_error(summary.values[place], examples) ** 2
-    )
-    seeds = spread**2 * (1 / origin.seeds + 1 / repeats)
+    images = binomial_error(summary.values[place], examples) ** 2
+    if origin.forecast is not None:  # which states the error of what it promises by itself
+        seeds = spread**2 / repeats + origin.forecast.mean_error**2
+    else:
+        images += binomial_error(origin.promised, origin.validation_examples) ** 2
+        seeds = spread**2 * (1 / origin.seeds + 1 / repeats)
     # Welch's formula: what is known of the images' part needs no degrees of freedom.
     welch = freedom * ((images + seeds) / seeds) ** 2 if seeds > 0 else math.inf
     quantile = float(stats.t.ppf(1 - (1 - CONFIDENCE) / 2 / looks, welch))
     return quantile * math.sqrt(images + seeds)
 
 
-def _spread_without(summary: Summary, place: int, origin: Provenance, repeats: int) -> tuple[float, int]:
+def _spread_without(summary: Summary, place: int, origin: Provenance, repeats: int) -> tuple[float, float]:
     """The standard deviation over single seeds, of the sweep's and of all trainings but one, and its degrees of
     freedom: 0 where neither has two."""
-    parts = []
-    if origin.spread is not None and origin.seeds > 1:
+    parts: list[tuple[float, float]] = []
+    if origin.forecast is not None:
+        parts.append((origin.forecast.std**2 * repeats, origin.forecast.freedom))
+    elif origin.spread is not None and origin.seeds > 1:
         parts.append((origin.spread**2, origin.seeds - 1))
     others = [value for other, value in enumerate(summary.values) if other != place]
     if len(others) > 1:

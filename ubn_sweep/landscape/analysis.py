@@ -27,6 +27,7 @@ from ubn_sweep.landscape.views.pairs import PairsView, pairs_view
 from ubn_sweep.landscape.views.profile import ProfileView, profile_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
 from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
+from ubn_sweep.one_thread import one_thread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,33 +58,39 @@ class Landscape:
     """Claims that are not made, since they would be made too often where nothing matters."""
 
 
-def analyse(table: pa.Table, confirmed: ConfirmedView | None = None) -> Landscape:
-    """From the table of observations; any sweep will do, running or failed throughout. `confirmed`: its race."""
-    sweep = read_sweep(table)
-    correct = read_correctness(table)
-    ranks = ranking(sweep, correct)
-    modelled = Modelled(sweep)
-    profile = profile_view(sweep, modelled)
-    if profile.reason is None:
-        profile = replace(profile, check=check_view(modelled))
-    return Landscape(
-        sweep=sweep,
-        threshold=threshold_view(sweep),
-        profile=profile,
-        by=by_view(modelled, profile),
-        pairs=pairs_view(modelled, profile),
-        effects=effects_view(modelled),
-        ablation=ablation_view(modelled),
-        importance=importance_view(sweep),
-        condensation=condensation_view(sweep),
-        ranking=ranks,
-        course=course_view(sweep),
-        failures=failures_view(sweep),
-        failure_map=failure_map_view(sweep),
-        ledger=ledger_view(sweep, correct),
-        baseline=baseline_view(sweep, ranks),
-        leaders=leaders_view(sweep),
-        audit=audit_view(sweep),
-        front=front_view(sweep),
-        confirmed=confirmed,
-    )
+def analyse(
+    table: pa.Table, confirmed: ConfirmedView | None = None, *, claims_alone: bool = False
+) -> Landscape:
+    """From the table of observations; any sweep will do, running or failed throughout. `confirmed`: its race.
+
+    `claims_alone` leaves out what claims nothing and takes time: surfaces, and the second opinion on bands.
+    """
+    with one_thread():
+        sweep = read_sweep(table)
+        correct = read_correctness(table)
+        ranks = ranking(sweep, correct)
+        modelled = Modelled(sweep)
+        profile = profile_view(sweep, modelled)
+        if profile.reason is None and not claims_alone:
+            profile = replace(profile, check=check_view(modelled))
+        return Landscape(
+            sweep=sweep,
+            threshold=threshold_view(sweep),
+            profile=profile,
+            by=by_view(modelled, profile),
+            pairs=PairsView(surfaces=()) if claims_alone else pairs_view(modelled, profile),
+            effects=effects_view(modelled),
+            ablation=ablation_view(modelled),
+            importance=importance_view(sweep),
+            condensation=condensation_view(sweep),
+            ranking=ranks,
+            course=course_view(sweep),
+            failures=failures_view(sweep),
+            failure_map=failure_map_view(sweep),
+            ledger=ledger_view(sweep, correct),
+            baseline=baseline_view(sweep, ranks),
+            leaders=leaders_view(sweep),
+            audit=audit_view(sweep),
+            front=front_view(sweep),
+            confirmed=confirmed,
+        )

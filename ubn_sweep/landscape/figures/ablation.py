@@ -92,4 +92,5 @@ ABLATION = ReportFigure(
     narrow=partial(_draw, width=NARROW),
     finding=_finding,
     how=_how,
+    claims=("change_matters",),
 )

@@ -77,4 +77,5 @@ EFFECTS = ReportFigure(
     narrow=partial(_draw, width=NARROW),
     finding=_finding,
     how=_how,
+    claims=("effect", "together"),
 )

@@ -94,4 +94,5 @@ FAILURE_MAP = ReportFigure(
     narrow=partial(_draw, width=NARROW),
     finding=_finding,
     how=_how,
+    claims=("failures_at",),
 )

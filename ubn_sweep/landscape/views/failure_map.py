@@ -33,11 +33,13 @@ class FailureRegion:
     """Of as many or more here by chance (Fisher's exact test against the other parts), times all parts looked at."""
     reasons: tuple[tuple[str, int], ...]
     """The most frequent, with their counts."""
+    withheld: bool = False
+    """Whether such sweeps say so too often where nothing matters."""
 
     @property
     def is_told(self) -> bool:
         """Whether chance does not explain that more come to nothing here than elsewhere."""
-        return self.p_value <= ALPHA
+        return not self.withheld and self.p_value <= ALPHA
 
 
 @dataclass(frozen=True, kw_only=True)
