@@ -23,7 +23,9 @@ MOST_TIED = 4
 
 def summary(landscape: Landscape, null: Null | None = None) -> tuple[str, ...]:
     """What to take home: the counts, the best, the threshold, what mattered; of claims, what they cost."""
-    shape = "threshold_curve" if landscape.profile.choice is None else "threshold_range"
+    of_thresholds: tuple[str, ...] = ("threshold_curve", "gate_gain")
+    if landscape.profile.choice is not None:
+        of_thresholds = ("threshold_range", "gate_by_model", "layers_paired", "threshold_by")
     told = [
         (counts(landscape.sweep, landscape.course), ()),
         (failures(landscape.sweep, landscape.failures), ()),
@@ -31,7 +33,7 @@ def summary(landscape: Landscape, null: Null | None = None) -> tuple[str, ...]:
         (best(landscape.sweep, landscape.ranking), ("told_from_best",)),
         (confirmed(landscape.confirmed), ()),
         (batch_norm(landscape.sweep, landscape.baseline), ("batch_norm",)),
-        (thresholds(landscape), (shape, "gate_gain")),
+        (thresholds(landscape), of_thresholds),
         (audits(landscape.audit), ("audits_turn",)),
         (leaders(landscape.leaders, landscape.threshold), ("edge",)),
         (importance(landscape.importance), ("parameter_matters",)),

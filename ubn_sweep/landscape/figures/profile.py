@@ -139,7 +139,8 @@ def _how(sweep: SweepView, view: ProfileView) -> str:
         "config of the best one with a probability of 10% or more; no bar where none can be told from another. The "
         "gate off is read from the same model, at its best, too. BatchNorm: the mean of its finished trials, with a "
         "90% interval over them, or with fewer than three by chance in the examples alone. "
-        f"{recommendation.batch_norm(sweep, view)}{beneath}" + thinning_note(2 * max(view.finished, gates))
+        f"{recommendation.batch_norm(sweep, view)} {recommendation.check(sweep, view)}{beneath}"
+        + thinning_note(2 * max(view.finished, gates))
     )
 
 
@@ -152,5 +153,5 @@ PROFILE = ReportFigure(
     narrow=partial(_draw, width=NARROW),
     finding=_finding,
     how=_how,
-    claims=("threshold_range",),
+    claims=("threshold_range", "gate_by_model"),
 )
