@@ -8,13 +8,15 @@ from ubn_sweep.landscape.figures import FIGURES
 from ubn_sweep.landscape.figures.style import MOST_MARKS, name_starts, new_figure, styled, thinned
 from ubn_sweep.landscape.read import read_sweep
 from ubn_sweep.landscape.views import threshold
+from ubn_sweep.landscape.views.check import CheckView
 from ubn_sweep.landscape.views.curve_fit import TooFew
+from ubn_sweep.landscape.views.effects import EffectsView
 from ubn_sweep.landscape.views.front import front_view
 from ubn_sweep.landscape.views.importance import ImportanceView
 from ubn_sweep.landscape.views.profile import profile_view
 from ubn_sweep.records.observations import observations
 
-OTHERS = ("front", "importance", "layers", "profile")
+OTHERS = ("front", "importance", "layers", "profile", "failure_map", "ledger", "pairs", "effects", "ablation")
 """Those without a mark for every trial, or of sweeps with two objectives."""
 MARKED = [entry for entry in FIGURES if entry.name not in OTHERS]
 
@@ -27,7 +29,12 @@ def quick():
         none = ImportanceView(n=0, epoch=1, full_budget=False, parameters=(), left_out=(), reason="not asked")
         patch.setattr("ubn_sweep.landscape.analysis.importance_view", lambda sweep: none)
         few = profile_view(read_sweep(observations(sweep_events(40, epochs=2, stops=(), truth=hill))))
-        patch.setattr("ubn_sweep.landscape.analysis.profile_view", lambda sweep: few)
+        patch.setattr("ubn_sweep.landscape.analysis.profile_view", lambda sweep, modelled: few)
+        patch.setattr(
+            "ubn_sweep.landscape.analysis.check_view", lambda modelled: CheckView(reason="not asked")
+        )
+        untold = EffectsView(reason="not asked", trials=0, main=(), together=(), pairs=0)
+        patch.setattr("ubn_sweep.landscape.analysis.effects_view", lambda modelled: untold)
         yield
 
 

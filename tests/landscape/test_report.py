@@ -25,7 +25,8 @@ def test_a_whole_sweep(tmp_path):
     report = build_report(folder)
     text = check(report)
     assert [path.stem for path in report.figures] == [
-        "profile", "threshold", "importance", "parameters", "rectifiers", "condensation", "layers", "course",
+        "profile", "by", "pairs", "threshold", "importance", "effects", "ablation", "parameters", "rectifiers",
+        "condensation", "layers", "ledger", "course",
     ]  # fmt: skip
     assert report.html == folder.report
     assert pq.read_table(report.observations).num_rows > 60
@@ -43,7 +44,7 @@ def check_on_a_phone(text):
             entry.name == "layers"
         ):  # a map of as many columns as layers, which says nothing that the others do not
             continue
-        if entry.name == "front":  # of two objectives
+        if entry.name in ("front", "failure_map"):  # of two objectives, and of sweeps in which trials fail
             continue
         inside = re.search(rf'aria-labelledby="{entry.name}-title">.*?</section>', text, re.DOTALL)[0]
         assert inside.count("<svg") == 2

@@ -71,7 +71,7 @@ def sweep(
     """One trial after another, stopped by Rungs; with faults: some fail, diverge, or never end."""
     if study is None:
         study = optuna.create_study(direction="maximize", sampler=sampler)
-    study.sampler = auto_module.AutoSampler(seed=0, rung_levels=RUNG_LEVELS, max_epochs=52, max_rows=100)
+    study.sampler = sampler
     rungs = Rungs(grace_epochs=2, reduction_factor=3, max_epochs=52)
     for _ in range(n_trials):
         trial = study.ask()

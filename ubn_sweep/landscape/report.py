@@ -52,7 +52,9 @@ def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
     from ubn_sweep.landscape.analysis import analyse
     from ubn_sweep.landscape.confirmation import confirmation_of
     from ubn_sweep.landscape.figures import FIGURES
+    from ubn_sweep.landscape.null import null_of
     from ubn_sweep.landscape.page import render_page
+    from ubn_sweep.landscape.prices import price, weighed
     from ubn_sweep.landscape.words import summary
 
     try:
@@ -60,9 +62,12 @@ def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
         table = write_observations(stream(folder.path), folder.observations)
         at("comparing the trials")
         landscape = analyse(table, confirmation_of(folder, origin_of(table).sweep_id))
-        sentences = summary(landscape)
+        null = null_of(folder.null, landscape.sweep)
+        landscape = weighed(landscape, null)
+        sentences = summary(landscape, null)
         views = {entry: entry.numbers(landscape) for entry in FIGURES}
-        figures, pngs = _draw(landscape.sweep, views, folder, at)
+        prices = {entry: price(landscape, null, entry.claims) for entry in FIGURES}
+        figures, pngs = _draw(landscape.sweep, views, prices, folder, at)
         content = {"summary": sentences, **dataclasses.asdict(landscape)} | _of_figures(landscape, views)
         write_text(folder.numbers, json.dumps(with_nulls(content), indent=1, allow_nan=False) + "\n")
         write_text(folder.report, render_page(landscape, summary=sentences, figures=figures))
@@ -80,7 +85,11 @@ def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
 
 
 def _draw(
-    sweep: SweepView, views: dict[ReportFigure[Any], Any], folder: SweepFolder, at: At
+    sweep: SweepView,
+    views: dict[ReportFigure[Any], Any],
+    prices: dict[ReportFigure[Any], str],
+    folder: SweepFolder,
+    at: At,
 ) -> tuple[list[PageFigure], list[Path]]:
     """All figures that the sweep has something for: for the page, and as PNG files."""
     from ubn_sweep.landscape.figures.style import styled
@@ -93,7 +102,8 @@ def _draw(
             at("drawing figures", done, len(views))
             if not entry.applies(view):
                 continue
-            drawing, finding = entry.draw(sweep, view), entry.finding(sweep, view)
+            drawing = entry.draw(sweep, view)
+            finding = f"{entry.finding(sweep, view)} {prices[entry]}".rstrip()
             lay_out(drawing)
             spoken = f"Figure, {entry.title}: {finding} The caption and the table of the best trials give the numbers."
             svg = as_inline_svg(drawing, name=entry.name, description=spoken)

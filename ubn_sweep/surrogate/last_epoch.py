@@ -84,7 +84,7 @@ class LastEpochModel:
         rows, known = self._rows(self.scale)
         fitted = latest_and_others(self.seen.epoch, MOST_FITTED, rng)
         self._fitted = rows.take(fitted)
-        self._errors = TrialErrors(known=known[fitted], effect=trial_effect)
+        self._errors = TrialErrors(known=known[fitted], last=self._target, effect=trial_effect)
         self.kernel = fit_kernel(self._fitted, space.coding.parameter_of_column, errors=self._errors)
         self.widening = _widening(self.kernel, self._fitted, known[fitted])
         points = Rows(
@@ -126,10 +126,23 @@ class LastEpochModel:
         """Of one training about its config's mean, on the model's own scale, chance in known examples aside."""
         return float(np.sqrt(np.exp(self.kernel.log_scales[4:]).sum()))
 
+    def mean(self, codes: Floats) -> Floats:
+        """On the model's own scale."""
+        return self._posterior.mean(self.space.coding.features(codes), self._target)
+
     def draws(self, codes: Floats, n: int, rng: np.random.Generator) -> Floats:
         """n joint draws -> (n, len(codes)), on the model's own scale."""
         x = self.space.coding.features(codes)
         return self._posterior.draws(x, self._target, n, rng, widening=self.widening)
+
+    def averaged(self, codes: Floats, n: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+        """Means over groups of points, codes (groups, points, parameters) -> (expected, deviation, n joint draws).
+
+        On the model's own scale; draws are (n, groups).
+        """
+        groups, points, parameters = codes.shape
+        x = self.space.coding.features(codes.reshape(-1, parameters)).reshape(groups, points, -1)
+        return self._posterior.averaged(x, self._target, n, rng, widening=self.widening)
 
     def evidence(self, name: str) -> float:
         """Log of how much more likely the data are with an influence of a parameter, at any epoch, than without any.
@@ -169,10 +182,10 @@ def _widening(kernel: Kernel, rows: Rows, known: Floats) -> float:
     With the rows' inverse covariance A, those of a trial are foretold with error A_bb^-1 (A y)_b and covariance
     A_bb^-1: Rasmussen and Williams, chapter 5.4.2, for blocks.
     """
-    noise, a_same = np.exp(kernel.log_scales[4:])
     covariance = kernel.between(rows.x, rows.t, rows)
-    covariance += (rows.trial[:, None] == rows.trial) * (a_same + np.sqrt(np.outer(known, known)))
-    covariance[np.diag_indices_from(covariance)] += noise + 1e-6
+    shared = np.exp(kernel.log_scales[5]) + np.sqrt(np.outer(known, known))
+    covariance += (rows.trial[:, None] == rows.trial) * shared
+    covariance[np.diag_indices_from(covariance)] += kernel.noise(rows.t) + 1e-6
     inverse = np.linalg.inv(covariance)
     alpha = inverse @ rows.y
     late: list[float] = []

@@ -47,10 +47,10 @@ def seen_of(sweep: SweepView, space: DeclaredSpace) -> Seen:
 
 def codes_of(sweep: SweepView, space: DeclaredSpace, trials: Sequence[TrialView]) -> npt.NDArray[np.float64]:
     """(trials, parameters) where their configs lie in the declared space."""
-    return space.coding.codes([_coded(sweep.space, trial.params) for trial in trials])
+    return space.coding.codes([coded(sweep.space, trial.params) for trial in trials])
 
 
-def _coded(space: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> dict[str, Any]:
+def coded(space: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> dict[str, Any]:
     """A trial's parameters as the distributions have them; a table writes some values as text."""
     found: dict[str, Any] = {}
     for key, value in params.items():
