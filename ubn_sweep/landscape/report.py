@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.files import write_bytes, write_text
-from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.progress import At, nowhere
 from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.records.journal import stream
-from ubn_sweep.records.observations import write_observations
+from ubn_sweep.records.observations import observations_of, write_table
 
 if TYPE_CHECKING:
     from ubn_sweep.landscape.analysis import Landscape
@@ -51,19 +47,20 @@ def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
     # Imported here: they take seconds, and naming a report's type takes none of them.
     from ubn_sweep.landscape.analysis import analyse
     from ubn_sweep.landscape.figures import FIGURES
+    from ubn_sweep.landscape.json_file import numbers_text
     from ubn_sweep.landscape.page import render_page
     from ubn_sweep.landscape.words import summary
 
     try:
         at("reading the journal")
-        table = write_observations(stream(folder.path), folder.observations)
+        table = write_table(observations_of(folder.path), folder.observations)
         at("comparing the trials")
         landscape = analyse(table)
         sentences = summary(landscape)
         views = {entry: entry.numbers(landscape) for entry in FIGURES}
         figures, pngs = _draw(landscape.sweep, views, folder, at)
-        content = {"summary": sentences, **dataclasses.asdict(landscape)} | _of_figures(landscape, views)
-        write_text(folder.numbers, json.dumps(with_nulls(content), indent=1, allow_nan=False) + "\n")
+        content = {"summary": sentences, **vars(landscape), **_of_figures(landscape, views)}
+        write_text(folder.numbers, numbers_text(content, epochs=landscape.course.epochs_spent))
         write_text(folder.report, render_page(landscape, summary=sentences, figures=figures))
     except OSError as error:
         raise UserError(
@@ -114,8 +111,4 @@ def _draw(
 def _of_figures(landscape: Landscape, views: dict[ReportFigure[Any], Any]) -> dict[str, Any]:
     """The numbers that figures have of their own, by the figure's name."""
     parts = list(vars(landscape).values())
-    return {
-        entry.name: dataclasses.asdict(view)
-        for entry, view in views.items()
-        if not any(view is part for part in parts)
-    }
+    return {entry.name: view for entry, view in views.items() if not any(view is part for part in parts)}

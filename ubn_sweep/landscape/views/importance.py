@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-import warnings
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.importance import PedAnovaImportanceEvaluator
-from optuna.trial import FrozenTrial
 
 from ubn_sweep.landscape.needs import IMPORTANCE_TRIALS
 from ubn_sweep.landscape.read import SweepView, TrialView
 from ubn_sweep.landscape.views.epochs import COMMON_SHARE, common_epoch, reached
+from ubn_sweep.landscape.views.ped_anova import INACTIVE as NO_CELL
+from ubn_sweep.landscape.views.ped_anova import Column, importances, numeric_column
 
 Array = npt.NDArray[np.float64]
 
@@ -30,6 +23,7 @@ TOP_SHARE = 0.25
 SHUFFLES = 200
 RESAMPLES = 40
 SIGNIFICANCE = 0.05
+INACTIVE = object()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +66,7 @@ def importance_view(sweep: SweepView, *, seed: int = 0) -> ImportanceView:
 
     The importance of a parameter is the Pearson divergence between its values' density among the best quarter of
     the trials and among all trials in which it is active (Watanabe et al., arXiv 2304.10255, and for conditional
-    parameters arXiv 2601.20800, as implemented in Optuna). The chance level comes from shuffling the scores among
+    parameters arXiv 2601.20800; `ped_anova.py`). The chance level comes from shuffling the scores among
     the trials; the p-value compares with the shuffles' largest standardised importance (Westfall and Young, 1993),
     so that under no influence at all the chance to name any parameter is 5%.
     """
@@ -120,13 +114,19 @@ def _keys(sweep: SweepView, trials: list[TrialView]) -> tuple[list[str], tuple[s
 def _measured(
     sweep: SweepView, trials: list[TrialView], scores: Array, keys: list[str], generator: np.random.Generator
 ) -> tuple[ParameterImportance, ...]:
-    frozen = [_frozen(sweep, trial, keys) for trial in trials]
-    study = _study(frozen)
-    seen = _importances(study, scores, keys)
-    shuffled = np.array([_importances(study, generator.permutation(scores), keys) for _ in range(SHUFFLES)])
+    columns = [
+        _column(sweep.space[key], [trial.params.get(key, INACTIVE) for trial in trials]) for key in keys
+    ]
+    seen = importances(columns, scores, TOP_SHARE)
+    shuffled = np.array(
+        [importances(columns, generator.permutation(scores), TOP_SHARE) for _ in range(SHUFFLES)]
+    )
     chosen = [generator.integers(0, len(trials), len(trials)) for _ in range(RESAMPLES)]
     resampled = np.array(
-        [_importances(_study([frozen[pick] for pick in picks]), scores[picks], keys) for picks in chosen]
+        [
+            importances([column.take(picks) for column in columns], scores[picks], TOP_SHARE)
+            for picks in chosen
+        ]
     )
     centre, scale = shuffled.mean(axis=0), shuffled.std(axis=0) + 1e-12
     largest = ((shuffled - centre) / scale).max(axis=1)
@@ -148,53 +148,20 @@ def _measured(
     return tuple(sorted(rows, key=lambda row: (row.p_value, -row.importance / (row.chance + 1e-12))))
 
 
-def _importances(study: optuna.Study, scores: Array, keys: list[str]) -> Array:
-    """(keys,); scores in the order of the study's trials, higher is better; a key that no trial has counts 0."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PED-ANOVA is marked experimental, once for each call
-        evaluator = PedAnovaImportanceEvaluator(target_quantile=TOP_SHARE)
-        found = evaluator.evaluate(study, target=lambda trial: -float(scores[trial.number]))
-    return np.array([found.get(key, 0.0) for key in keys])
-
-
-def _study(trials: list[FrozenTrial]) -> optuna.Study:
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    finally:
-        optuna.logging.set_verbosity(verbosity)
-    study.add_trials(trials)
-    return study
-
-
-def _frozen(sweep: SweepView, trial: TrialView, keys: list[str]) -> FrozenTrial:
-    params: dict[str, Any] = {}
-    distributions: dict[str, BaseDistribution] = {}
-    for key in keys:
-        if key in trial.params:
-            params[key], distributions[key] = _code(sweep.space[key], trial.params[key])
-    return optuna.trial.create_trial(params=params, distributions=distributions, value=0.0)
-
-
-def _code(parameter: dict[str, Any], value: Any) -> tuple[Any, BaseDistribution]:
-    """A value and its distribution as Optuna's evaluator takes them; ordered values become their places."""
-    kind = parameter.get("type")
-    if kind == "float":
-        low, high = float(parameter["low"]), float(parameter["high"])
-        return float(value), FloatDistribution(
-            min(low, value), max(high, value), log=bool(parameter.get("log"))
-        )
-    if kind == "int":
-        low, high = int(parameter["low"]), int(parameter["high"])
-        return int(value), IntDistribution(min(low, value), max(high, value), log=bool(parameter.get("log")))
-    values = [_text(item) for item in parameter.get("values", ())]
-    text = _text(value)
-    if text not in values:
-        values.append(text)
-    if kind == "ordered":
-        return values.index(text), IntDistribution(0, max(len(values) - 1, 1))
-    return text, CategoricalDistribution(values)
+def _column(parameter: dict[str, Any], values: list[Any]) -> Column:
+    """Ordered values become their places; a range is widened where a trial lies outside."""
+    if parameter.get("type") in ("float", "int"):
+        numbers = np.array([math.nan if value is INACTIVE else float(value) for value in values])
+        low = min(float(parameter["low"]), float(np.nanmin(numbers)))
+        high = max(float(parameter["high"]), float(np.nanmax(numbers)))
+        whole = parameter["type"] == "int"
+        return numeric_column(numbers, low, high, log=bool(parameter.get("log")), whole=whole)
+    texts = [None if value is INACTIVE else _text(value) for value in values]
+    known = [_text(item) for item in parameter.get("values", ())]
+    places = {text: place for place, text in enumerate(dict.fromkeys((*known, *filter(None, texts))))}
+    cells = np.array([NO_CELL if text is None else places[text] for text in texts])
+    is_ordered = parameter.get("type") == "ordered"
+    return Column(cells=cells, size=max(len(places), 2), is_ordered=is_ordered)
 
 
 def _text(value: Any) -> str:
