@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ubn_sweep.cli.options import as_json, complete_sweep, home_option, set_option
+from ubn_sweep.cli.options import as_json, complete_sweep, home_option, set_option, with_running_options
 
 
 @click.command()
@@ -51,4 +51,24 @@ def train(config_path: Path, **options: Any) -> None:
     train_final(config_path, **options)
 
 
-COMMANDS = (export, train)
+@click.command()
+@click.argument("sweep", shell_complete=complete_sweep)
+@click.option("--top", type=click.IntRange(1), help="How many configs race.  [default: 5]")
+@click.option("--seeds", type=click.IntRange(2), help="Rounds that choose the winner.  [default: 5]")
+@click.option(
+    "--held-out",
+    type=click.IntRange(2),
+    help="Other rounds, which say what the winner is worth.  [default: as many]",
+)
+@click.option("--name", help="The race's name.  [default: SWEEP-confirm]")
+@home_option
+@with_running_options
+@as_json
+def confirm(sweep: str, **options: Any) -> None:
+    """Train a sweep's best configs and BatchNorm on fresh seeds and splits; again, it goes on."""
+    from ubn_sweep.commands.confirming import confirm_sweep
+
+    confirm_sweep(sweep, **options)
+
+
+COMMANDS = (confirm, export, train)

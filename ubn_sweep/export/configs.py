@@ -14,6 +14,8 @@ from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.export.candidates import Candidate, candidates_of, chosen, config_text
 from ubn_sweep.export.header import header_of
+from ubn_sweep.export.raced import confirmed_first, with_race
+from ubn_sweep.landscape.confirmation import confirmation_of
 from ubn_sweep.landscape.read import SweepView, TrialView, read_correctness, read_sweep
 from ubn_sweep.landscape.views.ranking import ranking
 from ubn_sweep.records.correctness import Bits
@@ -40,8 +42,9 @@ def export_configs(
 
     None is 3; of a sweep with two objectives it is the whole front, and fewer are spread over it, its ends first.
     `run_ids` names the trials' MLflow runs. Trials that differ only in their seed are one config, whose promise is
-    their mean; of a config without a trial at the full budget nothing is promised. All files are written, or none,
-    and the same sweep gives the same bytes.
+    their mean; of a config without a trial at the full budget nothing is promised. Where a race has confirmed the
+    sweep, its winner comes first, with what its held-out rounds promise. All files are written, or none, and the same
+    sweep gives the same bytes.
 
     Raises:
         UserError: top < 1, no trial has finished, or `out` cannot be written.
@@ -64,7 +67,8 @@ def export_configs(
             "objective.constraints, which may --learn-from this one"
         )
     started, created = trials.started, {trial.number: trial.created for trial in trials}
-    candidates, on_front = chosen(sweep, candidates_of(sweep, created), top)
+    race = confirmation_of(folder, sweep.sweep_id, sweep.task.metrics[0])
+    candidates, on_front = chosen(sweep, confirmed_first(candidates_of(sweep, created), race), top)
     choice = _Choice(
         candidates=len({config_text(created[trial.number]) for trial in sweep.candidates}),
         optimism=_optimism(sweep, read_correctness(table)),
@@ -85,6 +89,8 @@ def export_configs(
             tracking_uri=tracking_uri,
             run_id=(run_ids or {}).get(trial.number),
         )
+        if place == 1 and race is not None:
+            origin = with_race(origin, race, sweep)
         config = _config(task, created[trial.number], folder)
         name = f"{sweep.name}-{place}-trial-{trial.number:04d}.yaml"
         header = header_of(sweep, origin, place, choice.on_front)

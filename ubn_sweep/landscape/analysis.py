@@ -10,6 +10,7 @@ from ubn_sweep.landscape.read import SweepView, read_correctness, read_sweep
 from ubn_sweep.landscape.views.audit import AuditView, audit_view
 from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
+from ubn_sweep.landscape.views.confirmed import ConfirmedView
 from ubn_sweep.landscape.views.course import CourseView, course_view
 from ubn_sweep.landscape.views.failures import FailuresView, failures_view
 from ubn_sweep.landscape.views.front import FrontView, front_view
@@ -36,10 +37,12 @@ class Landscape:
     leaders: LeadersView
     audit: AuditView
     front: FrontView
+    confirmed: ConfirmedView | None = None
+    """The race that confirmed it; None where none is over."""
 
 
-def analyse(table: pa.Table) -> Landscape:
-    """From the table of observations; any sweep will do, running or failed throughout."""
+def analyse(table: pa.Table, confirmed: ConfirmedView | None = None) -> Landscape:
+    """From the table of observations; any sweep will do, running or failed throughout. `confirmed`: its race."""
     sweep = read_sweep(table)
     ranks = ranking(sweep, read_correctness(table))
     return Landscape(
@@ -55,4 +58,5 @@ def analyse(table: pa.Table) -> Landscape:
         leaders=leaders_view(sweep),
         audit=audit_view(sweep),
         front=front_view(sweep),
+        confirmed=confirmed,
     )

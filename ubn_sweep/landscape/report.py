@@ -10,7 +10,7 @@ from ubn_sweep.errors import UserError
 from ubn_sweep.files import write_bytes, write_text
 from ubn_sweep.progress import At, nowhere
 from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.records.observations import observations_of, write_table
+from ubn_sweep.records.observations import observations_of, origin_of, write_table
 
 if TYPE_CHECKING:
     from ubn_sweep.landscape.analysis import Landscape
@@ -46,6 +46,7 @@ def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
     """
     # Imported here: they take seconds, and naming a report's type takes none of them.
     from ubn_sweep.landscape.analysis import analyse
+    from ubn_sweep.landscape.confirmation import confirmation_of
     from ubn_sweep.landscape.figures import FIGURES
     from ubn_sweep.landscape.json_file import numbers_text
     from ubn_sweep.landscape.page import render_page
@@ -55,7 +56,7 @@ def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
         at("reading the journal")
         table = write_table(observations_of(folder.path), folder.observations)
         at("comparing the trials")
-        landscape = analyse(table)
+        landscape = analyse(table, confirmation_of(folder, origin_of(table).sweep_id))
         sentences = summary(landscape)
         views = {entry: entry.numbers(landscape) for entry in FIGURES}
         figures, pngs = _draw(landscape.sweep, views, folder, at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ubn_sweep.landscape.advice import audits, batch_norm, failures, leaders
 from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.confirmation import confirmed
 from ubn_sweep.landscape.phrases import amount, interval, plural, score_text
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.recommendation import profile
@@ -25,6 +26,7 @@ def summary(landscape: Landscape) -> tuple[str, ...]:
         failures(landscape.sweep, landscape.failures),
         front(landscape.sweep, landscape.front),
         best(landscape.sweep, landscape.ranking),
+        confirmed(landscape.confirmed),
         batch_norm(landscape.sweep, landscape.baseline),
         thresholds(landscape),
         audits(landscape.audit),

@@ -111,9 +111,14 @@ class SweepFolder(JournalFolder):
         return self.path / "figures"
 
     @property
+    def confirmation(self) -> Path:
+        """What a race that confirms the sweep found; also in the race's own folder."""
+        return self.path / "confirmation.json"
+
+    @property
     def results(self) -> tuple[Path, ...]:
         """What people want beside the sweep's runs; some may not be there (yet)."""
-        return self.spec, self.report, self.numbers, self.figures, self.observations
+        return self.spec, self.report, self.numbers, self.figures, self.observations, self.confirmation
 
     @property
     def default_tracking_uri(self) -> str:

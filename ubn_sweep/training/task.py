@@ -79,6 +79,9 @@ class Task:
     """Keys and sections that the table of observations shows, varied or not; those that are varied it always does."""
     choices: ClassVar[tuple[str, ...]] = ()
     """Keys whose values the report compares one by one."""
+    split_key: ClassVar[str | None] = None
+    """The key of the config whose seed decides which examples are held out: `confirm` draws it anew. None where the
+    task draws no split."""
     several_workers: ClassVar[bool] = False
     """Whether its runs train as one of several processes, where `training.distributed` says that they are."""
 

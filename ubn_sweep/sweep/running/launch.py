@@ -161,6 +161,20 @@ def has_begun(folder: SweepFolder) -> bool:
     return folder.journal.exists() and first_event(folder.path) is not None
 
 
+def first_started(folder: SweepFolder) -> SweepStarted:
+    """A sweep's first record.
+
+    Raises:
+        UserError: there is none.
+    """
+    started = first_event(folder.path)
+    if not isinstance(started, SweepStarted):
+        raise UserError(
+            "the journal does not begin with the sweep's record: the sweep never started; run it anew"
+        )
+    return started
+
+
 def check_runnable(spec: SweepSpec) -> None:
     """What can be known before anything starts: that the data is there. The task itself was found with the spec.
 

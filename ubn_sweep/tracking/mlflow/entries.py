@@ -86,6 +86,7 @@ def parent_tags(started: SweepStarted) -> dict[str, str]:
     tags = {
         TAG_KIND: "sweep",
         "ubn_sweep.search_seed": started.spec.get("search", {}).get("seed"),
+        "ubn_sweep.confirms": (started.spec.get("race") or {}).get("of"),
         "mlflow.note.content": started.spec.get("description") or None,
     }
     return sweep_tags(started) | texts(tags)

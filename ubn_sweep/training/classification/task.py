@@ -52,6 +52,7 @@ class ImageClassification(Task):
     }
     effects = NORM_EFFECTS
     warm_starts = NORM_STARTS
+    split_key = "dataset.split_seed"
     several_workers = True
     columns = (
         "norm", "optimizer", "model", "training", "seed", "repeats", "dataset.name", "dataset.validation_fraction",
