@@ -87,6 +87,18 @@ class TrialView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JoinedSweep:
+    """One of several sweeps that are looked at together."""
+
+    sweep: str
+    sweep_id: str
+    first_number: int
+    """Its trial 0 goes by this number."""
+    settings: dict[str, Any]
+    """What it held fixed at other values than the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SweepView:
     """A sweep, ready to be looked at."""
 
@@ -109,6 +121,8 @@ class SweepView:
     """The stop rule that ended the sweep, in a line; empty where none did."""
     second: Metric | None = None
     """The other objective, where there are two."""
+    joined: tuple[JoinedSweep, ...] = ()
+    """The sweeps, where they are several."""
 
     @property
     def objectives(self) -> str:
@@ -155,7 +169,7 @@ def read_sweep(table: pa.Table) -> SweepView:
     task = _task(origin)
     metric, second = task.metric(origin.objective), origin.spec.get("objective", {}).get("second")
     counted = _counted_examples(table, metric)
-    trials = _trials(table, metric, constraints_of(origin.spec))
+    trials = _trials(_numbered(table, origin), metric, constraints_of(origin.spec))
     reached = max((trial.last_epoch for trial in trials), default=1)
     return SweepView(
         name=origin.sweep,
@@ -172,17 +186,31 @@ def read_sweep(table: pa.Table) -> SweepView:
         constraints=tuple(item.text(name) for name, item in constraints_of(origin.spec).items()),
         ended_by=origin.ended_by,
         second=task.metric(second["metric"]) if second is not None else None,
+        joined=tuple(JoinedSweep(**one) for one in origin.joined),
     )
+
+
+def _numbered(table: pa.Table, origin: SweepOrigin) -> pa.Table:
+    """Trials of several sweeps by numbers of their own; as they are where there is one sweep."""
+    if not origin.joined:
+        return table
+    ids = pa.array([one["sweep_id"] for one in origin.joined], pa.string())
+    firsts = pa.array([one["first_number"] for one in origin.joined], pa.int32())
+    added = firsts.take(pc.index_in(table["sweep_id"], ids).combine_chunks())
+    place = table.column_names.index("trial")
+    return table.set_column(place, "trial", pc.add(table["trial"], pa.chunked_array([added])))
 
 
 def _check_one_sweep(table: pa.Table, origin: SweepOrigin) -> None:
     if "sweep_id" not in table.column_names:  # of version 0.1
         return
-    others = set(pc.unique(table["sweep_id"]).to_pylist()) - {origin.sweep_id}
+    known = {origin.sweep_id, *(one["sweep_id"] for one in origin.joined)}
+    others = set(pc.unique(table["sweep_id"]).to_pylist()) - known
     if others:
         raise UserError(
             f"a landscape is of one sweep, but the table holds {len(others) + 1}, of which it describes "
-            f"`{origin.sweep}`: take the rows with `sweep_id` {origin.sweep_id}"
+            f"`{origin.sweep}`: take the rows with `sweep_id` {origin.sweep_id}, or name the sweeps together: "
+            "`ubn-sweep landscape A B`"
         )
 
 
@@ -190,6 +218,7 @@ def read_correctness(table: pa.Table) -> dict[int, Bits]:
     """Trial -> which validation examples it got right after its last epoch, where that is recorded."""
     if CORRECT_COLUMN not in table.column_names:
         return {}
+    table = _numbered(table, origin_of(table)) if "sweep_id" in table.column_names else table
     rows = table.select(["trial", CORRECT_COLUMN]).filter(pc.is_valid(table[CORRECT_COLUMN]))
     unpacked_rows = ((row["trial"], unpacked(row[CORRECT_COLUMN])) for row in rows.to_pylist())
     return {trial: bits for trial, bits in unpacked_rows if bits is not None}

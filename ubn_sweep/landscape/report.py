@@ -13,6 +13,8 @@ from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.observations import observations_of, origin_of, write_table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ubn_sweep.landscape.analysis import Landscape
     from ubn_sweep.landscape.figures import ReportFigure
     from ubn_sweep.landscape.page import PageFigure
@@ -44,6 +46,16 @@ def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
     Raises:
         UserError: there is no journal, or the sweep's folder cannot be written.
     """
+    at("reading the journal")
+    return report_of(observations_of(folder.path), folder, at=at)
+
+
+def report_of(table: pa.Table, folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
+    """Maps a table of observations, of one sweep or of several joined ones; the files lie in that folder.
+
+    Raises:
+        UserError: the table is of no sweep, or the folder cannot be written.
+    """
     # Imported here: they take seconds, and naming a report's type takes none of them.
     from ubn_sweep.landscape.analysis import analyse
     from ubn_sweep.landscape.confirmation import confirmation_of
@@ -53,8 +65,7 @@ def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
     from ubn_sweep.landscape.words import summary
 
     try:
-        at("reading the journal")
-        table = write_table(observations_of(folder.path), folder.observations)
+        write_table(table, folder.observations)
         at("comparing the trials")
         landscape = analyse(table, confirmation_of(folder, origin_of(table).sweep_id))
         sentences = summary(landscape)

@@ -75,6 +75,9 @@ class SweepOrigin:
     """A TaskRecord, as plain mappings; empty in tables of version 0.1."""
     ended_by: str = ""
     """The stop rule that ended the sweep, in a line; empty where none did."""
+    joined: list[dict[str, Any]] = field(default_factory=list)
+    """Of a table of several sweeps: of each its `sweep`, `sweep_id`, `first_number`, by which reports count its trials,
+    and `settings`, what it held fixed at other values than the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
