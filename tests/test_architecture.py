@@ -22,6 +22,7 @@ GROUND = {
     "masking",
     "mounts",
     "privacy",
+    "one_thread",
     "processes",
     "progress",
     "invocation",
@@ -41,7 +42,9 @@ MAY_IMPORT = {
     "sweep.spec": {"records", "training", "surrogate"},
     "surrogate": set(),
     "sweep.deciding": {"records", "training", "sweep.spec", "surrogate"},
-    "sweep.running.ray": {"records", "training", "sweep.spec", "sweep.deciding", "sweep.running"},
+    "sweep.running.ray": {
+        "records", "training", "sweep.spec", "sweep.deciding", "sweep.running", "sweep.explaining",
+    },
     "sweep.running": {
         "records", "training", "sweep.spec", "sweep.deciding", "sweep.running.ray",
         "tracking", "tracking.delivery", "tracking.mlflow", "tracking.optuna",
@@ -52,24 +55,26 @@ MAY_IMPORT = {
     "landscape.figures": {"records", "landscape", "landscape.views"},
     "landscape": {"records", "training", "landscape.views", "landscape.figures"},
     "export": {"records", "training", "landscape", "landscape.views"},
+    "nulls": {"records", "landscape", "landscape.views", "surrogate", "sweep.spec", "sweep.deciding"},
     "commands": {
-        "records", "training", "landscape", "export", "tracking", "tracking.delivery", "tracking.mlflow",
+        "records", "training", "landscape", "export", "nulls", "tracking", "tracking.delivery", "tracking.mlflow",
         "sweep.spec", "sweep.deciding", "sweep.running", "sweep.running.ray", "sweep.explaining",
     },
     "cli": {"commands"},
     "api": {"commands", "records", "landscape", "sweep.spec", "sweep.running"},
+    "maps": {"commands", "records", "landscape", "landscape.figures"},
     "__main__": {"cli"},
 }  # fmt: skip
 OWNER = {
     # heavy dependency -> the rooms of ubn_sweep that may import it
     "ray": {"sweep.running.ray"},
     "mlflow": {"tracking.mlflow"},
-    "matplotlib": {"landscape.figures"},
+    "matplotlib": {"landscape.figures", "maps"},
     "torch": {"nn", "training"},
     "torchvision": {"training"},
     "pydantic": {"schema", "sweep.spec"},
     "yaml": {"schema", "source", "overrides"},
-    "optuna": {"surrogate", "sweep.spec", "sweep.deciding", "landscape.views", "tracking.optuna"},
+    "optuna": {"surrogate", "sweep.spec", "sweep.deciding", "tracking.optuna"},
     "sqlalchemy": {"tracking.mlflow"},
     "sklearn": {"sweep.deciding", "landscape.views", "training"},
     "rich": {"commands"},

@@ -149,8 +149,11 @@ def compose() -> dict[str, Any]:
 
 
 def test_compose_publishes_mlflow_to_this_machine_alone():
-    ports = {name: service.get("ports", []) for name, service in compose()["services"].items()}
-    assert {name: found for name, found in ports.items() if found} == {"mlflow": ["127.0.0.1:5000:5000"]}
+    """... and what is there by a profile alone, to this machine as well."""
+    services = compose()["services"]
+    ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert ports == {"mlflow": ["127.0.0.1:5000:5000"], "prometheus": ["127.0.0.1:9090:9090"]}
+    assert services["prometheus"]["profiles"] == ["monitoring"]
 
 
 def test_compose_gives_each_service_only_its_own_secrets():
@@ -161,6 +164,7 @@ def test_compose_gives_each_service_only_its_own_secrets():
         "client": {"ray_token"},
         "mlflow": {"postgres_password", "mlflow_admin_password", "mlflow_secret_key"},
         "postgres": {"postgres_password"},
+        "prometheus": {"ray_token"},
     }
     for name, service in services.items():
         assert "no-new-privileges:true" in service["security_opt"]

@@ -123,6 +123,8 @@ class SweepView:
     """The other objective, where there are two."""
     joined: tuple[JoinedSweep, ...] = ()
     """The sweeps, where they are several."""
+    by: tuple[str, ...] = ()
+    """Parameters for whose values the spec asks for profiles of their own: `search.map.by`."""
 
     @property
     def objectives(self) -> str:
@@ -187,6 +189,7 @@ def read_sweep(table: pa.Table) -> SweepView:
         ended_by=origin.ended_by,
         second=task.metric(second["metric"]) if second is not None else None,
         joined=tuple(JoinedSweep(**one) for one in origin.joined),
+        by=tuple((origin.spec.get("search", {}).get("map") or {}).get("by", ())),
     )
 
 

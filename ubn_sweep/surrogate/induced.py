@@ -48,6 +48,12 @@ class InducedPosterior:
         self._w = solve_triangular(
             self._lower.T, solve_triangular(self._lower, right, lower=True), lower=False
         )
+        self._weights: Floats = solve_triangular(self._root.T, self._w, lower=False)
+
+    def mean(self, x: Floats, t: float) -> Floats:
+        """Of f at x (n, columns), one epoch's logarithm for all; for a tenth of what the deviation costs."""
+        across: Floats = self.kernel.between(x, np.full(len(x), t), self._inducing)
+        return across @ self._weights
 
     def mean_and_deviation(self, x: Floats, t: float) -> tuple[Floats, Floats]:
         """Of f at x (n, columns), one epoch's logarithm for all."""

@@ -113,6 +113,10 @@ class LastEpochModel:
         mean, deviation = self._posterior.mean_and_deviation(self.space.coding.features(codes), self._target)
         return mean, self.widening * deviation
 
+    def mean(self, codes: Floats) -> Floats:
+        """On the model's own scale."""
+        return self._posterior.mean(self.space.coding.features(codes), self._target)
+
     def draws(self, codes: Floats, n: int, rng: np.random.Generator) -> Floats:
         """n joint draws -> (n, len(codes)), on the model's own scale."""
         x = self.space.coding.features(codes)

@@ -116,6 +116,17 @@ class Task:
             f"{self.name}: the task does not say how a trained model is loaded: add `load_model` to it"
         )
 
+    def model_input(self, config: Any, folder: Path) -> Any:
+        """An example of what the model of a checkpoint takes, an array of two items: made up, so that no data leaves
+        with a model.
+
+        Raises:
+            UserError: there is no checkpoint, or the task says nothing of it.
+        """
+        raise UserError(
+            f"{self.name}: the task does not say what its trained model takes: add `model_input` to it"
+        )
+
     # ---------------------------------------------------------------- what a task knows
 
     def check(self, config: Any) -> None:

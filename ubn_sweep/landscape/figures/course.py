@@ -12,6 +12,7 @@ from ubn_sweep.landscape.figures.style import (
     BAND,
     BLUE,
     INK,
+    MUTED,
     NARROW,
     STATUS_COLORS,
     WIDE,
@@ -64,6 +65,7 @@ def _curves(axes: Axes, sweep: SweepView, view: CourseView) -> None:
         ends = {trial.number: (trial.scored_epoch, trial.last_score) for trial in scored}
         name_starts(axes, sweep, ends)
         _lines(axes, scored)
+    _epoch_line(axes, view)
     for trial in best:
         epochs = sorted(trial.curve)
         axes.plot(epochs, [trial.curve[e] for e in epochs], color=INK, linewidth=1.8)
@@ -75,6 +77,13 @@ def _curves(axes: Axes, sweep: SweepView, view: CourseView) -> None:
             place += 0.075
     if best:
         axes.text(0.97, place, f"best: {best[0].label}", transform=axes.transAxes, ha="right", fontsize=8.5)
+
+
+def _epoch_line(axes: Axes, view: CourseView) -> None:
+    """At the last epoch; the page's slider moves it towards the first one, where an unseen line tells the place."""
+    for name, at, alpha in (("epoch-first", view.by_epoch[0], 0.0), ("epoch-line", view.by_epoch[-1], 0.6)):
+        line = axes.axvline(at.epoch, color=MUTED, linewidth=0.9, linestyle=":", alpha=alpha, zorder=1)
+        line.set_gid(name)
 
 
 def _lines(axes: Axes, scored: list[TrialView]) -> None:

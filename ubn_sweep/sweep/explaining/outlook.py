@@ -28,6 +28,8 @@ class Outlook:
     total: int
     left_s: float | None
     """null until enough epochs have been told."""
+    left_epochs: float
+    """Expected, of all trials together."""
     counts: dict[str, int]
     running: tuple[SweepTrial, ...]
     best: SweepTrial | None
@@ -58,11 +60,13 @@ class Watcher:
         waiting = set(state.waiting)
         open_trials = [trial for trial in list(state.trials.values()) if trial.status is None]
         running = tuple(trial for trial in open_trials if trial.number not in waiting)
+        left_epochs = self._left_epochs(total, open_trials, waiting)
         return Outlook(
             elapsed_s=elapsed_s,
             ended=ended,
             total=total,
-            left_s=self._left_s(total, open_trials, waiting),
+            left_s=self._left_s(left_epochs),
+            left_epochs=left_epochs,
             counts=dict(state.counts),
             running=running,
             best=state.best,
@@ -71,7 +75,7 @@ class Watcher:
             epochs_per_s=(state.epochs_done - self._epochs_before) / elapsed_s if elapsed_s > 0 else 0.0,
         )
 
-    def _left_s(self, total: int, open_trials: list[SweepTrial], waiting: set[int]) -> float | None:
+    def _left_s(self, left_epochs: float) -> float | None:
         now_s, done = self._now_s(), self._state.epochs_done
         if self._first is None:
             if done > self._epochs_before:
@@ -80,6 +84,9 @@ class Watcher:
         begun_s, before = self._first
         if done == before or now_s <= begun_s:
             return None
+        return left_epochs * (now_s - begun_s) / (done - before)
+
+    def _left_epochs(self, total: int, open_trials: list[SweepTrial], waiting: set[int]) -> float:
         trials = list(self._state.trials.values())
         ended = [trial for trial in trials if trial.status is not None]
         ballast = EXPECTED_AS_TRIALS * sum(self._expected) / len(self._expected)
@@ -89,8 +96,7 @@ class Watcher:
             max(factor * self._expects(trial.number) - trial.epoch, 0.0 if trial.number in waiting else 1.0)
             for trial in open_trials
         )
-        left += factor * sum(self._expects(number) for number in range(len(trials), total))
-        return left * (now_s - begun_s) / (done - before)
+        return left + factor * sum(self._expects(number) for number in range(len(trials), total))
 
     def _expects(self, trial: int) -> float:
         return self._expected[min(trial, len(self._expected) - 1)]

@@ -147,6 +147,10 @@ class Following:
         """Store -> why not all arrived there."""
         return self._followers.undelivered if self._followers is not None else {}
 
+    def lags(self) -> dict[str, int]:
+        """Store -> records that it does not hold yet."""
+        return self._followers.lags() if self._followers is not None else {}
+
     def notice(self) -> str | None:
         """A line for the live table where a store lags or answers errors."""
         return self._followers.notice() if self._followers is not None else None

@@ -70,7 +70,7 @@ def start_sweep(
                     sweep_id=uuid.uuid4().hex,
                     name=folder.name,
                     spec=schema.to_plain(spec),
-                    environment=describe_environment(),
+                    environment=describe_environment() | {"data": _data_of(spec)},
                     task=spec.find_task().record(spec.base).to_plain(),
                 )
             )
@@ -150,6 +150,14 @@ def recorded_spec(events: Iterable[Event]) -> SweepSpec:
 def spec_events(folder: SweepFolder) -> Iterator[Event]:
     """What `recorded_spec` needs of a sweep's journal."""
     return stream(folder.path, kinds=(SweepStarted, SpecChanged))
+
+
+def _data_of(spec: SweepSpec) -> str | None:
+    """The data's fingerprint, as it is when the sweep begins; None where it lies on other nodes alone."""
+    try:
+        return spec.find_task().fingerprint(spec.base)
+    except (UserError, OSError):
+        return None
 
 
 def _write_spec(folder: SweepFolder, spec: SweepSpec) -> None:

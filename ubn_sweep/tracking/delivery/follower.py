@@ -159,6 +159,10 @@ class Followers:
                 self.undelivered[follower.store] = follower.last_error or "it is slow"
             follower.stop(timeout_s=5)
 
+    def lags(self) -> dict[str, int]:
+        """Store -> records that it does not hold yet."""
+        return {follower.store: follower.lag for follower in self._followers}
+
     def notice(self) -> str | None:
         """A line for the live table where a store lags or answers errors."""
         parts = []

@@ -135,6 +135,14 @@ def trial_run_id(
     return _run_id(tracking_uri, sweep_id, trial, experiment)
 
 
+def final_run_id(tracking_uri: str, final_id: str, *, experiment: str = DEFAULT_EXPERIMENT) -> str | None:
+    """A final training's run in a store; None where it is not there. Raises when the store is out of reach."""
+    client = connect(tracking_uri)
+    found = client.get_experiment_by_name(experiment)
+    runs = [] if found is None else find_runs(client, found.experiment_id, OfFinal(final_id).filter())
+    return str(fullest(runs).info.run_id) if runs else None
+
+
 def trial_run_ids(
     tracking_uri: str, sweep_id: str, *, experiment: str = DEFAULT_EXPERIMENT
 ) -> dict[int, str]:
@@ -149,6 +157,17 @@ def trial_run_ids(
         if trial is not None and trial != PARENT:
             by_trial.setdefault(trial, []).append(run)
     return {trial: str(fullest(same).info.run_id) for trial, same in by_trial.items()}
+
+
+def trial_pages(tracking_uri: str, sweep_id: str, *, experiment: str = DEFAULT_EXPERIMENT) -> dict[int, str]:
+    """Trial -> the address of its run in a server's UI, without a password. Raises when the server is out of reach."""
+    found = connect(tracking_uri).get_experiment_by_name(experiment)
+    if found is None:
+        return {}
+    scheme, _, rest = tracking_uri.partition("://")
+    place = f"{scheme}://{rest.rpartition('@')[2].rstrip('/')}/#/experiments/{found.experiment_id}/runs"
+    runs = trial_run_ids(tracking_uri, sweep_id, experiment=experiment)
+    return {trial: f"{place}/{run}" for trial, run in runs.items()}
 
 
 def fullest(runs: list[Any]) -> Any:

@@ -82,6 +82,12 @@ class ImageClassification(Task):
 
         return load_network(config, folder)
 
+    def model_input(self, config: Any, folder: Path) -> Any:
+        """Pixels drawn evenly from 0 to 255: float32 (2, C, H, W)."""
+        from ubn_sweep.training.classification.model import example_pixels
+
+        return example_pixels(folder)
+
     def check(self, config: Any) -> None:
         """Whether the images, a model of one's own and its weights are there."""
         find_dataset(config.dataset).check()

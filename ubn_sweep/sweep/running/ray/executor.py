@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +33,8 @@ class RayExecutor:
     cpus: int | None = None
     """Of the own cluster; None takes all."""
     gpus: int | None = None
+    lags: Callable[[], Mapping[str, int]] = dict
+    """Store -> records that wait for it, for the metrics."""
     _modules: list[Path] = field(default_factory=list, init=False)
     """The user's own, which are sent to the nodes since some node lacks them."""
     _files: dict[str, str] = field(default_factory=dict, init=False)
@@ -80,20 +82,22 @@ class RayExecutor:
         prepare_ray_environment(local=address is None)
         from ubn_sweep.sweep.running.ray.apart import Newcomers  # Ray takes seconds to import
         from ubn_sweep.sweep.running.ray.capacity import check_capacity
+        from ubn_sweep.sweep.running.ray.monitor import Monitor
         from ubn_sweep.sweep.running.ray.probe import needs_of
         from ubn_sweep.sweep.running.ray.tune import run_with_tune
 
         with self._connected(address):
             check_capacity(dispatch, own=address is None)
+            monitor = Monitor(dispatch.state, self.lags)
             if self._known is None:
-                run_with_tune(dispatch, interruption)
+                run_with_tune(dispatch, interruption, monitor)
                 return
             nonce = uuid.uuid4().hex
             place = shared_place(dispatch.state.spec, dispatch.folder)
             Storage(place).write(SIGN, nonce.encode())
             needs = needs_of(dispatch.state.spec, place=place, sign=SIGN, nonce=nonce)
             newcomers = Newcomers(dispatch.tell, files=self._files, known=self._known)
-            run_with_tune(dispatch, interruption, needs=needs, newcomers=newcomers)
+            run_with_tune(dispatch, interruption, monitor, needs=needs, newcomers=newcomers)
 
     @contextmanager
     def _connected(self, address: str | None) -> Iterator[None]:

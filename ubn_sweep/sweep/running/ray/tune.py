@@ -28,6 +28,7 @@ from ubn_sweep.sweep.running.ray.apart import Newcomers
 from ubn_sweep.sweep.running.ray.capacity import Room
 from ubn_sweep.sweep.running.ray.deaths import error_of, last_words, never_began, tail
 from ubn_sweep.sweep.running.ray.fitness import Needs
+from ubn_sweep.sweep.running.ray.monitor import Monitor
 from ubn_sweep.sweep.running.ray.worker import REPORT, UNFIT, run_tune_trial
 from ubn_sweep.training.trial import Report
 
@@ -158,15 +159,17 @@ class StateScheduler(_NotInTunesSnapshot, FIFOScheduler):
 class _Ending(_NotInTunesSnapshot, ray.tune.Stopper):
     """Tune asks it in each step whether the whole sweep is over."""
 
-    def __init__(self, dispatch: Dispatch, interruption: Interruption) -> None:
+    def __init__(self, dispatch: Dispatch, interruption: Interruption, monitor: Monitor) -> None:
         self._dispatch = dispatch
         self._interruption = interruption
+        self._monitor = monitor
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
         self._interruption.check()
+        self._monitor.look()
         if self._dispatch.over:
             raise _OverError
         return False
@@ -189,6 +192,7 @@ def _shrink(trial: Any) -> None:
 def run_with_tune(
     dispatch: Dispatch,
     interruption: Interruption,
+    monitor: Monitor,
     *,
     needs: Needs | None = None,
     newcomers: Newcomers | None = None,
@@ -196,6 +200,7 @@ def run_with_tune(
     """Runs what remains of a sweep on the Ray cluster that is connected; returns when it is over, or must stop.
 
     Args:
+        monitor: is told that time passes.
         needs: what each process looks for on its node, before its first trial; None looks for nothing.
         newcomers: sets nodes apart that lack it; given with `needs`.
 
@@ -209,14 +214,15 @@ def run_with_tune(
     # Tune starts as many processes at once, and for a searcher that is not its own one after another.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(room.most())
     with suppress(_OverError):
-        _tuner(dispatch, room, interruption, needs, StateScheduler(dispatch, newcomers)).fit()
+        ending = _Ending(dispatch, interruption, monitor)
+        _tuner(dispatch, room, ending, needs, StateScheduler(dispatch, newcomers)).fit()
         raise RuntimeError("Ray Tune ended before its trials did: go on by a resume")
 
 
 def _tuner(
     dispatch: Dispatch,
     room: Room,
-    interruption: Interruption,
+    ending: _Ending,
     needs: Needs | None,
     scheduler: StateScheduler,
 ) -> Any:
@@ -238,7 +244,7 @@ def _tuner(
         run_config=ray.tune.RunConfig(
             name=f"attempt-{dispatch.attempt:03d}",
             storage_path=str(dispatch.folder.ray),
-            stop=_Ending(dispatch, interruption),
+            stop=ending,
             verbose=0,
             failure_config=ray.tune.FailureConfig(max_failures=0),
         ),
