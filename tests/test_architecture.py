@@ -73,7 +73,7 @@ OWNER = {
     "torchvision": {"training"},
     "pydantic": {"schema", "sweep.spec"},
     "yaml": {"schema", "source", "overrides"},
-    "optuna": {"surrogate", "sweep.spec", "sweep.deciding", "landscape.views", "tracking.optuna"},
+    "optuna": {"surrogate", "sweep.spec", "sweep.deciding", "tracking.optuna"},
     "sqlalchemy": {"tracking.mlflow"},
     "sklearn": {"sweep.deciding", "landscape.views", "training"},
     "rich": {"commands"},
