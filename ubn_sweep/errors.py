@@ -17,6 +17,10 @@ class NothingFoundError(Exception):
     """A sweep that ended without one result: its process ends with 1, so that whoever started it notices."""
 
 
+class NotReproducedError(NothingFoundError):
+    """A bundle that did not train as it is recorded to have: the process ends with 1, too."""
+
+
 class InterruptedSweepError(Exception):
     """Long work was stopped; its text says how to go on with it."""
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from ubn_sweep.commands.train import EpochLines, train_final
+from ubn_sweep.commands.final_run import EpochLines
+from ubn_sweep.commands.train import train_final
 from ubn_sweep.errors import InterruptedSweepError, UserError
 from ubn_sweep.export.confirmation import confirmation_seed
 from ubn_sweep.records.events import FinalConfirmed, FinalEnded, FinalEpoch, FinalJudged, FinalTested
@@ -59,6 +60,8 @@ def test_a_verdict_of_the_same_experiment_also_after_the_final_training(tmp_path
     gain = second["test"] - second["verdict"]["test"]
     assert second["verdict"]["gain_from_data"] == pytest.approx(gain)
     assert train(tmp_path, capsys, to_confirm=True) == second
+    looks = [told["test_looks"]["of_sweep"] for told in (first, second)]
+    assert looks == [1, 2]
 
     _, config = load_config(tmp_path / "best.yaml")
     folder = FinalFolder(folder=tmp_path / "run")
@@ -78,6 +81,7 @@ def test_a_verdict_of_the_same_experiment_also_after_the_final_training(tmp_path
     client = connect(SweepFolder(home=tmp_path / "sweeps", name="").default_tracking_uri)
     run = client.get_run(second["run_id"])
     assert run.data.tags["ubn_sweep.verdict"] == second["verdict"]["sentence"]
+    assert run.data.metrics["test_looks"] == 1.0
     assert run.data.metrics["confirmation/test_top1"] == confirmed.metrics["test_top1"]
     if second["verdict"]["kept"]:
         assert run.data.metrics["promise_kept"] == 1.0

@@ -10,7 +10,6 @@ from ubn_sweep.surrogate import last_epoch, profile
 def few_resamples(monkeypatch):
     """For what looks at reports: what importances and profiles are worth is tested elsewhere."""
     monkeypatch.setattr(importance, "SHUFFLES", 20)
-    monkeypatch.setattr(importance, "RESAMPLES", 4)
     for name, count in {
         "MOST_FITTED": 40,
         "MOST_FIRST": 30,

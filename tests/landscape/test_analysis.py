@@ -72,7 +72,6 @@ def test_nothing_is_claimed_of_nothing(flat):
 @pytest.mark.slow
 def test_no_influence_is_named_more_often_than_chance(monkeypatch):
     monkeypatch.setattr(importance, "SHUFFLES", 100)
-    monkeypatch.setattr(importance, "RESAMPLES", 2)
     named = 0
     for seed in range(8):
         sweep = read_sweep(observations(sweep_events(32, truth=nothing, seed=seed)))

@@ -27,7 +27,7 @@ def quick():
         none = ImportanceView(n=0, epoch=1, full_budget=False, parameters=(), left_out=(), reason="not asked")
         patch.setattr("ubn_sweep.landscape.analysis.importance_view", lambda sweep: none)
         few = profile_view(read_sweep(observations(sweep_events(40, epochs=2, stops=(), truth=hill))))
-        patch.setattr("ubn_sweep.landscape.analysis.profile_view", lambda sweep: few)
+        patch.setattr("ubn_sweep.landscape.analysis.profile_view", lambda sweep, modelled: few)
         yield
 
 

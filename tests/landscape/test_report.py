@@ -25,7 +25,7 @@ def test_a_whole_sweep(tmp_path):
     report = build_report(folder)
     text = check(report)
     assert [path.stem for path in report.figures] == [
-        "profile", "threshold", "importance", "parameters", "rectifiers", "condensation", "layers", "course",
+        "profile", "by", "threshold", "importance", "parameters", "rectifiers", "condensation", "layers", "course",
     ]  # fmt: skip
     assert report.html == folder.report
     assert pq.read_table(report.observations).num_rows > 60

@@ -73,7 +73,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-@pytest.mark.parametrize("kernel_size", [1, 3, 5])
+@pytest.mark.parametrize("kernel_size", [3, *(pytest.param(size, marks=pytest.mark.slow) for size in (1, 5))])
 def test_the_compiled_kernels(kernel_size: int, shape: tuple[int, ...], layout: str) -> None:
     """Where the loops of a depthwise step are split, for every kernel size."""
     layer = shaken_layer(shape[1], gate="open", dtype=torch.float64, kernel_size=kernel_size, device="cpu")

@@ -5,11 +5,12 @@ import math
 import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
+from scipy.stats import multivariate_normal
 
 from ubn_sweep.surrogate.declared import DeclaredSpace, declared_space
 from ubn_sweep.surrogate.induced import InducedPosterior
 from ubn_sweep.surrogate.last_epoch import LastEpochModel, Seen, _levelled, _thinned
-from ubn_sweep.surrogate.process import Kernel, Posterior, Rows
+from ubn_sweep.surrogate.process import Kernel, Posterior, Rows, TrialErrors, _Objective, _prior
 from ubn_sweep.surrogate.profile import profiles
 from ubn_sweep.surrogate.scale import Scale
 from ubn_sweep.surrogate.thinning import latest_and_others
@@ -24,15 +25,19 @@ GATED = {
 EPOCHS = 9
 
 
-def seen_of(space, truth, *, trials=60, seed=0, noise=0.002, error=0.0):
-    """Random trials of a truth from 0 to 1, a third of them stopped after the third epoch."""
+def seen_of(space, truth, *, trials=60, seed=0, noise=0.002, error=0.0, scatter=0.0):
+    """Random trials of a truth from 0 to 1, a third of them stopped after the third epoch.
+
+    `scatter`: of the first epoch's value; each epoch has half of the one before.
+    """
     rng = np.random.default_rng(seed)
     codes = space.points(trials, rng)
     rows = []
     for trial, code in enumerate(codes):
         end = truth(space.coding.params(code)) + noise * rng.normal()
         for epoch in range(1, (3 if trial % 3 == 0 else EPOCHS) + 1):
-            rows.append((trial, epoch, end * (1 - 0.5**epoch) + 0.001 * rng.normal()))
+            off = (0.001 + 2 * scatter * 0.5**epoch) * rng.normal()
+            rows.append((trial, epoch, end * (1 - 0.5**epoch) + off))
     content = np.array(rows)
     return Seen(
         codes=codes,
@@ -153,3 +158,52 @@ def test_all_epochs_lie_on_one_scale():
             abs(np.median(levelled[seen.epoch == epoch]) - np.median(seen.value[seen.epoch == EPOCHS])) < 1e-9
         )
     np.testing.assert_allclose(levelled[seen.epoch == EPOCHS], seen.value[seen.epoch == EPOCHS])
+
+
+def test_the_likelihood_and_its_gradient():
+    """With all that LastEpochModel has: known errors of trials, and noise that grows towards the first epoch."""
+    rng = np.random.default_rng(3)
+    trial, t = np.repeat(np.arange(8), 3), np.tile(np.log([1.0, 3.0, 9.0]), 8)
+    rows = Rows(x=np.repeat(rng.random((8, 2)), 3, axis=0), t=t, trial=trial, y=rng.normal(size=24))
+    errors = TrialErrors(known=np.repeat(rng.random(8), 3), last=math.log(9), effect=0.03)
+    prior = _prior(2, errors)
+    objective = _Objective(rows, np.arange(2), prior, errors)
+    point = prior[:, 0] + 0.3 * rng.normal(size=len(prior))
+    off = 1e-5 * np.eye(len(point))
+    slopes = [(objective(point + step)[0] - objective(point - step)[0]) / 2e-5 for step in off]
+    np.testing.assert_allclose(objective(point)[1], slopes, rtol=1e-4, atol=1e-5)
+    kernel = Kernel(
+        log_weights=point[:2],
+        log_scales=point[2:8],
+        parameter_of_column=np.arange(2),
+        growth=float(point[8]),
+        last=errors.last,
+    )
+    covariance = kernel.between(rows.x, rows.t, rows) + np.diag(kernel.noise(rows.t)) + 1e-6 * np.eye(24)
+    shared = np.exp(point[7]) + np.sqrt(np.outer(errors.known, errors.known))
+    covariance += (trial[:, None] == trial) * shared
+    direct = multivariate_normal(np.zeros(24), covariance).logpdf(rows.y) + 12 * math.log(2 * math.pi)
+    penalty = 0.5 * np.sum(((point - prior[:, 0]) / prior[:, 1]) ** 2)
+    assert objective(point)[0] == pytest.approx(penalty - direct, rel=1e-6)
+
+
+def test_early_scatter_is_no_influence():
+    """Trials scatter at first by ten times what they differ by at the end: none of that is the threshold's doing."""
+    space = declared_space({"threshold": {"type": "float", "low": 0.0, "high": 1.0}})
+    seen = seen_of(space, lambda p: 0.95 - 0.02 * (p["threshold"] > 0.5), noise=0.004, scatter=0.2)
+    model = LastEpochModel(space, seen, max_epochs=EPOCHS)
+    assert model.kernel.growth > 1
+    found = profiles(model, "threshold", bounds=(0.0, 1.0))
+    middle = np.median(found.best, axis=0)
+    assert middle[found.places < 0.4].min() > middle[found.places > 0.6].max()
+    # One step down, and no ups and downs from trial to trial.
+    assert np.abs(np.diff(middle)).sum() < 3 * (middle.max() - middle.min())
+
+
+def test_scatter_alone_is_no_influence():
+    space = declared_space({"threshold": {"type": "float", "low": 0.0, "high": 1.0}})
+    told = 0
+    for seed in range(6):
+        seen = seen_of(space, lambda p: 0.95, noise=0.004, scatter=0.2, trials=40, seed=seed)
+        told += LastEpochModel(space, seen, max_epochs=EPOCHS).evidence("threshold") > 5
+    assert told == 0

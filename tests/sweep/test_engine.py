@@ -128,7 +128,7 @@ def test_an_unknown_task_is_one_line(small_spec, tmp_path):
 def test_a_running_sweep_is_not_started_twice(small_spec, tmp_path):
     from ubn_sweep.sweep.running.lock import sweep_lock
 
-    start_sweep(small_spec(search={"trials": 1}), home=tmp_path / "sweeps", name="held")
+    start_sweep(small_spec(search={"trials": 1}), home=tmp_path / "sweeps", name="held", surroundings=HERE)
     folder = SweepFolder(home=tmp_path / "sweeps", name="held")
     with sweep_lock(folder), pytest.raises(UserError, match="running already, in process"):
         resume_sweep(folder, surroundings=Surroundings())

@@ -89,6 +89,7 @@ def test_a_trial_sees_no_gpu_that_it_does_not_take(small_spec, tmp_path):
     assert "devices: ''" in SweepFolder(home=tmp_path, name=result.sweep).log(0).read_text()
 
 
+@pytest.mark.slow
 def test_what_no_machine_holds_is_refused(small_spec, tmp_path):
     for resources in ({"cpus_per_trial": 99}, {"gpus_per_trial": 1}):
         with pytest.raises(

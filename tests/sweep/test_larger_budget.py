@@ -140,6 +140,7 @@ def test_without_checkpoints_they_begin_anew_and_a_line_says_so(small_spec, fold
     check_readers_agree(folder, second)
 
 
+@pytest.mark.slow
 def test_the_best_ones_go_on_from_their_final_checkpoints(small_spec, folder, trained):
     spec = small_spec(search=FEW, early_stopping=None, resources={"keep_best": 2})
     start(spec, folder)

@@ -36,6 +36,7 @@ def place(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_killed_one_goes_on_as_it_would_have(place):
     folder = place / "sweeps" / "killed"
     before = read_journal(folder)

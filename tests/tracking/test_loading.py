@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.processes import REPOSITORY
 from tests.tracking.builders import sweep_events, write_journal
 from ubn_sweep.records.folder import SweepFolder
@@ -41,6 +43,7 @@ print(json.dumps({"undelivered": followers.undelivered, "packages": found}))
 """
 
 
+@pytest.mark.slow
 def test_no_package_is_first_imported_by_a_followers_thread(tmp_path):
     """Where the training's thread imports at the same time, one of the two may see half a package for good."""
     folder = SweepFolder(home=tmp_path, name="small")

@@ -27,6 +27,7 @@ serve_ui(sys.argv[1], port=int(sys.argv[2]), page=page)
 """
 
 
+@pytest.mark.slow
 def test_it_shows_the_sweep_on_localhost_and_ends_when_interrupted(folder):
     write_journal(folder.path, sweep_events(3))
     sync_sweep(folder)

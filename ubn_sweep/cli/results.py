@@ -22,6 +22,28 @@ def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("sweep", shell_complete=complete_sweep)
+@click.option(
+    "--sweeps", type=click.IntRange(1), default=100, show_default=True, help="Replays of each kind."
+)
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="KEY",
+    help="Replays in which all but KEY matters, too.  [default: norm.threshold]",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--processes", type=click.IntRange(1), help="Replays at once.  [default: one a processor]")
+@home_option
+@as_json
+def null(sweep: str, **options: Any) -> None:
+    """Count what the report would say of such a sweep, were nothing to be found."""
+    from ubn_sweep.commands.null import count_null
+
+    count_null(sweep, **options)
+
+
+@click.command()
 @click.argument("number", type=click.Choice(["2", "3", "4", "7", "8"]))
 @click.option(
     "--from", "first", multiple=True, required=True, metavar="NAME", help="A sweep; more may follow."
@@ -65,4 +87,4 @@ def ui(sweep: str | None, port: int, home: Path | None) -> None:
     open_ui(sweep, port=port, home=home)
 
 
-COMMANDS = (landscape, table, sync, ui)
+COMMANDS = (landscape, null, table, sync, ui)

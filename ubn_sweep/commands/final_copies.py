@@ -32,7 +32,7 @@ def store_of(origin: str | None, asked_for: str | None, home: Path) -> str:
             f"provenance.tracking_uri: `{uri}` came without its password, which no config holds: "
             "say --tracking-uri, with ${NAME} for what the environment knows"
         )
-    check_uri(_address(uri))
+    check_uri(address_of(uri))
     return uri
 
 
@@ -40,10 +40,11 @@ def sink_of(folder: FinalFolder, uri: str, home: Path) -> FinalSink:
     """MLflow's; where it is the local store of the sweeps, files lie beside it."""
     place = SweepFolder(home=home, name="")
     local = uri == place.default_tracking_uri
-    return FinalSink(folder, _address(uri), artifact_root=place.default_artifact_root if local else None)
+    return FinalSink(folder, address_of(uri), artifact_root=place.default_artifact_root if local else None)
 
 
-def _address(uri: str) -> str:
+def address_of(uri: str) -> str:
+    """A store's whole address, with what the environment knows of it."""
     return from_environment(uri, "--tracking-uri")
 
 
@@ -72,5 +73,9 @@ def deliver_final(
     Raises:
         UserError: the store is out of reach, or the training's own process is delivering.
     """
-    sink = sink_of(folder, store_of(started.tracking_uri, to, home), home)
-    return {f"{sink.store} at {sink.address}": sync(folder, sink, from_start=from_start).delivered}
+    delivered = 0
+    # Those of several seeds find the run that they share in the store.
+    for one in (folder, *(folder.of_seeds() if started.of_seeds else ())):
+        sink = sink_of(one, store_of(started.tracking_uri, to, home), home)
+        delivered += sync(one, sink, from_start=from_start).delivered
+    return {f"{sink.store} at {sink.address}": delivered}

@@ -26,6 +26,7 @@ from ubn_sweep.sweep.running.copies import (
     Following,
     bring_from_storage,
     check_tracking,
+    put_onto_parent_run,
     run_ids,
     stores_on_a_network,
     written_passwords,
@@ -110,17 +111,31 @@ def go_on(
 
 
 def export(folder: SweepFolder, *, top: int | None, out: Path) -> list[Path]:
-    """Writes the best configs, best first. Raises UserError where there are none, or they cannot be written."""
+    """Writes the best configs, best first, and puts their bundles onto the sweep's run.
+
+    Raises UserError where there are none, or they cannot be written.
+    """
     from ubn_sweep.export import export_configs
+    from ubn_sweep.export.keeping import keep_bundles
 
     spec = spec_of(folder)
-    return export_configs(
+    paths = export_configs(
         folder,
         top=top,
         out=out,
         tracking_uri=masked(written_uri(spec, folder)),
         run_ids=run_ids(folder, spec),
+        threads=lambda config: spec.resources.shape(config).cpus,
     )
+    why_not = keep_bundles(folder, [path.with_suffix("") for path in paths])
+    if why_not is None:
+        why_not = put_onto_parent_run(folder, spec, [folder.bundles])
+    if why_not is not None:
+        warn(
+            f"the bundles are not on the sweep's MLflow run ({why_not}): `ubn-sweep sync {folder.typed}` delivers "
+            f"what lies in {folder.bundles}"
+        )
+    return paths
 
 
 # -------------------------------------------------------------------- inside

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ubn_sweep.commands.common import map_sweep
 from ubn_sweep.commands.live import warn
 from ubn_sweep.commands.looking import facts_of
+from ubn_sweep.commands.racing import map_race
 from ubn_sweep.masking import masked
 from ubn_sweep.records.events import TrialEnded
 from ubn_sweep.records.folder import SweepFolder
@@ -39,10 +40,15 @@ def outcome_of(result: SweepResult, folder: SweepFolder) -> Outcome:
     first_failure = _first_failure(folder) if result.finished and result.counts["failed"] else None
     return Outcome(
         result=result,
-        report=map_sweep(folder, result.spec) if result.finished else None,
+        report=_mapped(folder, result.spec) if result.finished else None,
         failure=_failure(result, first_failure) if result.finished else None,
         first_failure=first_failure,
     )
+
+
+def _mapped(folder: SweepFolder, spec: SweepSpec) -> LandscapeReport:
+    """A race has no landscape of its own: that of the sweep which it confirms tells of it."""
+    return map_sweep(folder, spec) if spec.race is None else map_race(folder, spec)
 
 
 def end_of(outcome: Outcome) -> tuple[str, str]:

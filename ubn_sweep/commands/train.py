@@ -4,66 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ubn_sweep.commands.bars import counted
 from ubn_sweep.commands.common import home_folder
-from ubn_sweep.commands.final_copies import following, sink_of, store_of
-from ubn_sweep.commands.live import duration, print_json, say, warn
-from ubn_sweep.errors import DivergedError, InterruptedSweepError, UserError
-from ubn_sweep.export.confirmation import confirm
-from ubn_sweep.export.final import FinalResult, prepare_folder, train_for_good, write_result
-from ubn_sweep.export.judging import check_promise, judge
-from ubn_sweep.export.verdict import Verdict
+from ubn_sweep.commands.final_copies import store_of
+from ubn_sweep.commands.final_run import FinalJob, Outcome, train_one
+from ubn_sweep.commands.final_seeds import SeedsOutcome, train_seeds
+from ubn_sweep.commands.live import duration, print_json, say
+from ubn_sweep.commands.registering import register_trained
+from ubn_sweep.export.bundle import config_of
+from ubn_sweep.export.judging import check_promise
 from ubn_sweep.plain_json import with_nulls
-from ubn_sweep.records.environment import describe_environment
-from ubn_sweep.records.events import FinalConfirmed
-from ubn_sweep.records.final_training import FinalRecorder, recording
 from ubn_sweep.records.folder import FinalFolder
-from ubn_sweep.schema import to_plain
 from ubn_sweep.training.loading import load_config
-from ubn_sweep.training.memory import is_out_of_memory, out_of_memory_in_words
 from ubn_sweep.training.provenance import Provenance
-from ubn_sweep.training.run import Run
-from ubn_sweep.training.task import Task
-
-
-class EpochLines:
-    """A line for each epoch: what the task tells of a training, and the time left.
-
-    And one when the copy of the records first lags behind.
-    """
-
-    def __init__(self, task: Task, epochs: int, notice: Callable[[], str | None]) -> None:
-        self._metrics = (*task.told, *task.metrics)
-        self._epochs = epochs
-        self._notice = notice
-        self._told = False
-        self._begun_s = time.monotonic()
-        self._first: int | None = None
-
-    def epoch(self, epoch: int, metrics: dict[str, float]) -> None:
-        first = self._first = self._first if self._first is not None else epoch
-        each_s = (time.monotonic() - self._begun_s) / (epoch - first + 1)
-        left = duration(each_s * (self._epochs - epoch))
-        told = [f"{m.label} {m.text(metrics[m.name])}" for m in self._metrics if m.name in metrics]
-        say("  ".join([f"epoch {epoch}/{self._epochs}", *told, f"{left} left"]))
-        notice = None if self._told else self._notice()
-        if notice is not None:
-            warn(f"{notice}: it is tried again")
-            self._told = True
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What there is to tell when all is trained."""
-
-    result: FinalResult
-    confirmed: FinalConfirmed | None
-    verdict: Verdict | None
 
 
 def train_final(
@@ -77,9 +33,15 @@ def train_final(
     home: Path | None,
     as_json: bool,
     workers: int | None = None,
+    seeds: int = 1,
+    register_as: str | None = None,
 ) -> None:
-    """Trains, tests once, records, and compares with the promise. `workers` None: as many as the trial had."""
-    task, config = load_config(config_path, assignments, task=task_name)
+    """Trains, tests once, records, and compares with the promise. `workers` None: as many as the trial had.
+
+    Several seeds are trained one after another, each tested once; of them the first is registered, since the best would
+    be picked by the test set.
+    """
+    task, config = load_config(config_of(config_path), assignments, task=task_name)
     task.check(config)
     workers = _workers(config) if workers is None else workers
     task.check_workers(workers)
@@ -87,125 +49,34 @@ def train_final(
         check_promise(config)
     origin = config.provenance.tracking_uri if config.provenance is not None else None
     place = home_folder(home)
-    uri = store_of(origin, tracking_uri, place)
-    folder = FinalFolder(folder=(out if out is not None else Path("runs") / config_path.stem).absolute())
-    prepare_folder(folder, config)
-    sink = sink_of(folder, uri, place)
-    begun_s = time.monotonic()
-    with recording(folder) as recorder:
-        recorder.begin(
-            name=f"final {folder.path.name}",
-            task=task.name,
-            config=to_plain(config),
-            tracking_uri=uri,
-            environment=describe_environment(),
-        )
-        with following(folder, sink) as followers, counted():
-            outcome = _train(
-                task,
-                config,
-                folder,
-                recorder,
-                workers=workers,
-                to_confirm=to_confirm,
-                notice=followers.notice,
-            )
-    for store, why in followers.undelivered.items():
-        warn(
-            f"{store} has not taken the run ({why}); none of it is lost: "
-            f"`ubn-sweep sync {folder.path}` delivers it"
-        )
-    _tell(task, config, outcome, sink.run_id, took_s=time.monotonic() - begun_s, as_json=as_json)
-
-
-def _train(
-    task: Task,
-    config: Any,
-    folder: FinalFolder,
-    recorder: FinalRecorder,
-    *,
-    workers: int,
-    to_confirm: bool,
-    notice: Callable[[], str | None],
-) -> Outcome:
-    """The trainings themselves. However they end, the record says so, unless the process is killed."""
-    epochs = config.training.epochs
-    try:
-        lines = EpochLines(task, epochs, notice)
-        result = train_for_good(
-            task,
-            config,
-            folder=folder,
-            recorders=(recorder, lines),
-            workers=workers,
-            started=_tell_start,
-            tell=warn,
-        )
-        _record_test(task, config, result, recorder)
-        if to_confirm:
-            say("once more under the sweep's own protocol, with a new seed:")
-            lines = EpochLines(task, epochs, notice)
-            confirm(
-                task,
-                config,
-                folder=folder,
-                recorder=recorder,
-                recorders=(lines,),
-                workers=workers,
-                started=_tell_start,
-                tell=warn,
-            )
-        outcome = _judge(task, config, folder, recorder, result)
-    except KeyboardInterrupt as error:
-        recorder.end("interrupted")
-        raise InterruptedSweepError(
-            f"interrupted; the same command goes on from the last epoch in {folder.path}"
-        ) from error
-    except DivergedError:
-        recorder.end("diverged")
-        raise
-    except BaseException as error:
-        recorder.end("failed")
-        if not isinstance(error, Exception) or not is_out_of_memory(error):
-            raise
-        words = out_of_memory_in_words(error, to_plain(config))
-        raise UserError(f"{words}: lower it, or training.eval_batch_size, and take another --out") from error
-    recorder.end("completed")
-    return outcome
-
-
-def _record_test(task: Task, config: Any, result: FinalResult, recorder: FinalRecorder) -> None:
-    origin: Provenance | None = config.provenance
-    promised = origin.promised if origin is not None else None
-    difference = None
-    if origin is not None and promised is not None:
-        difference = result.test[task.metric(origin.metric).on_test] - promised
-    recorder.tested(
-        result.test,
-        epoch=result.epochs,
-        promised={origin.metric: promised} if origin is not None and promised is not None else None,
-        test_minus_promised=difference,
+    job = FinalJob(
+        task=task,
+        config=config,
+        folder=FinalFolder(folder=(out if out is not None else _usual(config_path, seeds)).absolute()),
+        workers=workers,
+        to_confirm=to_confirm,
+        uri=store_of(origin, tracking_uri, place),
+        home=place,
     )
+    begun_s = time.monotonic()
+    if seeds > 1:
+        found = train_seeds(job, seeds)
+        trained = next(one.folder for one in found.seeds if one.test is not None)
+        version = None if register_as is None else register_trained(job, trained, register_as)
+        _tell_seeds(job, found, version, took_s=time.monotonic() - begun_s, as_json=as_json)
+        _tell_version(register_as, version, as_json=as_json)
+        return
+    outcome, run_id = train_one(job)
+    version = None if register_as is None else register_trained(job, job.folder, register_as)
+    _tell(job, outcome, run_id, version, took_s=time.monotonic() - begun_s, as_json=as_json)
+    _tell_version(register_as, version, as_json=as_json)
 
 
-def _judge(
-    task: Task, config: Any, folder: FinalFolder, recorder: FinalRecorder, result: FinalResult
-) -> Outcome:
-    """The verdict, recorded and beside the result; with the confirmation of an earlier attempt, where there was one."""
-    confirmed = recorder.record.confirmed
-    found = judge(task, config, result, confirmed)
-    if found is not None:
-        content = with_nulls(dataclasses.asdict(found))
-        write_result(
-            folder,
-            task,
-            config,
-            test=result.test,
-            verdict=content,
-            confirmation=None if confirmed is None else dataclasses.asdict(confirmed),
-        )
-        recorder.judged(content)
-    return Outcome(result=result, confirmed=confirmed, verdict=found)
+def _usual(path: Path, seeds: int) -> Path:
+    """By the name of the config's file, without the ending, or of the bundle's folder; several seeds lie by themselves,
+    however many they become."""
+    name = path.resolve().name if path.is_dir() else path.stem
+    return Path("runs") / (name if seeds == 1 else f"{name}-seeds")
 
 
 def _workers(config: Any) -> int:
@@ -214,35 +85,85 @@ def _workers(config: Any) -> int:
     return 1 if origin is None else origin.workers
 
 
-def _tell_start(run: Run) -> None:
-    again = f", going on from epoch {run.epoch}" if run.epoch else ""
-    say(f"{run.summary}{again}")
+def _tell_version(name: str | None, version: str | None, *, as_json: bool) -> None:
+    if version is not None and not as_json:
+        say(f"registered as {name}, version {version}: mlflow.pytorch.load_model('models:/{name}/{version}')")
 
 
 def _tell(
-    task: Task, config: Any, outcome: Outcome, run_id: str | None, *, took_s: float, as_json: bool
+    job: FinalJob, outcome: Outcome, run_id: str | None, version: str | None, *, took_s: float, as_json: bool
 ) -> None:
-    origin: Provenance | None = config.provenance
-    metric = task.promise if origin is None else task.metric(origin.metric)
+    origin: Provenance | None = job.config.provenance
+    metric = job.task.promise if origin is None else job.task.metric(origin.metric)
     value, checkpoint = outcome.result.test[metric.on_test], outcome.result.checkpoint
     if as_json:
         found, confirmed = outcome.verdict, outcome.confirmed
         print_json(
             {
-                "task": task.name,
+                "task": job.task.name,
                 "metric": metric.on_test,
                 "test": value,
                 "promised": origin.promised if origin is not None else None,
                 "verdict": None if found is None else with_nulls(dataclasses.asdict(found)),
                 "confirmation": None if confirmed is None else with_nulls(dataclasses.asdict(confirmed)),
+                "test_looks": dataclasses.asdict(outcome.looks),
                 "checkpoint": str(checkpoint),
                 "run_id": run_id,
+                "model_version": version,
             }
         )
         return
     say(f"\n{metric.on_test} ", (metric.text(value), "bold"), f" after {duration(took_s)}")
     if outcome.verdict is not None:
         say(outcome.verdict.sentence)
+    if outcome.looks.sentence:
+        say(outcome.looks.sentence)
     say(f"checkpoint {checkpoint}")
     if run_id is not None:
         say(f"MLflow run {run_id}; look at it with ", ("ubn-sweep ui", "bold"))
+
+
+def _tell_seeds(
+    job: FinalJob, outcome: SeedsOutcome, version: str | None, *, took_s: float, as_json: bool
+) -> None:
+    metric, summary = outcome.metric, outcome.summary
+    if as_json:
+        print_json(
+            {
+                "task": job.task.name,
+                "metric": metric.on_test,
+                **dataclasses.asdict(summary),
+                "seeds": [
+                    {
+                        "seed": one.seed,
+                        "test": None if one.test is None else one.test[metric.on_test],
+                        "confirmation": one.confirmed,
+                        "folder": str(one.folder.path),
+                    }
+                    for one in outcome.seeds
+                ],
+                "verdict": None
+                if outcome.verdict is None
+                else with_nulls(dataclasses.asdict(outcome.verdict)),
+                "test_looks": dataclasses.asdict(outcome.looks),
+                "run_id": outcome.run_id,
+                "model_version": version,
+            }
+        )
+        return
+    assert summary.mean is not None
+    apart = "" if summary.spread is None else f", standard deviation {metric.difference(summary.spread)}"
+    lost = f", and {summary.diverged} diverged" if summary.diverged else ""
+    say(
+        f"\n{metric.on_test} ",
+        (metric.text(summary.mean), "bold"),
+        f": mean of {summary.n} seeds{apart}{lost}",
+    )
+    say(f"each: {', '.join(metric.text(value) for value in summary.values)}; after {duration(took_s)}")
+    if outcome.verdict is not None:
+        say(outcome.verdict.sentence)
+    if outcome.looks.sentence:
+        say(outcome.looks.sentence)
+    say(f"one folder for each seed below {job.folder.path}")
+    if outcome.run_id is not None:
+        say(f"MLflow run {outcome.run_id}; look at it with ", ("ubn-sweep ui", "bold"))

@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ubn_sweep import schema
 from ubn_sweep.errors import UserError
+from ubn_sweep.export.bundling import bundle_files, history_of
 from ubn_sweep.export.candidates import Candidate, candidates_of, chosen, config_text
 from ubn_sweep.export.header import header_of
+from ubn_sweep.export.raced import confirmed_first, with_race
+from ubn_sweep.landscape.confirmation import confirmation_of
 from ubn_sweep.landscape.read import SweepView, TrialView, read_correctness, read_sweep
 from ubn_sweep.landscape.views.ranking import ranking
 from ubn_sweep.records.correctness import Bits
@@ -35,13 +38,16 @@ def export_configs(
     out: Path,
     tracking_uri: str | None = None,
     run_ids: Mapping[int, str] | None = None,
+    threads: Callable[[Mapping[str, Any]], int] | None = None,
 ) -> list[Path]:
-    """Writes the `top` best configs, best first: finished trials, and stopped ones only where those are too few.
+    """Writes the `top` best configs, best first: finished trials, and stopped ones only where those are too few. Beside
+    each file lies its bundle, a folder of the same name without the ending.
 
     None is 3; of a sweep with two objectives it is the whole front, and fewer are spread over it, its ends first.
-    `run_ids` names the trials' MLflow runs. Trials that differ only in their seed are one config, whose promise is
-    their mean; of a config without a trial at the full budget nothing is promised. All files are written, or none,
-    and the same sweep gives the same bytes.
+    `run_ids` names the trials' MLflow runs, `threads` tells from a trial's config how many each of its workers had.
+    Trials that differ only in their seed are one config, whose promise is their mean; of a config without a trial at
+    the full budget nothing is promised. Where a race has confirmed the sweep, its winner comes first, with what its
+    held-out rounds promise. All files are written, or none, and the same sweep gives the same bytes.
 
     Raises:
         UserError: top < 1, no trial has finished, or `out` cannot be written.
@@ -64,7 +70,8 @@ def export_configs(
             "objective.constraints, which may --learn-from this one"
         )
     started, created = trials.started, {trial.number: trial.created for trial in trials}
-    candidates, on_front = chosen(sweep, candidates_of(sweep, created), top)
+    race = confirmation_of(folder, sweep.sweep_id, sweep.task.metrics[0])
+    candidates, on_front = chosen(sweep, confirmed_first(candidates_of(sweep, created), race), top)
     choice = _Choice(
         candidates=len({config_text(created[trial.number]) for trial in sweep.candidates}),
         optimism=_optimism(sweep, read_correctness(table)),
@@ -72,7 +79,7 @@ def export_configs(
     )
     spec = spec_in_todays_words(started.spec)
     task = find_task(spec.get("task", DEFAULT_TASK), spec.get("task_folder"))
-    files = {}
+    files, paths, history = dict[str, str](), list[Path](), history_of(events)
     for place, candidate in enumerate(candidates, start=1):
         trial = candidate.trial
         origin = _provenance(
@@ -85,16 +92,37 @@ def export_configs(
             tracking_uri=tracking_uri,
             run_id=(run_ids or {}).get(trial.number),
         )
+        if place == 1 and race is not None:
+            origin = with_race(origin, race, sweep)
         config = _config(task, created[trial.number], folder)
-        name = f"{sweep.name}-{place}-trial-{trial.number:04d}.yaml"
+        name = f"{sweep.name}-{place}-trial-{trial.number:04d}"
         header = header_of(sweep, origin, place, choice.on_front)
-        header += [
-            "Train it for good, on train + validation, and test it once:",
-            f"  ubn-sweep train {out / name}",
-        ]
-        config = schema.to_plain(replace(config, provenance=origin))
-        files[name] = "".join(f"# {line}\n" for line in header) + schema.dump_yaml(config)
-    return _write(out, files)
+        paths.append(out / f"{name}.yaml")
+        files[f"{name}.yaml"] = _text(header, replace(config, provenance=origin), paths[-1])
+        bundle = bundle_files(
+            sweep,
+            candidate,
+            task=task,
+            config=config,
+            origin=origin,
+            text=_text(header, replace(config, provenance=origin), Path(name)),
+            trials=trials,
+            history=history,
+            threads=threads(created[trial.number].config) if threads is not None else None,
+            name=name,
+        )
+        files |= {f"{name}/{file}": text for file, text in bundle.items()}
+    _write(out, files)
+    return paths
+
+
+def _text(header: Sequence[str], config: Any, path: Path) -> str:
+    lines = [
+        *header,
+        "Train it for good, on train + validation, and test it once:",
+        f"  ubn-sweep train {path}",
+    ]
+    return "".join(f"# {line}\n" for line in lines) + schema.dump_yaml(schema.to_plain(config))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,17 +210,18 @@ def _spread(candidate: Candidate, values: Sequence[float], metric: Metric) -> fl
     return statistics.stdev(values) if len(values) > 1 else None
 
 
-def _write(out: Path, files: dict[str, str]) -> list[Path]:
+def _write(out: Path, files: dict[str, str]) -> None:
     """All files, written beside their places first and renamed when all are whole."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as beside:
             for name, text in files.items():
+                (Path(beside) / name).parent.mkdir(exist_ok=True)
                 (Path(beside) / name).write_text(text, encoding="utf-8")
             for name in files:
+                (out / name).parent.mkdir(exist_ok=True)
                 (Path(beside) / name).replace(out / name)
     except OSError as error:
         raise UserError(
             f"--out: {out} cannot be written ({error.strerror}): choose a folder that you may write to"
         ) from error
-    return [out / name for name in files]

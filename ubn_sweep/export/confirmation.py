@@ -35,6 +35,7 @@ def confirm(
     workers: int = 1,
     threads: int | None = None,
     started: Callable[[Run], None] = lambda run: None,
+    testing: Callable[[], None] = lambda: None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> FinalConfirmed:
     """Trains as the sweep did, holding the validation split out, and tests; once. Interrupted, it goes on when called
@@ -54,6 +55,7 @@ def confirm(
                 run, config, folder.confirmation, recorders=recorders, started=started, tell=tell
             )
             metrics = metrics if metrics else as_numbers(run.evaluate_validation())
+            testing()
             metrics |= as_numbers(run.evaluate_test())
         except DivergedError:
             metrics = {}

@@ -48,12 +48,14 @@ def train_for_good(
     workers: int = 1,
     threads: int | None = None,
     started: Callable[[Run], None] = lambda run: None,
+    testing: Callable[[], None] = lambda: None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> FinalResult:
     """Trains on train + validation and tests once. Interrupted, it goes on from the last epoch when called again.
 
     Args:
         workers: processes that train together.
+        testing: called when all is trained, before the test set is looked at.
         tell: takes a line where a checkpoint is broken, and the one before is taken.
 
     Raises:
@@ -68,6 +70,7 @@ def train_for_good(
 
     with started_run(task, config, workers=workers, threads=threads, hold_out=False) as run:
         _, checkpoint = trained(run, config, folder.checkpoint, recorders=recorders, started=begin, tell=tell)
+        testing()
         test = as_numbers(run.evaluate_test())
         epochs, test_examples = run.epoch, run.test_examples
     write_result(folder, task, config, test=test)

@@ -8,6 +8,8 @@ from ubn_sweep.training.provenance import Provenance
 
 def header_of(sweep: SweepView, origin: Provenance, place: int, on_front: frozenset[int]) -> list[str]:
     """Lines for people. `on_front`: the trials on the front of two objectives; empty with one."""
+    if origin.confirmed_by is not None:
+        return _of_winner(sweep, origin)
     if origin.promised is None:
         return [
             f"Not finished ({origin.status}), exported because only {origin.candidates} configs finished: trial "
@@ -20,6 +22,19 @@ def header_of(sweep: SweepView, origin: Provenance, place: int, on_front: frozen
         f"{origin.sweep},",
         f"{_promises(sweep, origin)} after epoch {origin.epoch} of {sweep.max_epochs}{seeds}.",
     ]
+
+
+def _of_winner(sweep: SweepView, origin: Provenance) -> list[str]:
+    lines = [
+        f"The winner of the race {origin.confirmed_by}: trial {origin.trial} of the sweep {origin.sweep},",
+        f"{_promises(sweep, origin)} after epoch {origin.epoch}, the mean of {origin.seeds} seeds and splits that "
+        "chose nothing.",
+    ]
+    if origin.forecast is not None:
+        metric = sweep.task.metric(origin.metric)
+        low, high = metric.text(origin.forecast.low), metric.text(origin.forecast.high)
+        lines.append(f"One more such training lies between {low} and {high} in nine cases of ten.")
+    return lines
 
 
 def _which(sweep: SweepView, origin: Provenance, place: int, on_front: frozenset[int]) -> str:

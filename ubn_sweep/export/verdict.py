@@ -13,7 +13,7 @@ from scipy import stats
 
 from ubn_sweep.landscape.views.numbers import CONFIDENCE, binomial_error
 from ubn_sweep.records.metrics import Metric
-from ubn_sweep.training.provenance import Provenance
+from ubn_sweep.training.provenance import Forecast, Provenance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,7 @@ def verdict(metric: Metric, *, judged: Judged, origin: Provenance) -> Verdict:
 
     The margin is Student's quantile times sqrt(p (1 - p) / n_val + q (1 - q) / n_test + s^2 (1 / seeds + 1 / seeds')),
     with the spread s over the seeds of the sweep's trial, and as many degrees of freedom as s has by Welch's formula.
+    A promise with a forecast states its own error and spread.
     """
     assert origin.promised is not None
     promised, test = origin.promised, judged.test
@@ -89,6 +90,8 @@ def _margin(metric: Metric, judged: Judged, origin: Provenance) -> tuple[float |
         binomial_error(origin.promised, origin.validation_examples) ** 2
         + binomial_error(judged.test, judged.examples) ** 2
     )
+    if origin.forecast is not None:
+        return _forecast_margin(judged.test, judged.examples, origin.forecast), True
     seeds_known = origin.spread is not None and origin.seeds > 1
     seeds, freedom = 0.0, math.inf
     if origin.spread is not None and seeds_known:
@@ -96,6 +99,15 @@ def _margin(metric: Metric, judged: Judged, origin: Provenance) -> tuple[float |
         freedom = (origin.seeds - 1) * ((images + seeds) / seeds) ** 2 if seeds > 0 else math.inf
     quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom))
     return quantile * math.sqrt(images + seeds), seeds_known
+
+
+def _forecast_margin(test: float, examples: int, forecast: Forecast) -> float:
+    """Student's quantile times sqrt(e^2 + s^2 + q (1 - q) / n_test), with the promise's error e and the spread s over
+    seeds, both known with the forecast's degrees of freedom."""
+    known = forecast.mean_error**2 + forecast.std**2
+    total = known + binomial_error(test, examples) ** 2
+    freedom = forecast.freedom * (total / known) ** 2 if known > 0 else math.inf
+    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)) * math.sqrt(total)
 
 
 def _sentence(metric: Metric, found: Verdict) -> str:

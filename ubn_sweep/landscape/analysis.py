@@ -9,15 +9,19 @@ import pyarrow as pa
 from ubn_sweep.landscape.read import SweepView, read_correctness, read_sweep
 from ubn_sweep.landscape.views.audit import AuditView, audit_view
 from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
+from ubn_sweep.landscape.views.by import ByView, by_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
+from ubn_sweep.landscape.views.confirmed import ConfirmedView
 from ubn_sweep.landscape.views.course import CourseView, course_view
 from ubn_sweep.landscape.views.failures import FailuresView, failures_view
 from ubn_sweep.landscape.views.front import FrontView, front_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
 from ubn_sweep.landscape.views.leaders import LeadersView, leaders_view
+from ubn_sweep.landscape.views.modelled import Modelled
 from ubn_sweep.landscape.views.profile import ProfileView, profile_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
 from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
+from ubn_sweep.one_thread import one_thread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,7 @@ class Landscape:
     sweep: SweepView
     threshold: ThresholdView
     profile: ProfileView
+    by: ByView
     importance: ImportanceView
     condensation: CondensationView
     ranking: Ranking
@@ -36,23 +41,32 @@ class Landscape:
     leaders: LeadersView
     audit: AuditView
     front: FrontView
+    confirmed: ConfirmedView | None = None
+    """The race that confirmed it; None where none is over."""
+    withheld: tuple[str, ...] = ()
+    """Claims that are not made, since they would be made too often where nothing matters."""
 
 
-def analyse(table: pa.Table) -> Landscape:
-    """From the table of observations; any sweep will do, running or failed throughout."""
-    sweep = read_sweep(table)
-    ranks = ranking(sweep, read_correctness(table))
-    return Landscape(
-        sweep=sweep,
-        threshold=threshold_view(sweep),
-        profile=profile_view(sweep),
-        importance=importance_view(sweep),
-        condensation=condensation_view(sweep),
-        ranking=ranks,
-        course=course_view(sweep),
-        failures=failures_view(sweep),
-        baseline=baseline_view(sweep, ranks),
-        leaders=leaders_view(sweep),
-        audit=audit_view(sweep),
-        front=front_view(sweep),
-    )
+def analyse(table: pa.Table, confirmed: ConfirmedView | None = None) -> Landscape:
+    """From the table of observations; any sweep will do, running or failed throughout. `confirmed`: its race."""
+    with one_thread():
+        sweep = read_sweep(table)
+        ranks = ranking(sweep, read_correctness(table))
+        modelled = Modelled(sweep)
+        profile = profile_view(sweep, modelled)
+        return Landscape(
+            sweep=sweep,
+            threshold=threshold_view(sweep),
+            profile=profile,
+            by=by_view(modelled, profile),
+            importance=importance_view(sweep),
+            condensation=condensation_view(sweep),
+            ranking=ranks,
+            course=course_view(sweep),
+            failures=failures_view(sweep),
+            baseline=baseline_view(sweep, ranks),
+            leaders=leaders_view(sweep),
+            audit=audit_view(sweep),
+            front=front_view(sweep),
+            confirmed=confirmed,
+        )

@@ -105,6 +105,8 @@ class SweepView:
     """The stop rule that ended the sweep, in a line; empty where none did."""
     second: Metric | None = None
     """The other objective, where there are two."""
+    by: tuple[str, ...] = ()
+    """Parameters for whose values the spec asks for profiles of their own: `search.map.by`."""
 
     @property
     def objectives(self) -> str:
@@ -172,6 +174,7 @@ def read_sweep(table: pa.Table) -> SweepView:
         constraints=tuple(constraint.text(name) for name, constraint in constraints.items()),
         ended_by=origin.ended_by,
         second=task.metric(second["metric"]) if second is not None else None,
+        by=tuple((origin.spec.get("search", {}).get("map") or {}).get("by", ())),
     )
 
 

@@ -14,7 +14,7 @@ from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.progress import At, nowhere
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.records.journal import stream
-from ubn_sweep.records.observations import write_observations
+from ubn_sweep.records.observations import origin_of, write_observations
 
 if TYPE_CHECKING:
     from ubn_sweep.landscape.analysis import Landscape
@@ -50,18 +50,24 @@ def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
     """
     # Imported here: they take seconds, and naming a report's type takes none of them.
     from ubn_sweep.landscape.analysis import analyse
+    from ubn_sweep.landscape.confirmation import confirmation_of
     from ubn_sweep.landscape.figures import FIGURES
+    from ubn_sweep.landscape.null import null_of
     from ubn_sweep.landscape.page import render_page
+    from ubn_sweep.landscape.prices import price, weighed
     from ubn_sweep.landscape.words import summary
 
     try:
         at("reading the journal")
         table = write_observations(stream(folder.path), folder.observations)
         at("comparing the trials")
-        landscape = analyse(table)
-        sentences = summary(landscape)
+        landscape = analyse(table, confirmation_of(folder, origin_of(table).sweep_id))
+        null = null_of(folder.null, landscape.sweep)
+        landscape = weighed(landscape, null)
+        sentences = summary(landscape, null)
         views = {entry: entry.numbers(landscape) for entry in FIGURES}
-        figures, pngs = _draw(landscape.sweep, views, folder, at)
+        prices = {entry: price(landscape, null, entry.claims) for entry in FIGURES}
+        figures, pngs = _draw(landscape.sweep, views, prices, folder, at)
         content = {"summary": sentences, **dataclasses.asdict(landscape)} | _of_figures(landscape, views)
         write_text(folder.numbers, json.dumps(with_nulls(content), indent=1, allow_nan=False) + "\n")
         write_text(folder.report, render_page(landscape, summary=sentences, figures=figures))
@@ -79,7 +85,11 @@ def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
 
 
 def _draw(
-    sweep: SweepView, views: dict[ReportFigure[Any], Any], folder: SweepFolder, at: At
+    sweep: SweepView,
+    views: dict[ReportFigure[Any], Any],
+    prices: dict[ReportFigure[Any], str],
+    folder: SweepFolder,
+    at: At,
 ) -> tuple[list[PageFigure], list[Path]]:
     """All figures that the sweep has something for: for the page, and as PNG files."""
     from ubn_sweep.landscape.figures.style import styled
@@ -92,7 +102,8 @@ def _draw(
             at("drawing figures", done, len(views))
             if not entry.applies(view):
                 continue
-            drawing, finding = entry.draw(sweep, view), entry.finding(sweep, view)
+            drawing = entry.draw(sweep, view)
+            finding = f"{entry.finding(sweep, view)} {prices[entry]}".rstrip()
             lay_out(drawing)
             spoken = f"Figure, {entry.title}: {finding} The caption and the table of the best trials give the numbers."
             svg = as_inline_svg(drawing, name=entry.name, description=spoken)

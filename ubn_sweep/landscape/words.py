@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ubn_sweep.landscape import recommendation
 from ubn_sweep.landscape.advice import audits, batch_norm, failures, leaders
 from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.confirmation import confirmed
+from ubn_sweep.landscape.null import Null
 from ubn_sweep.landscape.phrases import amount, interval, plural, score_text
+from ubn_sweep.landscape.prices import priced
 from ubn_sweep.landscape.read import SweepView
-from ubn_sweep.landscape.recommendation import profile
 from ubn_sweep.landscape.views.course import CourseView
 from ubn_sweep.landscape.views.curve_fit import CurveFit
 from ubn_sweep.landscape.views.front import FrontView
@@ -18,27 +21,34 @@ from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
 MOST_TIED = 4
 
 
-def summary(landscape: Landscape) -> tuple[str, ...]:
-    """What to take home: the counts, the best, the threshold, what mattered."""
-    sentences = [
-        counts(landscape.sweep, landscape.course),
-        failures(landscape.sweep, landscape.failures),
-        front(landscape.sweep, landscape.front),
-        best(landscape.sweep, landscape.ranking),
-        batch_norm(landscape.sweep, landscape.baseline),
-        thresholds(landscape),
-        audits(landscape.audit),
-        leaders(landscape.leaders, landscape.threshold),
-        importance(landscape.importance),
+def summary(landscape: Landscape, null: Null | None = None) -> tuple[str, ...]:
+    """What to take home: the counts, the best, the threshold, what mattered; of claims, what they cost."""
+    shape = "threshold_curve" if landscape.profile.choice is None else "threshold_range"
+    told = [
+        (counts(landscape.sweep, landscape.course), ()),
+        (failures(landscape.sweep, landscape.failures), ()),
+        (front(landscape.sweep, landscape.front), ()),
+        (best(landscape.sweep, landscape.ranking), ("told_from_best",)),
+        (confirmed(landscape.confirmed), ()),
+        (batch_norm(landscape.sweep, landscape.baseline), ("batch_norm",)),
+        (thresholds(landscape), (shape, "gate_gain")),
+        (audits(landscape.audit), ("audits_turn",)),
+        (leaders(landscape.leaders, landscape.threshold), ("edge",)),
+        (importance(landscape.importance), ("parameter_matters",)),
     ]
-    return tuple(sentence for sentence in sentences if sentence)
+    return priced(told, landscape, null)
 
 
 def thresholds(landscape: Landscape) -> str:
     """Where to set the threshold: by the model of all epochs where the trials suffice, else by one epoch's scores."""
     sweep, view = landscape.sweep, landscape.threshold
-    said = profile(sweep, landscape.profile)
-    return f"{said} {gate_off_anywhere(sweep, view)}" if said else threshold(sweep, view)
+    said = [
+        part(sweep, landscape.profile)
+        for part in (recommendation.profile, recommendation.gate_off, recommendation.batch_norm)
+    ]
+    if any(key.apart.is_told for key in landscape.by.keys):
+        said.append(recommendation.by(landscape.by))
+    return " ".join(said) if said[0] else threshold(sweep, view)
 
 
 def counts(sweep: SweepView, course: CourseView) -> str:
@@ -155,11 +165,6 @@ def threshold(sweep: SweepView, view: ThresholdView) -> str:
         f"No threshold between {view.low:.2g} and {view.high:.2g} can be told from another "
         f"(epoch {curve.epoch}, n = {curve.fit.n}). {_gate_off(sweep, view, curve)}"
     )
-
-
-def gate_off_anywhere(sweep: SweepView, view: ThresholdView) -> str:
-    """The gate on against off, at the full budget where that can be said."""
-    return _gate_off(sweep, view, view.full)
 
 
 def _gate_off(sweep: SweepView, view: ThresholdView, curve: ThresholdCurve) -> str:

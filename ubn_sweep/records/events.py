@@ -215,6 +215,10 @@ class FinalStarted:
     """The store that it is copied to."""
     environment: dict[str, Any] = field(default_factory=dict)
     """As in SweepStarted."""
+    of_seeds: bool = False
+    """Whether it is what several trainings, which differ in their seed alone, have in common."""
+    parent: str = ""
+    """The `final_id` of that, for one of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +242,9 @@ class FinalTested:
     promised: dict[str, float] | None = None
     """Name of the promised metric -> its value; null where nothing was promised."""
     test_minus_promised: float | None = None
+    test_examples: int | None = None
+    look: int | None = None
+    """How many looks at this test set by trainings of its sweep there were by then, this one included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,6 +256,19 @@ class FinalConfirmed:
     metrics: dict[str, float]
     """Of the validation split, and of the test set; empty where it diverged."""
     test_examples: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinalSummed:
+    """What the trainings of several seeds came to; a later one, with more seeds perhaps, counts."""
+
+    time_s: float
+    seeds: int
+    """How many came to their ends."""
+    metrics: dict[str, float]
+    """Of the test set: means over the seeds, and behind `_std` their standard deviations; those of the trainings under
+    the sweep's own protocol behind `confirmation/`."""
+    diverged: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,7 +304,14 @@ SweepEvent = (
     | SpecChanged
 )
 FinalEvent = (
-    FinalStarted | AttemptStarted | FinalEpoch | FinalTested | FinalConfirmed | FinalJudged | FinalEnded
+    FinalStarted
+    | AttemptStarted
+    | FinalEpoch
+    | FinalTested
+    | FinalConfirmed
+    | FinalSummed
+    | FinalJudged
+    | FinalEnded
 )
 Event = SweepEvent | FinalEvent
 
@@ -306,6 +333,7 @@ _NAMES: dict[str, type] = {
     "final_epoch": FinalEpoch,
     "final_test": FinalTested,
     "final_confirmed": FinalConfirmed,
+    "final_sum": FinalSummed,
     "final_verdict": FinalJudged,
     "final_end": FinalEnded,
 }

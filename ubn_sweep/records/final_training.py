@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from ubn_sweep.errors import UserError
@@ -20,6 +21,7 @@ from ubn_sweep.records.events import (
     FinalJudged,
     FinalStarted,
     FinalStatus,
+    FinalSummed,
     FinalTested,
 )
 from ubn_sweep.records.folder import FinalFolder
@@ -37,6 +39,7 @@ class FinalTraining:
         self.epochs: dict[int, FinalEpoch] = {}
         self.tested: FinalTested | None = None
         self.confirmed: FinalConfirmed | None = None
+        self.summed: FinalSummed | None = None
         self.judged: FinalJudged | None = None
         self.ended: FinalEnded | None = None
         """How the last attempt ended; None while it runs."""
@@ -55,6 +58,8 @@ class FinalTraining:
             self.tested = event
         elif isinstance(event, FinalConfirmed):
             self.confirmed = event
+        elif isinstance(event, FinalSummed):
+            self.summed = event
         elif isinstance(event, FinalJudged):
             self.judged = event
         elif isinstance(event, FinalEnded):
@@ -80,6 +85,8 @@ class FinalRecorder:
         tracking_uri: str | None,
         environment: Mapping[str, Any],
         task: str = "",
+        of_seeds: bool = False,
+        parent: str = "",
     ) -> None:
         """The first attempt, or the next one; nothing where the training is complete."""
         if has_password(tracking_uri):
@@ -94,6 +101,8 @@ class FinalRecorder:
                     task=task,
                     tracking_uri=tracking_uri,
                     environment=dict(environment),
+                    of_seeds=of_seeds,
+                    parent=parent,
                 )
             )
         if not self.record.completed:
@@ -112,6 +121,8 @@ class FinalRecorder:
         epoch: int,
         promised: Mapping[str, float] | None = None,
         test_minus_promised: float | None = None,
+        test_examples: int | None = None,
+        look: int | None = None,
     ) -> None:
         """The test set's metrics, and what had been promised where something was."""
         if self.record.tested is None:
@@ -122,6 +133,8 @@ class FinalRecorder:
                     metrics=_floats(metrics),
                     promised=_floats(promised) if promised is not None else None,
                     test_minus_promised=test_minus_promised,
+                    test_examples=test_examples,
+                    look=look,
                 )
             )
 
@@ -132,6 +145,13 @@ class FinalRecorder:
                 time_s=time.time(), seed=seed, metrics=_floats(metrics), test_examples=test_examples
             )
         )
+
+    def summed(self, metrics: Mapping[str, Any], *, seeds: int, diverged: int) -> None:
+        """What several seeds came to, where it is not what stands there."""
+        event = FinalSummed(time_s=time.time(), seeds=seeds, metrics=_floats(metrics), diverged=diverged)
+        before = self.record.summed
+        if before is None or replace(before, time_s=event.time_s) != event:
+            self._add(event)
 
     def judged(self, verdict: Mapping[str, Any]) -> None:
         """The verdict, where it is not the one that stands there."""

@@ -107,13 +107,32 @@ class SweepFolder(JournalFolder):
         return self.path / "landscape.json"
 
     @property
+    def null(self) -> Path:
+        """How often the report's claims are made in replays where they are errors."""
+        return self.path / "null.json"
+
+    @property
     def figures(self) -> Path:
         return self.path / "figures"
 
     @property
+    def confirmation(self) -> Path:
+        """What a race that confirms the sweep found; also in the race's own folder."""
+        return self.path / "confirmation.json"
+
+    @property
+    def bundles(self) -> Path:
+        """One folder below it for each trial whose config was exported."""
+        return self.path / "bundles"
+
+    def bundle(self, trial: int) -> Path:
+        return self.bundles / f"trial-{trial:04d}"
+
+    @property
     def results(self) -> tuple[Path, ...]:
         """What people want beside the sweep's runs; some may not be there (yet)."""
-        return self.spec, self.report, self.numbers, self.figures, self.observations
+        results = (self.spec, self.report, self.numbers, self.figures, self.observations)
+        return *results, self.null, self.confirmation, self.bundles
 
     @property
     def default_tracking_uri(self) -> str:
@@ -154,6 +173,15 @@ class FinalFolder(JournalFolder):
     @property
     def result(self) -> Path:
         return self.path / "result.json"
+
+    def of_seed(self, seed: int) -> FinalFolder:
+        """Of one training among several that differ in their seed alone."""
+        return FinalFolder(folder=self.path / f"seed-{seed}")
+
+    def of_seeds(self) -> list[FinalFolder]:
+        """Those that have begun."""
+        found = (path for path in self.path.glob("seed-*") if (path / JOURNAL_FILE).is_file())
+        return [FinalFolder(folder=path) for path in sorted(found)]
 
     @property
     def results(self) -> tuple[Path, ...]:

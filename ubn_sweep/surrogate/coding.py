@@ -62,6 +62,10 @@ class Coding:
         widths = [self._n_choices.get(j, 1) for j in range(len(self.names))]
         self.parameter_of_column = np.repeat(np.arange(len(self.names)), widths)
 
+    def is_choice(self, column: int) -> bool:
+        """Whether a parameter's codes are the places of its choices, not positions in a range."""
+        return column in self._n_choices
+
     def codes(self, configs: Sequence[Mapping[str, Any]]) -> Floats:
         """(n, parameters); where the space was changed: positions outside [0, 1], categories gone as NaN."""
         out = np.full((len(configs), len(self.names)), np.nan)

@@ -76,7 +76,7 @@ class LastEpochModel:
         rows, known = self._rows(self.scale)
         fitted = latest_and_others(self.seen.epoch, MOST_FITTED, rng)
         self._fitted = rows.take(fitted)
-        self._errors = TrialErrors(known=known[fitted], effect=TRIAL_EFFECT)
+        self._errors = TrialErrors(known=known[fitted], last=self._target, effect=TRIAL_EFFECT)
         self.kernel = fit_kernel(self._fitted, space.coding.parameter_of_column, errors=self._errors)
         self.widening = _widening(self.kernel, self._fitted, known[fitted])
         points = Rows(
@@ -112,6 +112,10 @@ class LastEpochModel:
         """On the model's own scale."""
         mean, deviation = self._posterior.mean_and_deviation(self.space.coding.features(codes), self._target)
         return mean, self.widening * deviation
+
+    def mean(self, codes: Floats) -> Floats:
+        """On the model's own scale."""
+        return self._posterior.mean(self.space.coding.features(codes), self._target)
 
     def draws(self, codes: Floats, n: int, rng: np.random.Generator) -> Floats:
         """n joint draws -> (n, len(codes)), on the model's own scale."""
@@ -156,10 +160,10 @@ def _widening(kernel: Kernel, rows: Rows, known: Floats) -> float:
     With the rows' inverse covariance A, those of a trial are foretold with error A_bb^-1 (A y)_b and covariance
     A_bb^-1: Rasmussen and Williams, chapter 5.4.2, for blocks.
     """
-    noise, a_same = np.exp(kernel.log_scales[4:])
     covariance = kernel.between(rows.x, rows.t, rows)
-    covariance += (rows.trial[:, None] == rows.trial) * (a_same + np.sqrt(np.outer(known, known)))
-    covariance[np.diag_indices_from(covariance)] += noise + 1e-6
+    shared = np.exp(kernel.log_scales[5]) + np.sqrt(np.outer(known, known))
+    covariance += (rows.trial[:, None] == rows.trial) * shared
+    covariance[np.diag_indices_from(covariance)] += kernel.noise(rows.t) + 1e-6
     inverse = np.linalg.inv(covariance)
     alpha = inverse @ rows.y
     late: list[float] = []

@@ -1,11 +1,12 @@
 """A Gaussian process over configuration and epoch.
 
     k((x, t), (x', t')) = 1 + a_x m(x, x') + a_xt m(x, x') r(t, t') + a_t r(t, t') + a_same [same trial]
-                          + noise [same row]
+                          + noise e^(growth (log last epoch - t)) [same row]
 
 with m the Matern-5/2 kernel with a length per parameter and r the squared exponential in t, the logarithm
 of the epoch. What a configuration is worth at the end (a_x) is learned from all epochs; how its curve differs
-from the average curve (a_xt, a_t) from the same rows.
+from the average curve (a_xt, a_t) from the same rows. Early values scatter more than late ones: `growth` says by how
+much; a search does without it, at 0.
 
 Sources: Rasmussen and Williams, "Gaussian Processes for Machine Learning", chapters 4 and 5, for the kernels
 and the likelihood's gradient; for a kernel over both, Swersky, Snoek and Adams, "Freeze-Thaw Bayesian
@@ -13,7 +14,7 @@ Optimization", arXiv 1406.3896, and Kandasamy et al., arXiv 1703.06240.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,7 @@ _SCALES = np.array(
         (math.log(1e-3), 2.0, -12.0, 1.0),  # a_same
     ]
 )
+_GROWTH = (1.0, 1.0, 0.0, 6.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,8 @@ class TrialErrors:
 
     known: Floats
     """(n,) variance that is known of each row's trial."""
+    last: float
+    """Logarithm of the last epoch."""
     effect: float
     """What a_same, all else that a trial is off by, is expected to be. Where too little is expected, the rest passes
     for an influence of whatever differs between trials."""
@@ -79,6 +83,9 @@ class Kernel:
     log_weights: Floats
     log_scales: Floats
     parameter_of_column: npt.NDArray[np.int64]
+    growth: float = 0.0
+    """Of the noise's logarithm, for each unit of t before `last`."""
+    last: float = 0.0
 
     @property
     def column_weights(self) -> Floats:
@@ -92,6 +99,11 @@ class Kernel:
         r = np.exp(-0.5 * ((t[:, None] - rows.t) / length) ** 2)
         return 1.0 + m * (a_x + a_xt * r) + a_t * r
 
+    def noise(self, t: Floats) -> Floats:
+        """Variance of what each row is off by alone, after epochs with these logarithms."""
+        noise: Floats = np.exp(self.log_scales[4] + self.growth * (self.last - t))
+        return noise
+
     @property
     def variance(self) -> float:
         """Prior variance of f at one point."""
@@ -104,9 +116,8 @@ class Posterior:
     def __init__(self, kernel: Kernel, rows: Rows):
         self.kernel, self.rows = kernel, rows
         covariance = kernel.between(rows.x, rows.t, rows)
-        noise, a_same = np.exp(kernel.log_scales[4:])
-        covariance += a_same * (rows.trial[:, None] == rows.trial)
-        covariance[np.diag_indices_from(covariance)] += noise
+        covariance += np.exp(kernel.log_scales[5]) * (rows.trial[:, None] == rows.trial)
+        covariance[np.diag_indices_from(covariance)] += kernel.noise(rows.t)
         self._lower = _cholesky(covariance)
         self._alpha = cho_solve((self._lower, True), rows.y, check_finite=False)
 
@@ -141,29 +152,35 @@ def fit_kernel(
     objective = _Objective(rows, parameter_of_column, prior, errors)
     found = minimize(
         objective,
-        prior[:, 0] if start is None else np.concatenate([start.log_weights, start.log_scales]),
+        prior[:, 0] if start is None else _point(start, errors),
         jac=True,
         method="L-BFGS-B",
         bounds=prior[:, 2:],
         options={"maxiter": max_iterations},
     )
-    log_weights, log_scales = np.split(found.x, [n_parameters])
-    return Kernel(log_weights=log_weights, log_scales=log_scales, parameter_of_column=parameter_of_column)
+    log_weights, log_scales, growth = np.split(found.x, [n_parameters, n_parameters + len(_SCALES)])
+    kernel = Kernel(log_weights=log_weights, log_scales=log_scales, parameter_of_column=parameter_of_column)
+    return kernel if errors is None else replace(kernel, growth=float(growth[0]), last=errors.last)
 
 
 def log_evidence(kernel: Kernel, rows: Rows, errors: TrialErrors | None = None) -> float:
     """Log of the likelihood times the prior of the kernel's parameters, up to a constant that is the same for all."""
     prior = _prior(len(kernel.log_weights), errors)
-    loss, _ = _Objective(rows, kernel.parameter_of_column, prior, errors)(
-        np.concatenate([kernel.log_weights, kernel.log_scales])
-    )
+    loss, _ = _Objective(rows, kernel.parameter_of_column, prior, errors)(_point(kernel, errors))
     return -loss
+
+
+def _point(kernel: Kernel, errors: TrialErrors | None) -> Floats:
+    """What an _Objective takes."""
+    more = [] if errors is None else [kernel.growth]
+    return np.concatenate([kernel.log_weights, kernel.log_scales, more])
 
 
 def _prior(n_parameters: int, errors: TrialErrors | None) -> Floats:
     scales = _SCALES.copy()
     if errors is not None:
         scales[-1, 0] = math.log(errors.effect)
+        scales = np.concatenate([scales, [_GROWTH]])
     return np.concatenate([np.tile(_INVERSE_SQUARED_LENGTH, (n_parameters, 1)), scales])
 
 
@@ -178,15 +195,18 @@ class _Objective:
         errors: TrialErrors | None = None,
     ):
         self._rows, self._parameter_of_column, self._prior = rows, parameter_of_column, prior
-        self._n_parameters = len(prior) - len(_SCALES)
+        self._n_parameters = len(prior) - len(_SCALES) - (errors is not None)
+        self._before = np.zeros(len(rows)) if errors is None else errors.last - rows.t
         self._squared_dt = (rows.t[:, None] - rows.t) ** 2
         self._same = (rows.trial[:, None] == rows.trial).astype(float)
         self._known = None if errors is None else self._same * np.sqrt(np.outer(errors.known, errors.known))
 
     def __call__(self, point: Floats) -> tuple[float, Floats]:
         x, y = self._rows.x, self._rows.y
-        log_weights, log_scales = np.split(point, [self._n_parameters])
+        ends = [self._n_parameters, self._n_parameters + len(_SCALES)]
+        log_weights, log_scales, growth = np.split(point, ends)
         a_x, a_xt, a_t, length, noise, a_same = np.exp(log_scales)
+        noises = noise * np.exp(growth.sum() * self._before)
         weights = np.exp(log_weights)[self._parameter_of_column]
         scaled = x * np.sqrt(weights)
         m, slope = _matern(_squared_distances(scaled, scaled))
@@ -194,7 +214,7 @@ class _Objective:
         covariance = 1.0 + m * (a_x + a_xt * r) + a_t * r + a_same * self._same
         if self._known is not None:
             covariance += self._known
-        covariance[np.diag_indices_from(covariance)] += noise
+        covariance[np.diag_indices_from(covariance)] += noises
         lower = _cholesky(covariance)
         inverse = lapack.dpotri(lower, lower=1)[0]
         inverse = np.tril(inverse) + np.tril(inverse, -1).T
@@ -204,14 +224,15 @@ class _Objective:
         by_distance = g * slope * (a_x + a_xt * r)
         by_column = 2 * weights * (by_distance.sum(axis=1) @ x**2 - np.einsum("ij,ij->j", by_distance @ x, x))
         by_weight = np.bincount(self._parameter_of_column, weights=by_column, minlength=self._n_parameters)
-        gr = g * r
+        gr, by_noise = g * r, np.diag(g) * noises
         by_scale = [
             a_x * np.vdot(g, m),
             a_xt * np.vdot(gr, m),
             a_t * gr.sum(),
             np.vdot(gr * (a_xt * m + a_t), self._squared_dt) / length**2,
-            noise * np.trace(g),
+            by_noise.sum(),
             a_same * np.vdot(g, self._same),
+            *([by_noise @ self._before] if len(growth) else []),
         ]
         mean, deviation = self._prior[:, 0], self._prior[:, 1]
         off = (point - mean) / deviation

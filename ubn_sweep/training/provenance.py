@@ -10,6 +10,23 @@ from ubn_sweep.schema import OMIT_EMPTY
 
 
 @dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What one more training under the sweep's protocol comes to, on examples that nobody has looked at."""
+
+    low: float
+    """What it lies between in nine cases of ten, judged on as many examples as the validation has."""
+    high: float
+    mean_error: float
+    """Standard error of what is promised, in the examples that it was measured on and in the seeds."""
+    std: float
+    """Standard deviation of one training over seeds, what chance in its examples adds taken off."""
+    freedom: float
+    """Degrees of freedom that both are known with."""
+    source: str
+    """Where the deviation comes from: `seeds`, `race NAME`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provenance:
     """The trial that a config was exported from."""
 
@@ -41,6 +58,10 @@ class Provenance:
     """How many configs with a finished trial it was chosen from."""
     optimism: float | None = None
     """By how much the best of them looks too good on average, since it was picked; null where that is not known."""
+    forecast: Forecast | None = field(default=None, metadata={OMIT_EMPTY: True})
+    """null where nothing says how trainings spread over seeds."""
+    confirmed_by: str | None = field(default=None, metadata={OMIT_EMPTY: True})
+    """The race whose held-out rounds the promise comes from; null where the sweep's own trials made it."""
     changed: tuple[str, ...] = ()
     """What `--set` changed since, as KEY=VALUE."""
     run_id: str | None = None

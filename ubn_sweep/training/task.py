@@ -79,6 +79,9 @@ class Task:
     """Keys and sections that the table of observations shows, varied or not; those that are varied it always does."""
     choices: ClassVar[tuple[str, ...]] = ()
     """Keys whose values the report compares one by one."""
+    split_key: ClassVar[str | None] = None
+    """The key of the config whose seed decides which examples are held out: `confirm` draws it anew. None where the
+    task draws no split."""
     several_workers: ClassVar[bool] = False
     """Whether its runs train as one of several processes, where `training.distributed` says that they are."""
 
@@ -111,6 +114,17 @@ class Task:
         """
         raise UserError(
             f"{self.name}: the task does not say how a trained model is loaded: add `load_model` to it"
+        )
+
+    def model_input(self, config: Any, folder: Path) -> Any:
+        """An example of what the model of a checkpoint takes, an array of two items: made up, so that no data leaves
+        with a model.
+
+        Raises:
+            UserError: there is no checkpoint, or the task says nothing of it.
+        """
+        raise UserError(
+            f"{self.name}: the task does not say what its trained model takes: add `model_input` to it"
         )
 
     # ---------------------------------------------------------------- what a task knows

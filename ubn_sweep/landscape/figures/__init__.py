@@ -6,6 +6,7 @@ A new figure takes three files: a view with its numbers in `landscape/views/`, a
 
 from typing import Any
 
+from ubn_sweep.landscape.figures.by import BY
 from ubn_sweep.landscape.figures.choices import CHOICES
 from ubn_sweep.landscape.figures.condensation import CONDENSATION
 from ubn_sweep.landscape.figures.course import COURSE
@@ -20,6 +21,7 @@ from ubn_sweep.landscape.figures.threshold import THRESHOLD
 FIGURES: tuple[ReportFigure[Any], ...] = (
     FRONT,
     PROFILE,
+    BY,
     THRESHOLD,
     IMPORTANCE,
     PARAMETERS,

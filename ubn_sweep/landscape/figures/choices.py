@@ -26,6 +26,7 @@ from ubn_sweep.landscape.figures.style import (
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.choices import Choice, ChoicesView, choices_view
 from ubn_sweep.landscape.views.numbers import GroupMean
+from ubn_sweep.landscape.withholding import about
 
 
 def _draw(sweep: SweepView, view: ChoicesView) -> Figure:
@@ -108,20 +109,12 @@ def _mean(axes: Axes, place: int, found: GroupMean | None) -> None:
 
 
 def _finding(sweep: SweepView, view: ChoicesView) -> str:
-    """The choices whose early intervals do not overlap, of those with two intervals or more."""
-    clear, comparable = [], 0
-    for choice in view.choices:
-        means = [group.early_mean or group.finished_mean for group in choice.groups]
-        known = [
-            mean for mean in means if mean is not None and mean.low is not None and mean.high is not None
-        ]
-        comparable += len(known) > 1
-        if len(known) > 1 and max(m.low or 0.0 for m in known) > min(m.high or 0.0 for m in known):
-            clear.append(choice.title)
-    if not comparable:
+    """The choices whose intervals do not overlap, of those with two intervals or more."""
+    clear = [choice.title for choice in view.choices if choice.key in view.apart]
+    if not view.comparable:
         return "Too few trials for an interval of any two values: nothing can be said of the choices."
     if not clear:
-        return "No choice stands out: the intervals of their values overlap."
+        return "No choice stands out" + ("." if view.withheld else ": the intervals of their values overlap.")
     return f"Intervals that do not overlap: {', '.join(clear)}."
 
 
@@ -139,10 +132,11 @@ def _how(sweep: SweepView, view: ChoicesView) -> str:
 CHOICES = ReportFigure(
     name="rectifiers",  # as the files are called in the folders of sweeps
     title="Score by choice",
-    numbers=lambda landscape: choices_view(landscape.sweep),
+    numbers=lambda landscape: choices_view(landscape.sweep, withheld=about("choice", landscape.withheld)),
     applies=lambda view: bool(view.choices),
     draw=_draw,
     narrow=_narrow,
     finding=_finding,
     how=_how,
+    claims=("choice",),
 )

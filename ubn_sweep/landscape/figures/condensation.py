@@ -111,4 +111,5 @@ CONDENSATION = ReportFigure(
     narrow=partial(_draw, width=NARROW),
     finding=_finding,
     how=_how,
+    claims=("condensation",),
 )

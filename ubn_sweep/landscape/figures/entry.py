@@ -33,6 +33,8 @@ class ReportFigure(Generic[View]):
     """One sentence: what the figure says. Screen readers say it too."""
     how: Callable[[SweepView, View], str]
     """How it was made, with n and spread, and what not to read into it."""
+    claims: tuple[str, ...] = ()
+    """Kinds of claims that the finding may make, as `landscape/claims.py` names them."""
 
 
 def always(view: Any) -> bool:

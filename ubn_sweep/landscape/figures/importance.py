@@ -11,11 +11,11 @@ from ubn_sweep.landscape import phrases, words
 from ubn_sweep.landscape.figures.entry import ReportFigure, always
 from ubn_sweep.landscape.figures.style import BLUE, INK, MUTED, NARROW, PAPER, new_figure, note
 from ubn_sweep.landscape.read import SweepView
-from ubn_sweep.landscape.views.importance import RESAMPLES, SHUFFLES, ImportanceView
+from ubn_sweep.landscape.views.importance import INTERVAL, SHUFFLES, ImportanceView
 
 
 def _draw(sweep: SweepView, view: ImportanceView, *, width: float = 8.6) -> Figure:
-    """A line for each parameter: importance, its bootstrap interval, and the level that chance reaches."""
+    """A line for each parameter: importance, its interval, and the level that chance reaches."""
     figure, (axes,) = new_figure(1, width=width, height=0.9 + 0.36 * max(len(view.parameters), 1))
     if view.reason is not None:
         note(axes, f"too little to say: {view.reason}")
@@ -36,7 +36,7 @@ def _draw(sweep: SweepView, view: ImportanceView, *, width: float = 8.6) -> Figu
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(
         textwrap.fill(
-            "importance for being among the best quarter; grey: the reach of chance", int(9 * width)
+            "share of the trials' order that goes with it; grey: the reach of chance", int(9 * width)
         )
     )
     return figure
@@ -52,12 +52,12 @@ def _how(sweep: SweepView, view: ImportanceView) -> str:
         else ""
     )
     return (
-        f"Dots: PED-ANOVA's importance for being among the best quarter, at epoch {view.epoch} ({budget}), each among "
-        f"the n trials in which the parameter was active; lines: 80% of {RESAMPLES} bootstraps, grey bars: what 95% "
-        f"of {SHUFFLES} sweeps with shuffled scores stay below. Bold: beyond chance at 5%, corrected for having "
-        f"looked at {phrases.plural(len(view.parameters), 'parameter')}. "
-        "Shuffling takes the trials for independent, which an adaptive sampler's are not quite; and a value that only "
-        f"spoils trials, without making any of the best, shows less here than in the figures by value.{left_out}"
+        f"Dots: share of the variance of the scores' ranks, at epoch {view.epoch} ({budget}), that goes with the "
+        "parameter alone, less what chance adds, each among the n trials in which it was active; lines: its "
+        f"{INTERVAL:.0%} interval; grey bars: what 95% of {SHUFFLES:,} sweeps with shuffled scores stay below. Bold: "
+        f"beyond chance at 5%, corrected for having looked at {phrases.plural(len(view.parameters), 'parameter')}. "
+        "Shuffling takes the trials for independent, which an adaptive sampler's are not quite: `ubn-sweep null` "
+        f"counts what that does to this sweep.{left_out}"
     )
 
 
@@ -70,4 +70,5 @@ IMPORTANCE = ReportFigure(
     narrow=partial(_draw, width=NARROW),
     finding=lambda sweep, view: words.importance(view),
     how=_how,
+    claims=("parameter_matters",),
 )

@@ -194,4 +194,5 @@ THRESHOLD = ReportFigure(
     narrow=_narrow,
     finding=words.threshold,
     how=_how,
+    claims=("threshold_curve", "gate_gain"),
 )

@@ -45,11 +45,13 @@ class Turning:
     end: float
     p_value: float
     """Share of shuffled sweeps in which the threshold has as much to do with how the order changes."""
+    withheld: bool = False
+    """Whether it is not to be told of, since it is found too often where nothing matters."""
 
     @property
     def is_shown(self) -> bool:
         """Whether early stopping prefers thresholds that end badly, more clearly than chance would have it."""
-        return self.early * self.end < 0 and self.p_value < ALPHA
+        return not self.withheld and self.early * self.end < 0 and self.p_value < ALPHA
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,16 +43,47 @@ class ChoicesView:
 
     early_epoch: int | None
     choices: tuple[Choice, ...]
+    withheld: tuple[str, ...] = ()
+    """Keys of those that are not to be told of, since they are found too often where nothing matters."""
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """Keys of the choices with two values whose intervals do not overlap; early ones where there are any."""
+        return tuple(
+            choice.key for choice in self.choices if _are_apart(choice) and choice.key not in self.withheld
+        )
+
+    @property
+    def comparable(self) -> bool:
+        """Whether any choice has two values with an interval."""
+        return any(len(_intervals(choice)) > 1 for choice in self.choices)
 
 
-def choices_view(sweep: SweepView) -> ChoicesView:
+def choices_view(sweep: SweepView, *, withheld: tuple[str, ...] = ()) -> ChoicesView:
     """Groups the trials by each choice with at least two values among those with a score."""
     epoch = common_epoch(sweep)
     titles = sweep.titles(sweep.task.choices)
     choices = [_choice(sweep, key, title, epoch) for key, title in titles.items()]
     return ChoicesView(
-        early_epoch=epoch, choices=tuple(choice for choice in choices if len(choice.groups) > 1)
+        early_epoch=epoch,
+        choices=tuple(choice for choice in choices if len(choice.groups) > 1),
+        withheld=withheld,
     )
+
+
+def _intervals(choice: Choice) -> list[tuple[float, float]]:
+    """Of the means of its values, where they are known."""
+    means = [group.early_mean or group.finished_mean for group in choice.groups]
+    return [
+        (mean.low, mean.high)
+        for mean in means
+        if mean is not None and mean.low is not None and mean.high is not None
+    ]
+
+
+def _are_apart(choice: Choice) -> bool:
+    known = _intervals(choice)
+    return len(known) > 1 and max(low for low, _ in known) > min(high for _, high in known)
 
 
 def _choice(sweep: SweepView, key: str, title: str, epoch: int | None) -> Choice:

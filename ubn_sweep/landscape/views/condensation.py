@@ -40,10 +40,12 @@ class Correlation:
     rho: float
     p_value: float
     """Of shuffled scores that correlate as strongly, times the number of correlations that were looked at."""
+    withheld: bool = False
+    """Whether it is not to be told of, since it is found too often where nothing matters."""
 
     @property
     def is_shown(self) -> bool:
-        return self.p_value <= SIGNIFICANCE
+        return not self.withheld and self.p_value <= SIGNIFICANCE
 
 
 @dataclass(frozen=True, kw_only=True)

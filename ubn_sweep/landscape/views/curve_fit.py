@@ -50,11 +50,13 @@ class CurveFit:
     optimum_low: float
     """The optimum lies between these two with probability 0.8, if there is a curve at all."""
     optimum_high: float
+    withheld: bool = False
+    """Whether it is not to be told of, since it is found too often where nothing matters."""
 
     @property
     def shape_is_shown(self) -> bool:
         """Whether the data tell a curve from a constant, at least nine to one."""
-        return self.flat_probability < 0.1
+        return not self.withheld and self.flat_probability < 0.1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,11 +68,13 @@ class Difference:
     low: float
     high: float
     """Its 95% interval."""
+    withheld: bool = False
+    """Whether it is not to be told of, since it is found too often where nothing matters."""
 
     @property
     def is_shown(self) -> bool:
         """Whether chance does not explain it: the interval leaves 0 out."""
-        return self.low > 0 or self.high < 0
+        return not self.withheld and (self.low > 0 or self.high < 0)
 
 
 def group_difference(first: Sequence[float], second: Sequence[float]) -> Difference | None:

@@ -11,22 +11,28 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ubn_sweep.landscape.needs import PROFILE_TRIALS, THRESHOLD
+from ubn_sweep.landscape.needs import THRESHOLD
 from ubn_sweep.landscape.read import SweepView
-from ubn_sweep.landscape.views.seen import seen_of, space_of
+from ubn_sweep.landscape.views.gates import GatesView, gates_view, open_near
+from ubn_sweep.landscape.views.levels import (
+    BAND,
+    BatchNormLevel,
+    GateOff,
+    batch_norm_level,
+    gate_off,
+    gate_off_region,
+)
+from ubn_sweep.landscape.views.modelled import Modelled
 from ubn_sweep.surrogate.declared import DeclaredSpace
-from ubn_sweep.surrogate.last_epoch import LastEpochModel
 from ubn_sweep.surrogate.profile import OTHERS, profiles
 
 Floats = npt.NDArray[np.float64]
-BAND = (0.05, 0.5, 0.95)
 RULED_OUT = 0.10
 """A threshold is ruled out where it is among the best with a smaller probability than this."""
 MARGIN_SHARE = 0.1
 """What is no practical difference: a tenth of what lies between the best and the median config."""
 EVIDENCE = 5.0
 """How much more likely (in logarithms) the data must be with an influence of the threshold than without any."""
-MIN_FINISHED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +59,8 @@ class Choice:
     """Expected difference to the best threshold, whichever that is."""
     most_loss: float
     """What that difference does not exceed with a probability of 90%."""
+    sure: float
+    """Probability that no threshold is better by more than the margin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,34 +86,46 @@ class ProfileView:
     """Whether some threshold is ruled out, and the data are clearly more likely with an influence than without."""
     averaged: int = OTHERS
     """Points of the other parameters that were averaged over."""
+    gate_off: GateOff | None = None
+    """None where the sweep never switches the gate."""
+    batch_norm: BatchNormLevel | None = None
+    """None where no trial of it finished."""
+    gates: GatesView | None = None
+    open_near: tuple[float, int] | None = None
+    """Median share of open gates about the chosen threshold, and of how many finished trials."""
 
 
-def profile_view(sweep: SweepView) -> ProfileView:
-    """Reads the model along the threshold's range."""
-    scored = [trial for trial in sweep.trials if trial.curve and THRESHOLD in trial.params]
-    finished = [trial for trial in sweep.finished if THRESHOLD in trial.params]
-    reason = _why_not(sweep, len(scored), len(finished))
+def profile_view(sweep: SweepView, modelled: Modelled | None = None) -> ProfileView:
+    """Reads the sweep's model along the threshold's range, and off it with the gate switched off."""
+    modelled = Modelled(sweep) if modelled is None else modelled
+    scored, finished = modelled.counts(THRESHOLD)
+    reason = _why_not(sweep) or modelled.why_not(THRESHOLD)
     if reason is not None:
-        return ProfileView(reason=reason, trials=len(scored), finished=len(finished))
-    space = space_of(sweep)
-    model = LastEpochModel(space, seen_of(sweep, space), max_epochs=sweep.max_epochs)
-    found = profiles(model, THRESHOLD, bounds=sweep.metric.bounds)
-    axis = [space.coding.params(code) for code in _along(space, found.places)]
-    x = tuple(float(params[THRESHOLD]) for params in axis)
+        return ProfileView(reason=reason, trials=scored, finished=finished)
+    space, model = modelled.space, modelled.model
+    region = gate_off_region(space)
+    found = profiles(model, THRESHOLD, bounds=sweep.metric.bounds, beside=() if region is None else (region,))
+    x = tuple(float(space.coding.params(code)[THRESHOLD]) for code in _along(space, found.places))
     margin, evidence = MARGIN_SHARE * found.unit, model.evidence(THRESHOLD)
+    place = choice_of(found.best)
+    choice, gates = _choice(sweep, x, found.best, place, margin), gates_view(sweep)
     return ProfileView(
         reason=None,
-        trials=len(scored),
-        finished=len(finished),
+        trials=scored,
+        finished=finished,
         log=bool(sweep.space[THRESHOLD].get("log")),
         x=x,
-        best=_band(sweep, found.best),
-        average=_band(sweep, found.average),
+        best=band_of(sweep, found.best),
+        average=band_of(sweep, found.average),
         evidence=evidence,
-        open=_ranges(x, not_ruled_out(found.best, margin)),
+        open=ranges(x, not_ruled_out(found.best, margin)),
         margin=margin,
-        choice=_choice(sweep, x, found.best),
+        choice=choice,
         has_shape=is_claimed(found.best, margin, evidence),
+        gate_off=None if region is None else gate_off(sweep, found.best[:, place], found.beside[:, 0]),
+        batch_norm=batch_norm_level(sweep),
+        gates=gates,
+        open_near=open_near(sweep, gates, choice.x),
     )
 
 
@@ -121,15 +141,15 @@ def not_ruled_out(best: Floats, margin: float) -> npt.NDArray[np.bool_]:
     return held
 
 
-def _why_not(sweep: SweepView, scored: int, finished: int) -> str | None:
+def choice_of(best: Floats) -> int:
+    """The place whose expected distance from the best is the smallest, from draws (draws, places)."""
+    return int(np.argmin((best.max(axis=1, keepdims=True) - best).mean(axis=0)))
+
+
+def _why_not(sweep: SweepView) -> str | None:
     item = sweep.space.get(THRESHOLD, {})
-    if item.get("type") not in ("float", "int") or not item["low"] < item["high"]:
-        return "no range of thresholds was swept"
-    if scored < PROFILE_TRIALS:
-        return f"{scored} of {PROFILE_TRIALS} trials that it takes"
-    if finished < MIN_FINISHED:
-        return f"{finished} of {MIN_FINISHED} finished trials that it takes"
-    return None
+    is_range = item.get("type") in ("float", "int") and item["low"] < item["high"]
+    return None if is_range else "no range of thresholds was swept"
 
 
 def _along(space: DeclaredSpace, places: Floats) -> Floats:
@@ -138,13 +158,14 @@ def _along(space: DeclaredSpace, places: Floats) -> Floats:
     return codes
 
 
-def _band(sweep: SweepView, draws: Floats) -> Band:
+def band_of(sweep: SweepView, draws: Floats) -> Band:
+    """Quantiles of draws (draws, places), higher is better, in the objective's own direction."""
     own = draws if sweep.metric.direction == "max" else -draws
     low, middle, high = (tuple(values.tolist()) for values in np.quantile(own, BAND, axis=0))
     return Band(middle=middle, low=low, high=high)
 
 
-def _ranges(x: tuple[float, ...], held: npt.NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
+def ranges(x: tuple[float, ...], held: npt.NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
     """Runs of places that are held, from their first to their last."""
     found: list[tuple[float, float]] = []
     begin: int | None = None
@@ -158,9 +179,8 @@ def _ranges(x: tuple[float, ...], held: npt.NDArray[np.bool_]) -> tuple[tuple[fl
     return tuple(found)
 
 
-def _choice(sweep: SweepView, x: tuple[float, ...], best: Floats) -> Choice:
+def _choice(sweep: SweepView, x: tuple[float, ...], best: Floats, place: int, margin: float) -> Choice:
     behind = best.max(axis=1, keepdims=True) - best
-    place = int(np.argmin(behind.mean(axis=0)))
     own = best[:, place] if sweep.metric.direction == "max" else -best[:, place]
     low, _, high = np.quantile(own, BAND)
     return Choice(
@@ -170,4 +190,5 @@ def _choice(sweep: SweepView, x: tuple[float, ...], best: Floats) -> Choice:
         high=float(high),
         loss=float(behind[:, place].mean()),
         most_loss=float(np.quantile(behind[:, place], 0.9)),
+        sure=float((behind[:, place] <= margin).mean()),
     )

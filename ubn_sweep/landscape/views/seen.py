@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ubn_sweep.landscape.read import SweepView, TrialView
 from ubn_sweep.landscape.views.numbers import binomial_error
@@ -25,7 +26,7 @@ def seen_of(sweep: SweepView, space: DeclaredSpace) -> Seen:
     One that diverged ends as badly as the worst; one that failed says nothing.
     """
     trials = [trial for trial in sweep.trials if trial.curve or trial.status == "diverged"]
-    codes = space.coding.codes([_coded(sweep.space, trial.params) for trial in trials])
+    codes = codes_of(sweep, space, trials)
     better = sweep.metric.better
     worst = min((better(trial.last_score) for trial in trials if trial.curve), default=0.0)
     rows: list[tuple[int, float, float, float]] = []
@@ -42,6 +43,11 @@ def seen_of(sweep: SweepView, space: DeclaredSpace) -> Seen:
         value=content[:, 2],
         error=content[:, 3],
     )
+
+
+def codes_of(sweep: SweepView, space: DeclaredSpace, trials: Sequence[TrialView]) -> npt.NDArray[np.float64]:
+    """(trials, parameters) where their configs lie in the declared space."""
+    return space.coding.codes([_coded(sweep.space, trial.params) for trial in trials])
 
 
 def _coded(space: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> dict[str, Any]:

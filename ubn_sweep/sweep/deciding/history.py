@@ -23,6 +23,7 @@ from ubn_sweep.records.events import (
 )
 from ubn_sweep.sweep.deciding.brackets import early_stopping_of
 from ubn_sweep.sweep.deciding.memory import SearchMemory
+from ubn_sweep.sweep.deciding.race import RaceSuggestions
 from ubn_sweep.sweep.deciding.ranking import below_all, front_of, has_result, rank
 from ubn_sweep.sweep.deciding.stop_rules import StopRules
 from ubn_sweep.sweep.deciding.suggestions import Suggestions
@@ -47,9 +48,13 @@ class SweepHistory:
             max_epochs=self.max_epochs,
             objectives=len(spec.objective.metrics),
         )
-        self.suggestions = Suggestions(spec, self.space, self.memory)
-        self.rules = StopRules(spec)
         self.trials: dict[int, SweepTrial] = {}
+        self.suggestions = (
+            Suggestions(spec, self.space, self.memory)
+            if spec.race is None
+            else RaceSuggestions(spec.race, self.space, self.trials)
+        )
+        self.rules = StopRules(spec)
         self.counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
         self.best: SweepTrial | None = None
         self.waiting: set[int] = set()

@@ -23,6 +23,7 @@ from ubn_sweep.records.events import (
     TrialRetried,
 )
 from ubn_sweep.sweep.deciding.history import SweepHistory
+from ubn_sweep.sweep.deciding.race import OUT
 from ubn_sweep.sweep.deciding.trial import SweepTrial
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
@@ -247,6 +248,8 @@ class SweepState(SweepHistory):
             self._end(trial.number, "stopped", f"its target was reached in epoch {trial.epoch}", "target")
         elif trial.cut:
             self._end(trial.number, "stopped", f"early stopping at epoch {trial.epoch}")
+        elif self.suggestions.gives_up(trial):
+            self._end(trial.number, "stopped", OUT)
         return trial.status is not None
 
     def _is_at_target(self, trial: SweepTrial) -> bool:

@@ -9,6 +9,7 @@ from ubn_sweep.records.events import PointRefused, SweepEnded
 from ubn_sweep.sweep.deciding.audits import is_due
 from ubn_sweep.sweep.deciding.memory import RANDOM_AFTER_REFUSALS, RANDOM_FOR_AUDIT, SearchMemory
 from ubn_sweep.sweep.deciding.samplers import FILL
+from ubn_sweep.sweep.deciding.trial import SweepTrial
 from ubn_sweep.sweep.deciding.warm_starts import first_points
 from ubn_sweep.sweep.spec.space import Params, Space
 from ubn_sweep.sweep.spec.spec import SweepSpec
@@ -61,6 +62,10 @@ class Suggestions:
             UserError: it does not allow these params.
         """
         return schema.to_plain(self._space.config(params, seed=self._seed(number)))
+
+    def gives_up(self, trial: SweepTrial) -> bool:
+        """No trial that runs: early stopping judges them."""
+        return False
 
     def why_none(self, trials: int) -> str | None:
         """Why there is none after so many trials, though more were asked for; None where that is not so."""

@@ -70,7 +70,7 @@ def start_sweep(
                     sweep_id=uuid.uuid4().hex,
                     name=folder.name,
                     spec=schema.to_plain(spec),
-                    environment=describe_environment(),
+                    environment=describe_environment() | {"data": _data_of(spec)},
                     task=spec.find_task().record(spec.base).to_plain(),
                 )
             )
@@ -152,6 +152,14 @@ def spec_events(folder: SweepFolder) -> Iterator[Event]:
     return stream(folder.path, kinds=(SweepStarted, SpecChanged))
 
 
+def _data_of(spec: SweepSpec) -> str | None:
+    """The data's fingerprint, as it is when the sweep begins; None where it lies on other nodes alone."""
+    try:
+        return spec.find_task().fingerprint(spec.base)
+    except (UserError, OSError):
+        return None
+
+
 def _write_spec(folder: SweepFolder, spec: SweepSpec) -> None:
     write_text(folder.spec, schema.dump_yaml(masked_values(schema.to_plain(spec))))
 
@@ -159,6 +167,20 @@ def _write_spec(folder: SweepFolder, spec: SweepSpec) -> None:
 def has_begun(folder: SweepFolder) -> bool:
     """Whether a sweep's first record is there: a process may be killed before it."""
     return folder.journal.exists() and first_event(folder.path) is not None
+
+
+def first_started(folder: SweepFolder) -> SweepStarted:
+    """A sweep's first record.
+
+    Raises:
+        UserError: there is none.
+    """
+    started = first_event(folder.path)
+    if not isinstance(started, SweepStarted):
+        raise UserError(
+            "the journal does not begin with the sweep's record: the sweep never started; run it anew"
+        )
+    return started
 
 
 def check_runnable(spec: SweepSpec) -> None:

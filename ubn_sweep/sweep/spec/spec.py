@@ -10,6 +10,7 @@ from ubn_sweep import schema
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.constraints import Constraint, unmet
 from ubn_sweep.records.metrics import Metric
+from ubn_sweep.records.race import RaceConfig
 from ubn_sweep.storage import check_place
 from ubn_sweep.sweep.spec.goals import MAP_AUDIT, Goal, MapConfig
 from ubn_sweep.sweep.spec.parameters import Parameter
@@ -197,6 +198,8 @@ class SweepSpec:
     storage: str | None = field(default=None, metadata={schema.OMIT_EMPTY: True})
     """Where checkpoints, logs and a copy of the records lie: a URL (s3://bucket/sweeps, gs://, file://), or a whole
     path. null is the folder of the sweeps, which all nodes must share then."""
+    race: RaceConfig | None = field(default=None, metadata={schema.OMIT_EMPTY: True})
+    """What `ubn-sweep confirm` writes: which configs of another sweep race on fresh seeds, in place of a search."""
 
     def __post_init__(self) -> None:
         check_name(self.name)

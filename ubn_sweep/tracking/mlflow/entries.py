@@ -15,7 +15,9 @@ from ubn_sweep.texts import as_recorded
 TAG_SWEEP = "ubn_sweep.sweep"
 TAG_SWEEP_ID = "ubn_sweep.sweep_id"
 TAG_KIND = "ubn_sweep.kind"
-"""sweep, trial or final."""
+"""sweep, trial, final, or what the final trainings of several seeds have in common."""
+OF_SEEDS = "final_seeds"
+TAG_PARENT = "mlflow.parentRunId"
 TAG_TRIAL = "ubn_sweep.trial"
 TAG_STATUS = "ubn_sweep.status"
 TAG_ORIGIN = "ubn_sweep.origin"
@@ -86,6 +88,7 @@ def parent_tags(started: SweepStarted) -> dict[str, str]:
     tags = {
         TAG_KIND: "sweep",
         "ubn_sweep.search_seed": started.spec.get("search", {}).get("seed"),
+        "ubn_sweep.confirms": (started.spec.get("race") or {}).get("of"),
         "mlflow.note.content": started.spec.get("description") or None,
     }
     return sweep_tags(started) | texts(tags)

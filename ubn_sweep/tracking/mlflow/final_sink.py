@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ubn_sweep.errors import UserError
 from ubn_sweep.masking import masked
 from ubn_sweep.records.events import Event, FinalJudged, FinalStarted, FinalTested
 from ubn_sweep.records.final_training import FinalTraining
@@ -69,8 +70,9 @@ class FinalSink:
         run = self._runs_of(started).ensure(PARENT, lambda: self._create(started))
         self._store.write(run, _batch(new))
         self._started = started
-        # A verdict may follow a training that was complete: then the files have changed.
-        if new.completed or (new.judged is not None and new.tested is None and new.attempts == 0):
+        # A verdict, or more seeds, may follow a training that was complete: then the files have changed.
+        later = new.summed is not None or (new.judged is not None and new.tested is None)
+        if new.completed or (later and new.attempts == 0):
             # Last, since files may live elsewhere than runs. Where that fails, all of this comes again.
             self.attach(self._folder.results)
 
@@ -83,9 +85,22 @@ class FinalSink:
 
     def _create(self, started: FinalStarted) -> str:
         tags = entries.final_tags(started.config, started.environment)
+        if started.of_seeds:
+            tags[entries.TAG_KIND] = entries.OF_SEEDS
+        if started.parent:
+            tags[entries.TAG_PARENT] = self._run_of(started.parent)
         return self._store.create(
             started.name, started.time_s, tags | {entries.TAG_FINAL_ID: started.final_id}
         )
+
+    def _run_of(self, parent: str) -> str:
+        run = self._store.runs(OfFinal(parent)).get(PARENT)
+        if run is None:
+            whole = self._folder.path.parent
+            raise UserError(
+                f"the run that all seeds share is not there yet: `ubn-sweep sync {whole}` delivers it"
+            )
+        return run.run_id
 
 
 def _batch(new: FinalTraining) -> Batch:
@@ -99,6 +114,9 @@ def _batch(new: FinalTraining) -> Batch:
     if new.confirmed is not None:
         of_it = {f"confirmation/{name}": value for name, value in new.confirmed.metrics.items()}
         batch.add_metrics(of_it, time_s=new.confirmed.time_s, step=0)
+    if new.summed is not None:
+        counts = {"seeds": float(new.summed.seeds), "diverged": float(new.summed.diverged)}
+        batch.add_metrics(counts | new.summed.metrics, time_s=new.summed.time_s, step=new.summed.seeds)
     if new.judged is not None:
         batch.add_metrics(_verdict(new.judged), time_s=new.judged.time_s, step=0)
         batch.tags[entries.TAG_VERDICT] = entries.verdict_text(new.judged.verdict)
@@ -123,4 +141,6 @@ def _result(tested: FinalTested) -> dict[str, float]:
         found |= {f"promised_{name}": value for name, value in tested.promised.items()}
     if tested.test_minus_promised is not None:
         found["test_minus_promised"] = tested.test_minus_promised
+    if tested.look is not None:
+        found["test_looks"] = float(tested.look)
     return found

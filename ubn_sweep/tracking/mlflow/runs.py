@@ -135,6 +135,14 @@ def trial_run_id(
     return _run_id(tracking_uri, sweep_id, trial, experiment)
 
 
+def final_run_id(tracking_uri: str, final_id: str, *, experiment: str = DEFAULT_EXPERIMENT) -> str | None:
+    """A final training's run in a store; None where it is not there. Raises when the store is out of reach."""
+    client = connect(tracking_uri)
+    found = client.get_experiment_by_name(experiment)
+    runs = [] if found is None else find_runs(client, found.experiment_id, OfFinal(final_id).filter())
+    return str(fullest(runs).info.run_id) if runs else None
+
+
 def trial_run_ids(
     tracking_uri: str, sweep_id: str, *, experiment: str = DEFAULT_EXPERIMENT
 ) -> dict[int, str]:

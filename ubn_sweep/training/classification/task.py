@@ -52,6 +52,7 @@ class ImageClassification(Task):
     }
     effects = NORM_EFFECTS
     warm_starts = NORM_STARTS
+    split_key = "dataset.split_seed"
     several_workers = True
     columns = (
         "norm", "optimizer", "model", "training", "seed", "repeats", "dataset.name", "dataset.validation_fraction",
@@ -80,6 +81,12 @@ class ImageClassification(Task):
         from ubn_sweep.training.classification.model import load_network
 
         return load_network(config, folder)
+
+    def model_input(self, config: Any, folder: Path) -> Any:
+        """Pixels drawn evenly from 0 to 255: float32 (2, C, H, W)."""
+        from ubn_sweep.training.classification.model import example_pixels
+
+        return example_pixels(folder)
 
     def check(self, config: Any) -> None:
         """Whether the images, a model of one's own and its weights are there."""

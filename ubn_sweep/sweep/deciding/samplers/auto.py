@@ -13,10 +13,10 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from ubn_sweep.one_thread import one_thread
 from ubn_sweep.surrogate.coding import Activity, Coding, at_position, keys_of
 from ubn_sweep.surrogate.process import Posterior, Rows, fit_kernel
 from ubn_sweep.sweep.deciding.samplers.acquisition import best_candidate, log_expected_improvement
-from ubn_sweep.sweep.deciding.samplers.one_thread import one_thread
 from ubn_sweep.sweep.deciding.samplers.records import Point, considered, kept, points_of, rows_of, unended
 
 Floats = npt.NDArray[np.float64]

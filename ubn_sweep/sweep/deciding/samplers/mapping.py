@@ -15,12 +15,12 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
 
+from ubn_sweep.one_thread import one_thread
 from ubn_sweep.surrogate.coding import at_position, keys_of
 from ubn_sweep.surrogate.declared import DeclaredSpace
 from ubn_sweep.surrogate.process import Posterior, fit_kernel
 from ubn_sweep.surrogate.thinning import latest_and_others
 from ubn_sweep.sweep.deciding.samplers.acquisition import log_expected_improvement
-from ubn_sweep.sweep.deciding.samplers.one_thread import one_thread
 from ubn_sweep.sweep.deciding.samplers.records import Point, points_of, rows_of, unended
 from ubn_sweep.sweep.deciding.samplers.setting import Setting
 from ubn_sweep.sweep.spec.goals import MapConfig

@@ -1,4 +1,4 @@
-"""BLAS on one thread: a sampler's matrices are small, and threads that wait for busy cores cost seconds."""
+"""BLAS on one thread: matrices of a sweep are small, and threads that wait for busy cores cost seconds."""
 
 import functools
 from contextlib import AbstractContextManager

@@ -1,0 +1,84 @@
+"""A landscape without some of its claims: what is made too often where nothing matters is not told, drawn or stored."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.views.condensation import CondensationView
+from ubn_sweep.landscape.views.curve_fit import CurveFit
+from ubn_sweep.landscape.views.importance import ImportanceView
+from ubn_sweep.landscape.views.numbers import Difference
+from ubn_sweep.landscape.views.ranking import Ranking
+from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
+
+
+def about(kind: str, claims: Collection[str]) -> tuple[str, ...]:
+    """What claims of a kind are about: `norm.scaling` of `choice:norm.scaling`."""
+    return tuple(claim.partition(":")[2] for claim in claims if claim.partition(":")[0] == kind)
+
+
+def without(landscape: Landscape, claims: Collection[str]) -> Landscape:
+    """The same numbers, of which these claims are not made."""
+    profile, leaders, baseline, audit = (
+        landscape.profile,
+        landscape.leaders,
+        landscape.baseline,
+        landscape.audit,
+    )
+    if "threshold_range" in claims:
+        profile = replace(profile, has_shape=False)
+    if "batch_norm" in claims:
+        baseline = replace(baseline, difference=_hidden(baseline.difference))
+    if "audits_turn" in claims and audit.turning is not None:
+        audit = replace(audit, turning=replace(audit.turning, withheld=True))
+    edges = tuple(edge for edge in leaders.edges if edge.key not in about("edge", claims))
+    return replace(
+        landscape,
+        profile=profile,
+        baseline=baseline,
+        audit=audit,
+        leaders=replace(leaders, edges=edges),
+        ranking=_ranking(landscape.ranking) if "told_from_best" in claims else landscape.ranking,
+        threshold=_threshold(
+            landscape.threshold, shape="threshold_curve" in claims, gain="gate_gain" in claims
+        ),
+        importance=_importance(landscape.importance, about("parameter_matters", claims)),
+        condensation=_condensation(landscape.condensation, about("condensation", claims)),
+        withheld=tuple(sorted(claims)),
+    )
+
+
+def _hidden(difference: Difference | None) -> Difference | None:
+    return None if difference is None else replace(difference, withheld=True)
+
+
+def _ranking(ranking: Ranking) -> Ranking:
+    """None is told from the best."""
+    rows = tuple(replace(row, tied=None if row.tied is None else True) for row in ranking.trials)
+    return replace(ranking, tied=None if ranking.tied is None else ranking.compared, trials=rows)
+
+
+def _threshold(view: ThresholdView, *, shape: bool, gain: bool) -> ThresholdView:
+    def curve(found: ThresholdCurve) -> ThresholdCurve:
+        if shape and isinstance(found.fit, CurveFit):
+            found = replace(found, fit=replace(found.fit, withheld=True))
+        return replace(found, gain=_hidden(found.gain)) if gain else found
+
+    return replace(view, full=curve(view.full), early=None if view.early is None else curve(view.early))
+
+
+def _importance(view: ImportanceView, keys: Collection[str]) -> ImportanceView:
+    return replace(view, parameters=tuple(replace(row, withheld=row.key in keys) for row in view.parameters))
+
+
+def _condensation(view: CondensationView, measures: Collection[str]) -> CondensationView:
+    epochs = tuple(
+        replace(
+            at,
+            correlations=tuple(replace(item, withheld=item.measure in measures) for item in at.correlations),
+        )
+        for at in view.epochs
+    )
+    return replace(view, epochs=epochs)
