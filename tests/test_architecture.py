@@ -20,6 +20,7 @@ GROUND = {
     "texts",
     "overrides",
     "masking",
+    "certificates",
     "mounts",
     "privacy",
     "one_thread",
