@@ -50,7 +50,9 @@ def test_a_promise_with_a_forecast_brings_its_own_error():
     for _ in range(400):
         rounds = dice.normal(0.9, 0.006, 5)
         std = float(rounds.std(ddof=1))
-        forecast = Forecast(low=0, high=1, mean_error=std / 5**0.5, std=std, freedom=4.0, source="race r")
+        forecast = Forecast(
+            expected=float(rounds.mean()), mean_error=std / 5**0.5, std=std, freedom=4.0, replicated=True
+        )
         tests = 0.9 + dice.normal(0, np.sqrt(0.09 / 2000)) + dice.normal(0, 0.006, 3)
         origin = origin_of(float(rounds.mean()), spread=std, seeds=5, forecast=forecast)
         found = seeds_verdict(TOP1, summary_of(tests.tolist()), origin=origin, examples=2000)

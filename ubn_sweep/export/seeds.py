@@ -169,7 +169,7 @@ def _margin(
         return None
     spread, freedom = _spread_without(summary, place, origin, repeats)
     images = binomial_error(summary.values[place], examples) ** 2
-    if origin.forecast is not None:  # which states the error of what it promises by itself
+    if origin.forecast is not None and origin.forecast.replicated:  # it states the error of what it promises
         seeds = spread**2 / repeats + origin.forecast.mean_error**2
     else:
         images += binomial_error(origin.promised, origin.validation_examples) ** 2
@@ -184,8 +184,9 @@ def _spread_without(summary: Summary, place: int, origin: Provenance, repeats: i
     """The standard deviation over single seeds, of the sweep's and of all trainings but one, and its degrees of
     freedom: 0 where neither has two."""
     parts: list[tuple[float, float]] = []
-    if origin.forecast is not None:
-        parts.append((origin.forecast.std**2 * repeats, origin.forecast.freedom))
+    forecast = origin.forecast
+    if forecast is not None and forecast.replicated and forecast.freedom is not None:
+        parts.append((forecast.std**2 * repeats, forecast.freedom))
     elif origin.spread is not None and origin.seeds > 1:
         parts.append((origin.spread**2, origin.seeds - 1))
     others = [value for other, value in enumerate(summary.values) if other != place]
