@@ -2,6 +2,7 @@
 
 import json
 import re
+import xml.etree.ElementTree as ET
 
 import pyarrow.parquet as pq
 import pytest
@@ -29,6 +30,9 @@ def test_a_whole_sweep(tmp_path):
         "condensation", "layers", "ledger", "course",
     ]  # fmt: skip
     assert report.html == folder.report
+    for path in report.figures:
+        assert ET.parse(path.with_suffix(".svg")).getroot().tag.endswith("svg")
+        assert path.with_suffix(".svg") in report.artifacts
     assert pq.read_table(report.observations).num_rows > 60
     assert any(sentence.startswith("Set the threshold ") for sentence in report.summary)
     assert text.count("<tr") > 10
@@ -128,7 +132,7 @@ def test_what_users_write_is_escaped(tmp_path):
     evil = "<script>alert(1)</script> & \"quotes\" 'too'"
     events[0].spec["description"] = evil
     text = check(build_report(write_sweep(tmp_path, events)))
-    assert "<script" not in text
+    assert "<script>alert" not in text
     assert "&lt;script&gt;" in text
 
 

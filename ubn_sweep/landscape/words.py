@@ -17,6 +17,7 @@ from ubn_sweep.landscape.views.importance import ImportanceView
 from ubn_sweep.landscape.views.numbers import MIN_GROUP
 from ubn_sweep.landscape.views.ranking import Ranking
 from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
+from ubn_sweep.texts import as_shown
 
 MOST_TIED = 4
 
@@ -59,6 +60,7 @@ def counts(sweep: SweepView, course: CourseView) -> str:
     parts = [f"{n} {words.get(name, name)}" for name, n in course.counts.items() if n]
     total = len(sweep.trials)
     begin = f"{plural(total, 'trial')}: {', '.join(parts)}." if parts else "No trial has started yet."
+    begin = f"{together(sweep)} {begin}" if sweep.joined else begin
     if course.epochs_unstopped > course.epochs_spent:
         saved = 1 - course.epochs_spent / course.epochs_unstopped
         begin += (
@@ -66,6 +68,18 @@ def counts(sweep: SweepView, course: CourseView) -> str:
             f"{course.epochs_unstopped} without early stopping."
         )
     return f"{begin} Ended by a rule: {sweep.ended_by}." if sweep.ended_by else begin
+
+
+def together(sweep: SweepView) -> str:
+    """Which sweeps these are, by what their trials are told apart, and what else differs between them."""
+    told = []
+    for one in sweep.joined:
+        settings = "".join(f", {key} {as_shown(value)}" for key, value in one.settings.items())
+        told.append(f"{one.sweep} (trials from {one.first_number} on{settings})")
+    differ = (
+        " What they held fixed at different values is a parameter here." if sweep.joined[0].settings else ""
+    )
+    return f"{len(told)} sweeps together: {', '.join(told)}.{differ}"
 
 
 def front(sweep: SweepView, view: FrontView) -> str:

@@ -23,6 +23,7 @@ from ubn_sweep.landscape.figures.style import (
     PURPLE,
     WIDE,
     metric_name,
+    name_marks,
     name_starts,
     score_axis,
     thinned,
@@ -65,11 +66,12 @@ def _profiles(axes: Axes, sweep: SweepView, view: ProfileView) -> None:
     _profile(axes, view, view.best, BLUE, BAND, "others at their best", "-")
     finished = [trial for trial in sweep.finished if THRESHOLD in trial.params]
     places = {trial.number: (float(trial.params[THRESHOLD]), trial.score) for trial in finished}
-    points = thinned(list(places.values()), MOST_MARKS // 2)
-    axes.scatter(
-        [x for x, _ in points], [score for _, score in points],
+    points = thinned(list(places.items()), MOST_MARKS // 2)
+    marks = axes.scatter(
+        [x for _, (x, _) in points], [score for _, (_, score) in points],
         s=20, facecolor="none", edgecolor=BLUE, linewidth=0.9, zorder=4,
     )  # fmt: skip
+    name_marks(marks, [trial for trial, _ in points])
     name_starts(axes, sweep, places)
     if view.has_shape:
         for low, high in view.open:
