@@ -78,10 +78,10 @@ def batch_norm(sweep: SweepView, view: ProfileView) -> str:
     n = f"{pair.pairs} pairs that share all other settings, {plural(found.seeds, 'seed')} each"
     looked = "" if pair.layers == 1 else f", corrected for {pair.layers} configs of the layer"
     if not pair.is_told:
-        return f"Between UBN and plain BatchNorm nothing is told: {interval(sweep, gain)} (90% interval{looked}; {n})."
+        return f"Between UBN and plain BatchNorm nothing is told: {interval(sweep, gain)} (95% interval{looked}; {n})."
     side = "better" if pair.better > 0 else "worse"
     return (
-        f"UBN is {amount(sweep, abs(pair.better))} {side} than plain BatchNorm (90% interval: {interval(sweep, gain)}"
+        f"UBN is {amount(sweep, abs(pair.better))} {side} than plain BatchNorm (95% interval: {interval(sweep, gain)}"
         f"{looked}; {n})."
     )
 

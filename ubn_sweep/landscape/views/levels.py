@@ -19,6 +19,8 @@ from ubn_sweep.surrogate.declared import DeclaredSpace
 
 Floats = npt.NDArray[np.float64]
 CONFIDENCE = 0.90
+ERRORS = 0.05
+"""How often equal layers are told apart."""
 BAND = (0.05, 0.5, 0.95)
 SHARED = ("norm.momentum",)
 """Of the layer's options, those that BatchNorm has, too."""
@@ -39,13 +41,15 @@ class GateOff:
     gain_low: float
     """Bounds of its 90% interval."""
     gain_high: float
+    is_evident: bool = True
+    """Whether the data are clearly more likely with an influence of the gate, or of its threshold, than without."""
     withheld: bool = False
     """Whether such sweeps say so too often where nothing matters."""
 
     @property
     def is_told(self) -> bool:
-        """Whether the interval leaves 0 out."""
-        return not self.withheld and (self.gain_low > 0 or self.gain_high < 0)
+        """Whether the interval leaves 0 out, where there is an influence at all."""
+        return self.is_evident and not self.withheld and (self.gain_low > 0 or self.gain_high < 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +167,7 @@ def _paired(sweep: SweepView, plain: list[TrialView], others: list[TrialView]) -
     if not enough:
         return None
     found = max(enough, key=lambda values: (len(values), float(values.mean())))
-    share = 1 - (1 - CONFIDENCE) / (2 * len(enough))
+    share = 1 - ERRORS / (2 * len(enough))
     half = float(stats.t.ppf(share, len(found) - 1) * found.std(ddof=1) / math.sqrt(len(found)))
     mean = float(found.mean())
     return Paired(pairs=len(found), layers=len(enough), better=mean, low=mean - half, high=mean + half)

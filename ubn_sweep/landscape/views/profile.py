@@ -6,7 +6,7 @@ and early stopping ends trials by their scores: means over the trials there are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from ubn_sweep.landscape.views.levels import (
     gate_off_region,
 )
 from ubn_sweep.landscape.views.modelled import EVIDENCE, Modelled
+from ubn_sweep.landscape.views.threshold import GATE
 from ubn_sweep.surrogate.declared import DeclaredSpace
 from ubn_sweep.surrogate.profile import OTHERS, profiles
 
@@ -123,11 +124,21 @@ def profile_view(sweep: SweepView, modelled: Modelled | None = None) -> ProfileV
         margin=margin,
         choice=choice,
         has_shape=is_claimed(found.best, margin, evidence),
-        gate_off=None if region is None else gate_off(sweep, found.best[:, place], found.beside[:, 0]),
+        gate_off=None
+        if region is None
+        else _gate_off(modelled, found.best[:, place], found.beside[:, 0], evidence),
         batch_norm=batch_norm_level(sweep),
         gates=gates,
         open_near=open_near(sweep, gates, choice.x),
     )
+
+
+def _gate_off(modelled: Modelled, on: Floats, off: Floats, evidence: float) -> GateOff:
+    """The comparison; where it would be told, the gate's evidence is asked for, too."""
+    found = gate_off(modelled.sweep, on, off)
+    if not found.is_told or evidence >= EVIDENCE:
+        return found
+    return replace(found, is_evident=modelled.evidence(GATE) >= EVIDENCE)
 
 
 def is_claimed(best: Floats, margin: float, evidence: float) -> bool:
