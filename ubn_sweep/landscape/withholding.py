@@ -6,8 +6,12 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.views.ablation import AblationView
+from ubn_sweep.landscape.views.by import ByView
 from ubn_sweep.landscape.views.condensation import CondensationView
 from ubn_sweep.landscape.views.curve_fit import CurveFit
+from ubn_sweep.landscape.views.effects import EffectsView
+from ubn_sweep.landscape.views.failure_map import FailureMapView
 from ubn_sweep.landscape.views.importance import ImportanceView
 from ubn_sweep.landscape.views.numbers import Difference
 from ubn_sweep.landscape.views.ranking import Ranking
@@ -29,6 +33,11 @@ def without(landscape: Landscape, claims: Collection[str]) -> Landscape:
     )
     if "threshold_range" in claims:
         profile = replace(profile, has_shape=False)
+    if "gate_by_model" in claims and profile.gate_off is not None:
+        profile = replace(profile, gate_off=replace(profile.gate_off, withheld=True))
+    if "layers_paired" in claims and profile.batch_norm is not None and profile.batch_norm.paired is not None:
+        paired = replace(profile.batch_norm.paired, withheld=True)
+        profile = replace(profile, batch_norm=replace(profile.batch_norm, paired=paired))
     if "batch_norm" in claims:
         baseline = replace(baseline, difference=_hidden(baseline.difference))
     if "audits_turn" in claims and audit.turning is not None:
@@ -37,6 +46,10 @@ def without(landscape: Landscape, claims: Collection[str]) -> Landscape:
     return replace(
         landscape,
         profile=profile,
+        by=_by(landscape.by, about("threshold_by", claims)),
+        effects=_effects(landscape.effects, about("effect", claims), about("together", claims)),
+        ablation=_ablation(landscape.ablation, about("change_matters", claims)),
+        failure_map=_failure_map(landscape.failure_map, about("failures_at", claims)),
         baseline=baseline,
         audit=audit,
         leaders=replace(leaders, edges=edges),
@@ -47,6 +60,43 @@ def without(landscape: Landscape, claims: Collection[str]) -> Landscape:
         importance=_importance(landscape.importance, about("parameter_matters", claims)),
         condensation=_condensation(landscape.condensation, about("condensation", claims)),
         withheld=tuple(sorted(claims)),
+    )
+
+
+def _by(view: ByView, keys: Collection[str]) -> ByView:
+    return replace(
+        view,
+        keys=tuple(
+            replace(found, apart=replace(found.apart, is_told=False)) if found.key in keys else found
+            for found in view.keys
+        ),
+    )
+
+
+def _effects(view: EffectsView, keys: Collection[str], pairs: Collection[str]) -> EffectsView:
+    return replace(
+        view,
+        main=tuple(replace(row, is_told=row.is_told and row.keys[0] not in keys) for row in view.main),
+        together=tuple(
+            replace(row, is_told=row.is_told and "×".join(row.keys) not in pairs) for row in view.together
+        ),
+    )
+
+
+def _ablation(view: AblationView, keys: Collection[str]) -> AblationView:
+    steps = tuple(replace(step, is_told=step.is_told and step.keys[0] not in keys) for step in view.steps)
+    return replace(view, steps=steps)
+
+
+def _failure_map(view: FailureMapView, keys: Collection[str]) -> FailureMapView:
+    return replace(
+        view,
+        parameters=tuple(
+            replace(found, regions=tuple(replace(region, withheld=True) for region in found.regions))
+            if found.key in keys
+            else found
+            for found in view.parameters
+        ),
     )
 
 
