@@ -2,16 +2,21 @@
 
 import base64
 import io
+import json
+import sys
 import tarfile
+from importlib.metadata import version
 
 import pytest
 import yaml
 
 from tests.support.processes import call_cli
+from ubn_sweep import __version__
+from ubn_sweep.commands import jobs
 from ubn_sweep.commands.handing import BEGIN, END, take_over
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.folder import SweepFolder, default_home
-from ubn_sweep.sweep.running.parcel import pack, taken_environment
+from ubn_sweep.sweep.running.parcel import pack, taken_environment, unlike_the_sender
 from ubn_sweep.sweep.spec.loading import load_spec
 
 
@@ -40,7 +45,7 @@ def test_a_parcel_says_all_by_itself(project, tmp_path, monkeypatch):
     spec = load_spec(project / "mine.yaml", ["training.epochs=5", "dataset.root=/data/there"])
     parcel = tmp_path / "parcel"
     pack(spec, parcel)
-    assert sorted(path.name for path in parcel.iterdir()) == ["my_parcel_task.py", "spec.yaml"]
+    assert sorted(path.name for path in parcel.iterdir()) == ["my_parcel_task.py", "sender.json", "spec.yaml"]
     elsewhere = tmp_path / "elsewhere"
     parcel.rename(elsewhere)
     monkeypatch.chdir(elsewhere)
@@ -96,6 +101,33 @@ def test_a_sender_of_another_version_is_told(project):
     refused = call_cli(command, cwd=project)
     assert refused.returncode == 2
     assert "but 0.0.1 sent the sweep: install the same" in refused.stderr
+
+
+def test_other_versions_than_the_senders_are_told_before_the_sweep_runs(project, tmp_path, monkeypatch):
+    parcel = tmp_path / "parcel"
+    pack(load_spec(project / "mine.yaml"), parcel)
+    assert unlike_the_sender(parcel) is None
+    sent = json.loads((parcel / "sender.json").read_text())
+    assert set(sent) == {"python", "versions"}  # nothing of the machine
+    sent["python"] = "3.9.1"
+    sent["versions"] |= {
+        "optuna": "4.0.0",
+        "torch": f"{version('torch').partition('+')[0]}+cu999",
+        "ray": None,
+    }
+    (parcel / "sender.json").write_text(json.dumps(sent))
+    said, minor = [], ".".join(map(str, sys.version_info[:2]))
+    monkeypatch.setattr(jobs, "keep", lambda *_: said.append("runs") or 0)
+    monkeypatch.setattr(jobs, "warn", said.append)
+    arguments = {"name": "mine", "home": tmp_path, "or_resume": False, "sent_by": __version__}
+    assert jobs.keep_sweep(parcel / "spec.yaml", **arguments) == 0
+    assert said == [
+        f"the cluster has other versions than the sender (python 3.9 there, {minor} here, optuna 4.0.0 there, "
+        f"{version('optuna')} here): what is suggested and trained may differ; install the same where that matters",
+        "runs",
+    ]
+    (parcel / "sender.json").write_text("[]")  # of a sender of before, or of somebody else
+    assert unlike_the_sender(parcel) is None
 
 
 def test_of_what_a_cluster_sends_a_sweeps_own_files_alone_are_taken(tmp_path):

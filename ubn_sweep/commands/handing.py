@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import tarfile
+import zlib
 from pathlib import Path
 
 from ubn_sweep.commands.common import home_folder
@@ -14,6 +16,8 @@ from ubn_sweep.records.folder import SweepFolder, find_sweep
 BEGIN, END = "@ubn-sweep-parcel-begin", "@ubn-sweep-parcel-end"
 LINE = 4096
 MOST_BYTES = 200 * 2**20
+MOST_UNPACKED_BYTES = 20 * MOST_BYTES
+"""A journal shrinks to a tenth or so; what grows by more fills disks."""
 
 
 def hand_over(sweep: str, *, home: Path | None) -> None:
@@ -44,16 +48,34 @@ def take_over(log: str, folder: SweepFolder) -> None:
     """Unpacks what `hand_over` printed: a sweep's own files alone, wherever else names may lead.
 
     Raises:
-        UserError: it is not whole.
+        UserError: it is not whole, or nothing that `hand_over` prints.
     """
     text = log.partition(BEGIN)[2].partition(END)
     if not text[1]:
         raise UserError(f"{folder.name}: did not arrive whole: fetch it again")
-    known = {path.name for path in (folder.journal, *folder.results)}
     folder.path.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(base64.b64decode("".join(text[0].split()))), mode="r:gz") as archive:
+    try:
+        _unpack(base64.b64decode("".join(text[0].split())), folder)
+    except (ValueError, EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"{folder.name}: what the cluster sent is no sweep ({type(error).__name__}): fetch it again"
+        ) from error
+
+
+def _unpack(packed: bytes, folder: SweepFolder) -> None:
+    known, unpacked = {path.name for path in (folder.journal, *folder.results)}, 0
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
         for member in archive:
-            if Path(member.name).parts[0] in known and (member.isfile() or member.isdir()):
+            unpacked += member.size
+            if unpacked > MOST_UNPACKED_BYTES:
+                raise UserError(
+                    f"{folder.name}: unpacks to more than {MOST_UNPACKED_BYTES >> 20} MB: the cluster is not to be "
+                    "trusted, or the sweep too large for this way: give it a `storage`"
+                )
+            is_plain = member.isfile() or member.isdir()  # no link, no device
+            if is_plain and known.intersection(Path(member.name).parts[:1]):
                 _extract(archive, member, folder)
 
 

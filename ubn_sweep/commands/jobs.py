@@ -23,7 +23,7 @@ from ubn_sweep.errors import InterruptedSweepError, NothingFoundError, UserError
 from ubn_sweep.records.folder import HOME, SweepFolder
 from ubn_sweep.storage import below
 from ubn_sweep.sweep.running.keeping import keep
-from ubn_sweep.sweep.running.parcel import SPEC_FILE, pack, taken_environment
+from ubn_sweep.sweep.running.parcel import SPEC_FILE, pack, taken_environment, unlike_the_sender
 from ubn_sweep.sweep.running.ray.jobs import Job, JobServer
 from ubn_sweep.sweep.spec.loading import load_spec
 from ubn_sweep.sweep.spec.spec import check_name
@@ -93,6 +93,9 @@ def keep_sweep(spec_path: Path, *, name: str, home: Path | None, or_resume: bool
         raise UserError(
             f"the cluster has ubn-sweep {__version__}, but {sent_by} sent the sweep: install the same"
         )
+    unlike = unlike_the_sender(spec_path.parent)
+    if unlike is not None:
+        warn(unlike)
     folder = SweepFolder(home=home_folder(home), name=name)
     arguments = [str(spec_path), "--name", name, "--home", str(folder.home)]
     return keep([*arguments, "--or-resume"] if or_resume else arguments, folder.journal, warn)

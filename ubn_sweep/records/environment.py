@@ -47,6 +47,31 @@ def changed_environment(before: dict[str, Any], now: dict[str, Any]) -> list[str
     return [f"other versions than before: {', '.join(changes)}"] if changes else []
 
 
+def other_versions(sent: dict[str, Any], here: dict[str, Any]) -> list[str]:
+    """What is in another version here than where a sweep was sent from: `optuna 5.0.0 there, 5.1.0 here`.
+
+    Of Python the minor version counts, of libraries all but the build (`+cpu`); what the sender has not is no matter.
+    """
+    pairs = [("python", _minor(sent.get("python")), _minor(here.get("python")))]
+    pairs += [
+        (name, _release(version), _release(here.get("versions", {}).get(name)))
+        for name, version in sent.get("versions", {}).items()
+    ]
+    return [
+        f"{name} {there} there, {found or 'none'} here"
+        for name, there, found in pairs
+        if there is not None and there != found
+    ]
+
+
+def _minor(version: str | None) -> str | None:
+    return None if version is None else ".".join(version.split(".")[:2])
+
+
+def _release(version: str | None) -> str | None:
+    return None if version is None else version.partition("+")[0]
+
+
 def git_revision(folder: Path) -> str | None:
     """The commit checked out in a folder, with `-dirty` where files differ from it; null outside a repository."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -11,12 +12,15 @@ from ubn_sweep import schema
 from ubn_sweep.dotted import value_at
 from ubn_sweep.errors import UserError
 from ubn_sweep.files import write_text
+from ubn_sweep.records.environment import describe_environment, other_versions
 from ubn_sweep.sweep.running.copies import written_passwords
 from ubn_sweep.sweep.running.own_code import files_of, own_modules, stage
 from ubn_sweep.sweep.spec.spec import SweepSpec
 from ubn_sweep.training.fields import PATH, metadata_of
 
 SPEC_FILE = "spec.yaml"
+SENDER_FILE = "sender.json"
+"""Versions of the sender's Python and libraries."""
 
 
 def pack(spec: SweepSpec, into: Path) -> Path:
@@ -48,7 +52,24 @@ def pack(spec: SweepSpec, into: Path) -> Path:
     stage(modules, into)
     search = dataclasses.replace(spec.search, sampler_folder=None)
     whole = dataclasses.replace(spec, task_folder=None, search=search)
+    sender = describe_environment()
+    write_text(into / SENDER_FILE, json.dumps({key: sender[key] for key in ("python", "versions")}))
     return write_text(into / SPEC_FILE, schema.dump_yaml(schema.to_plain(whole)))
+
+
+def unlike_the_sender(parcel: Path) -> str | None:
+    """A line where the environment here is not the sender's; None where it is, or is not known."""
+    try:
+        sent = json.loads((parcel / SENDER_FILE).read_text())
+        others = other_versions(sent, describe_environment())
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
+    if not others:
+        return None
+    return (
+        f"the cluster has other versions than the sender ({', '.join(others)}): what is suggested and trained may "
+        "differ; install the same where that matters"
+    )
 
 
 def taken_environment(names: tuple[str, ...]) -> dict[str, str]:
