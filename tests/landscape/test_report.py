@@ -1,5 +1,6 @@
 """The report stands alone, whatever became of the sweep."""
 
+import html
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -38,6 +39,19 @@ def test_a_whole_sweep(tmp_path):
     assert text.count("<tr") > 10
     assert json.loads(report.numbers.read_text())["ranking"]["full_budget"]
     check_on_a_phone(text)
+    check_without_scripts(text, report.summary)
+
+
+def check_without_scripts(text, summary):
+    """The answer comes first, marks have titles, and a slider that would do nothing is not shown."""
+    answer = re.findall(r"<li>(.*?)</li>", re.search(r'<ol class="answer">.*?</ol>', text, re.DOTALL)[0])
+    assert len(answer) == 3
+    assert answer[0].startswith("Set the threshold ")
+    assert all(any(html.unescape(first) in sentence for sentence in summary) for first in answer)
+    assert '<div class="epochs" hidden="hidden">' in text
+    named = set(re.findall(r'<a class="mark"><title>trial (\d+)', text))
+    assert len(named) > 30
+    assert "trial:" not in text
 
 
 def check_on_a_phone(text):
