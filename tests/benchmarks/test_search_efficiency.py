@@ -204,6 +204,7 @@ def test_nothing_to_search_is_an_error():
         search_efficiency.main([])
 
 
+@pytest.mark.slow
 @pytest.mark.shared_data
 @pytest.mark.skipif(
     not (SHARED / "lcbench").exists(), reason="LCBench's surrogate is not beside the repository"

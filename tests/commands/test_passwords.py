@@ -57,6 +57,7 @@ def test_a_literal_password_is_in_the_journal_alone(tmp_path):
     assert "me:***@" in (journal.parent / "spec.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_a_password_of_the_environment_is_nowhere(tmp_path):
     pytest.importorskip("psycopg2")
     done = sweep(tmp_path, AWAY % "${STORE_PASSWORD}", STORE_PASSWORD=PASSWORD)

@@ -92,6 +92,7 @@ def test_groups_and_their_trials(planted):
     assert view.pairs == 3 + 1 + 1 + 3 + 3
 
 
+@pytest.mark.slow
 def test_what_the_spec_names_comes_first():
     events = sweep_events(50, truth=hill, stops=())
     spec = events[0].spec | {

@@ -53,6 +53,7 @@ def test_every_ended_trial_is_counted_once_for_each_of_its_parameters(planted):
     assert view.looks == sum(len(parameter.regions) for parameter in view.parameters)
 
 
+@pytest.mark.slow
 def test_what_fails_at_random_is_told_of_in_few_sweeps():
     """5% of 60 are exceeded by more than 6 once in 30 times."""
     told = 0

@@ -30,6 +30,7 @@ def store(tmp_path_factory):
     return home, uri, tables
 
 
+@pytest.mark.slow
 def test_a_sweep_by_its_name_and_all_by_the_experiment(store, tmp_path):
     home, uri, tables = store
     (found,) = tables_of(["b"], from_mlflow=uri, home=tmp_path)

@@ -115,6 +115,7 @@ def test_what_cannot_be_together_is_refused_in_a_line(other, why):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_resamples")
 def test_the_command_maps_them_together(tmp_path):
     for name, seed in (("a", 1), ("b", 2)):

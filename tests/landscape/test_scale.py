@@ -27,6 +27,7 @@ def test_a_small_sweep_is_told_whole():
     assert content["ranking"]["trials"][0]["trial"]["number"] == landscape.ranking.trials[0].trial.number
 
 
+@pytest.mark.slow
 def test_a_large_one_leaves_to_the_table_what_is_too_much(many):  # noqa: F811
     text = numbers_text(vars(many), epochs=json_file.MOST_EPOCHS + 1)
     assert len(text) < json_file.MOST_BYTES

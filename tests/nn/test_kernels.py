@@ -175,6 +175,7 @@ def test_every_set_has_what_the_protocol_lists() -> None:
     assert plain.takes(images(1, 1, 1, 1), torch.zeros(2, dtype=torch.half))
 
 
+@pytest.mark.slow
 def test_layers_do_without_numba() -> None:
     script = """
 import sys

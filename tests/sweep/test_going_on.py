@@ -108,6 +108,7 @@ def test_trials_that_had_begun_find_moved_data(small_spec):
     assert moved.resources.max_concurrent == 2
 
 
+@pytest.mark.slow
 def test_the_same_command_again_goes_on(write_spec, tmp_path, folder):
     path = write_spec(search=FEW)
     command = ["run", str(path), "--name", "held", "--or-resume", "--executor", "in-process"]

@@ -57,7 +57,10 @@ def test_the_sampler_sees_each_kind_as_what_it_is(spec):
     assert space.distribution("norm.scaling") == CategoricalDistribution(("representative", None))
 
 
-@pytest.mark.parametrize("sampler", sorted(SAMPLER_NAMES))
+@pytest.mark.parametrize(
+    "sampler",
+    [pytest.param(name, marks=pytest.mark.slow if name == "gp" else ()) for name in sorted(SAMPLER_NAMES)],
+)
 def test_every_sampler_stays_in_the_space(small_spec, sampler):
     spec = small_spec(space=EVERY_KIND, search={"trials": 25, "sampler": sampler})
     state = SweepState(spec, record=lambda event: None)

@@ -57,6 +57,7 @@ def metrics_of(folder):
     return {(event.trial, event.epoch): event.metrics for event in of_kind(folder, EpochReported)}
 
 
+@pytest.mark.slow
 def test_trials_of_two_workers_in_this_process_end_as_they_are_told(pairs, tmp_path, monkeypatch):
     log = tmp_path / "epochs.txt"
     monkeypatch.setenv("TEST_EPOCH_LOG", str(log))

@@ -49,6 +49,7 @@ def following(folder, sink):
         follower.stop(10)
 
 
+@pytest.mark.slow
 def test_mlflow_on_postgres_that_crashes_and_comes_back(folder, server):
     events = sweep_events(12)
     half = len(events) // 2

@@ -30,7 +30,10 @@ def wide_root(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("augmentation", ["none", "crop_flip", "resized_crop_flip"])
+@pytest.mark.parametrize(
+    "augmentation",
+    ["none", *(pytest.param(name, marks=pytest.mark.slow) for name in ("crop_flip", "resized_crop_flip"))],
+)
 def test_a_run_on_wide_images_of_five_channels(wide_root, tmp_path, augmentation):
     dataset = {"name": OWN, "root": str(wide_root), "options": {"classes": 3}, "augmentation": augmentation}
     config = tiny_config(dataset=dataset, norm={"name": "ubn"})

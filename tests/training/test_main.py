@@ -31,6 +31,7 @@ def train(*arguments, cwd=None):
     return subprocess.run(command(*arguments), capture_output=True, text=True, cwd=cwd)
 
 
+@pytest.mark.slow
 def test_it_trains_tells_and_goes_on(config_path, tmp_path, capsys):
     done = train(config_path, "--json", "--set", "training.epochs=2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

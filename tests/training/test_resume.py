@@ -89,7 +89,8 @@ def test_resume_of_image_folders(tmp_path, image_folder_root):
     assert untimed(second.train_epoch()) == expected[1]
 
 
-@pytest.mark.parametrize("norm", [pytest.param("bn", marks=pytest.mark.slow), "ubn"])
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["bn", "ubn"])
 def test_a_killed_process_goes_on_to_the_same_weights(tmp_path, norm):
     config = tiny_config(
         norm={"name": norm}, training={"epochs": 1000}, dataset={"augmentation": "crop_flip"}
