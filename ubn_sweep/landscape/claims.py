@@ -48,6 +48,16 @@ def key_of(claim: str) -> str | None:
     return (about or KINDS[kind].about) if KINDS[kind].by_key else None
 
 
+def about(kind: str, claims: Iterable[str]) -> tuple[str, ...]:
+    """What claims of a kind are about: `norm.scaling` of `choice:norm.scaling`."""
+    return tuple(claim.partition(":")[2] for claim in claims if kind_of(claim) == kind)
+
+
+def silenced_choices(landscape: Landscape) -> tuple[str, ...]:
+    """Choices that are not told of."""
+    return about("choice", (*landscape.withheld, *landscape.unsure))
+
+
 def claims(landscape: Landscape) -> frozenset[str]:
     """All that a report of this landscape claims."""
     return frozenset(
@@ -71,10 +81,18 @@ def _once(is_made: bool) -> tuple[str, ...]:
 
 
 def _gate(landscape: Landscape) -> tuple[str, ...]:
-    """At either epoch: which one the sentences tell of depends on what else there is to tell."""
-    view = landscape.threshold
-    gains = [curve.gain for curve in (view.full, view.early) if curve is not None]
-    return _once(view.varied and any(gain is not None and gain.is_shown for gain in gains))
+    gain = landscape.threshold.gate_told.gain
+    return _once(landscape.threshold.varied and gain is not None and gain.is_shown)
+
+
+def _gate_profile(landscape: Landscape) -> tuple[str, ...]:
+    found = landscape.profile.gate_off
+    return _once(found is not None and found.n >= MIN_GROUP and found.is_told)
+
+
+def _batch_norm_pairs(landscape: Landscape) -> tuple[str, ...]:
+    level = landscape.profile.batch_norm
+    return _once(level is not None and level.paired is not None and level.paired.is_told)
 
 
 def _batch_norm(landscape: Landscape) -> tuple[str, ...]:
@@ -117,6 +135,23 @@ _ALL = (
         found=lambda landscape: _once(landscape.threshold.varied and landscape.threshold.has_shape),
         about=THRESHOLD,
     ),
+    Kind(
+        name="gate_profile",
+        title="the best with the gate was called better or worse than without",
+        found=_gate_profile,
+        about=GATE,
+    ),
+    Kind(
+        name="batch_norm_pairs",
+        title="UBN was called better or worse than BatchNorm at equal settings",
+        found=_batch_norm_pairs,
+        about="norm.name",
+    ),
+    Kind(
+        name="threshold_depends",
+        title="the best threshold was said to depend on another parameter",
+        found=lambda landscape: tuple(key.key for key in landscape.by.keys if key.apart.is_told),
+    ),
     Kind(name="gate_gain", title="the gate was called better or worse", found=_gate, about=GATE),
     Kind(name="audits_turn", title="early stopping was said to mislead", found=_turning, about=THRESHOLD),
     Kind(name="edge", title="the end of a range was named", found=_edges),
@@ -128,7 +163,7 @@ _ALL = (
     Kind(
         name="choice",
         title="a choice was said to stand out",
-        found=lambda landscape: choices_view(landscape.sweep).apart,
+        found=lambda landscape: choices_view(landscape.sweep, withheld=silenced_choices(landscape)).apart,
     ),
     Kind(
         name="condensation",

@@ -6,6 +6,10 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.claims import about, key_of, kind_of
+from ubn_sweep.landscape.claims import claims as claims_of
+from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.by import ByKey, ByView
 from ubn_sweep.landscape.views.condensation import CondensationView
 from ubn_sweep.landscape.views.curve_fit import CurveFit
 from ubn_sweep.landscape.views.importance import ImportanceView
@@ -13,10 +17,30 @@ from ubn_sweep.landscape.views.numbers import Difference
 from ubn_sweep.landscape.views.ranking import Ranking
 from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
 
+UNSURE = ("gate_gain", "choice")
+"""Kinds that compare means of groups of trials."""
+DRAWN = ("random", "grid", "qmc")
+"""Samplers that do not follow the scores."""
 
-def about(kind: str, claims: Collection[str]) -> tuple[str, ...]:
-    """What claims of a kind are about: `norm.scaling` of `choice:norm.scaling`."""
-    return tuple(claim.partition(":")[2] for claim in claims if claim.partition(":")[0] == kind)
+
+def follows_scores(sweep: SweepView) -> bool:
+    """Whether any trial was suggested by a sampler that learns: it tries good values of several parameters together."""
+    return any(
+        not trial.start and trial.origin.partition(",")[0] not in DRAWN and not trial.audit
+        for trial in sweep.trials
+    )
+
+
+def sure(landscape: Landscape) -> Landscape:
+    """Where the sampler follows the scores, means of groups are compared only of parameters that matter beyond chance
+    beside those they were tried with. Else they differ in one of three sweeps in which they should not."""
+    if not follows_scores(landscape.sweep):
+        return landscape
+    named = {row.key for row in landscape.importance.parameters if row.is_shown}
+    unsure = [
+        claim for claim in claims_of(landscape) if kind_of(claim) in UNSURE and key_of(claim) not in named
+    ]
+    return replace(without(landscape, unsure), withheld=landscape.withheld, unsure=tuple(sorted(unsure)))
 
 
 def without(landscape: Landscape, claims: Collection[str]) -> Landscape:
@@ -29,6 +53,11 @@ def without(landscape: Landscape, claims: Collection[str]) -> Landscape:
     )
     if "threshold_range" in claims:
         profile = replace(profile, has_shape=False)
+    if "gate_profile" in claims and profile.gate_off is not None:
+        profile = replace(profile, gate_off=replace(profile.gate_off, withheld=True))
+    level = profile.batch_norm
+    if "batch_norm_pairs" in claims and level is not None and level.paired is not None:
+        profile = replace(profile, batch_norm=replace(level, paired=replace(level.paired, withheld=True)))
     if "batch_norm" in claims:
         baseline = replace(baseline, difference=_hidden(baseline.difference))
     if "audits_turn" in claims and audit.turning is not None:
@@ -39,6 +68,7 @@ def without(landscape: Landscape, claims: Collection[str]) -> Landscape:
         profile=profile,
         baseline=baseline,
         audit=audit,
+        by=_by(landscape.by, about("threshold_depends", claims)),
         leaders=replace(leaders, edges=edges),
         ranking=_ranking(landscape.ranking) if "told_from_best" in claims else landscape.ranking,
         threshold=_threshold(
@@ -67,6 +97,13 @@ def _threshold(view: ThresholdView, *, shape: bool, gain: bool) -> ThresholdView
         return replace(found, gain=_hidden(found.gain)) if gain else found
 
     return replace(view, full=curve(view.full), early=None if view.early is None else curve(view.early))
+
+
+def _by(view: ByView, keys: Collection[str]) -> ByView:
+    def told(one: ByKey) -> ByKey:
+        return replace(one, apart=replace(one.apart, is_told=False)) if one.key in keys else one
+
+    return replace(view, keys=tuple(map(told, view.keys)))
 
 
 def _importance(view: ImportanceView, keys: Collection[str]) -> ImportanceView:

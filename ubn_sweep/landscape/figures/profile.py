@@ -152,5 +152,5 @@ PROFILE = ReportFigure(
     narrow=partial(_draw, width=NARROW),
     finding=_finding,
     how=_how,
-    claims=("threshold_range",),
+    claims=("threshold_range", "gate_profile"),
 )

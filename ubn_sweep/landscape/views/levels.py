@@ -39,11 +39,13 @@ class GateOff:
     gain_low: float
     """Bounds of its 90% interval."""
     gain_high: float
+    withheld: bool = False
+    """Whether it is not to be told of, since it is found too often where nothing matters."""
 
     @property
     def is_told(self) -> bool:
         """Whether the interval leaves 0 out."""
-        return self.gain_low > 0 or self.gain_high < 0
+        return not self.withheld and (self.gain_low > 0 or self.gain_high < 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +58,13 @@ class Paired:
     better: float
     low: float
     high: float
+    withheld: bool = False
+    """Whether it is not to be told of, since it is found too often where nothing matters."""
 
     @property
     def is_told(self) -> bool:
         """Whether the interval leaves 0 out."""
-        return self.low > 0 or self.high < 0
+        return not self.withheld and (self.low > 0 or self.high < 0)
 
 
 @dataclass(frozen=True, kw_only=True)
