@@ -39,6 +39,11 @@ def test_the_document_runs_as_it_stands(tmp_path, monkeypatch):
     assert names["best"]["trial"] == names["result"].best.number
     assert names["report"].html == sweep.folder / "landscape.html"
     assert names["config"].exists()
+    assert names["landscape"].summary == names["report"].summary
+    assert list(names["spread"]["epoch"]) == [1, 2, 3]
+    assert set(names["everything"]["part"]) >= {"by_epoch", "best_so_far"}
+    assert (tmp_path / "course.svg").read_text().startswith("<?xml")
+    assert names["report_again"].html == tmp_path / "elsewhere" / "landscape.html"
     # The command line sees the same.
     told = call_cli(["status", "notebook", "--json"], cwd=tmp_path)
     assert told.returncode == 0, told.stderr

@@ -20,6 +20,7 @@ GROUND = {
     "texts",
     "overrides",
     "masking",
+    "certificates",
     "mounts",
     "privacy",
     "one_thread",
@@ -62,13 +63,14 @@ MAY_IMPORT = {
     },
     "cli": {"commands"},
     "api": {"commands", "records", "landscape", "sweep.spec", "sweep.running"},
+    "maps": {"commands", "records", "landscape", "landscape.figures"},
     "__main__": {"cli"},
 }  # fmt: skip
 OWNER = {
     # heavy dependency -> the rooms of ubn_sweep that may import it
     "ray": {"sweep.running.ray"},
     "mlflow": {"tracking.mlflow"},
-    "matplotlib": {"landscape.figures"},
+    "matplotlib": {"landscape.figures", "maps"},
     "torch": {"nn", "training"},
     "torchvision": {"training"},
     "pydantic": {"schema", "sweep.spec"},

@@ -11,8 +11,7 @@ from ubn_sweep.commands.looking import best_of, facts_of, front_of
 from ubn_sweep.commands.operations import Running, export, go_on, start
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.folder import SweepFolder, find_sweep
-from ubn_sweep.records.journal import stream
-from ubn_sweep.records.observations import observations
+from ubn_sweep.records.observations import observations_of
 from ubn_sweep.sweep.running.launch import SweepResult
 from ubn_sweep.sweep.spec.loading import load_spec, spec_of_mapping
 from ubn_sweep.sweep.spec.spec import SweepSpec
@@ -152,7 +151,7 @@ class Sweep:
 
     def observations(self) -> pd.DataFrame:
         """A row for each trial and epoch: status, params.*, config.*, metrics.*; docs/landscape.md names them all."""
-        return observations(stream(self._there().path)).to_pandas()
+        return observations_of(self._there().path).to_pandas()
 
     def best(self) -> dict[str, Any] | None:
         """The best trial so far: trial, score (the objective), params, config; None where none has a result.

@@ -31,8 +31,8 @@ from ubn_sweep.sweep.spec.loading import load_spec
 SPEC = Path(__file__).parents[2] / "search_spaces" / "quickstart.yaml"
 IMAGES = 898
 METHODS: dict[str, tuple[str, ...]] = {
-    "random": ("search.sampler=random",),
-    "auto": (),
+    "random": ("search.goal=best", "search.sampler=random"),
+    "auto": ("search.goal=best",),
     "map": ("search.goal=map",),
 }
 """Name -> what is set in the quickstart's spec. All have an audit every 12th trial, which a map has more often."""

@@ -22,7 +22,7 @@ def shown(state, tmp_path, notice=None, width=140):
 
 
 def make_state():
-    spec = load_spec(REPOSITORY / "search_spaces" / "quickstart.yaml", ["search.sampler=random"])
+    spec = load_spec(REPOSITORY / "search_spaces" / "digits.yaml", ["search.sampler=random"])
     return SweepState(spec, record=lambda event: None)
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.journals import sweep_events, write_sweep
 from tests.support.processes import REPOSITORY, call_cli
 
-QUICKSTART = str(REPOSITORY / "search_spaces" / "quickstart.yaml")
+QUICKSTART = str(REPOSITORY / "search_spaces" / "digits.yaml")
 
 
 def preview(cwd, *arguments):

@@ -152,8 +152,12 @@ def test_compose_publishes_mlflow_to_this_machine_alone():
     """... and what is there by a profile alone, to this machine as well."""
     services = compose()["services"]
     ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert ports.pop("tls") == [
+        "5443:5443",
+        "8443:8443",
+    ]  # what shall leave the machine, which is asked for by name
     assert ports == {"mlflow": ["127.0.0.1:5000:5000"], "prometheus": ["127.0.0.1:9090:9090"]}
-    assert services["prometheus"]["profiles"] == ["monitoring"]
+    assert (services["tls"]["profiles"], services["prometheus"]["profiles"]) == (["tls"], ["monitoring"])
 
 
 def test_compose_gives_each_service_only_its_own_secrets():
@@ -165,6 +169,7 @@ def test_compose_gives_each_service_only_its_own_secrets():
         "mlflow": {"postgres_password", "mlflow_admin_password", "mlflow_secret_key"},
         "postgres": {"postgres_password"},
         "prometheus": {"ray_token"},
+        "tls": set(),
     }
     for name, service in services.items():
         assert "no-new-privileges:true" in service["security_opt"]

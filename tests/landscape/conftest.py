@@ -2,8 +2,8 @@
 
 import pytest
 
-from ubn_sweep.landscape.views import importance
-from ubn_sweep.surrogate import last_epoch, profile
+from ubn_sweep.landscape.views import check, importance, pairs
+from ubn_sweep.surrogate import effects, grouped, last_epoch, profile
 
 
 @pytest.fixture
@@ -19,3 +19,7 @@ def few_resamples(monkeypatch):
         monkeypatch.setattr(last_epoch, name, count)
     for name, count in {"DRAWS": 40, "OTHERS": 16, "CANDIDATES": 8}.items():
         monkeypatch.setattr(profile, name, count)
+        monkeypatch.setattr(grouped, name, count)
+    monkeypatch.setattr(effects, "POINTS", 4)
+    monkeypatch.setattr(check, "TREES", 20)
+    monkeypatch.setattr(pairs, "POINTS", 4)

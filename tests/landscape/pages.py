@@ -4,6 +4,7 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
+from pathlib import Path
 
 from ubn_sweep.landscape.figures import FIGURES
 
@@ -19,7 +20,6 @@ class Links(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.found += [value for name, value in attrs if name in ("src", "href", "srcset", "data") and value]
-        assert tag != "script"
 
 
 def check(report):
@@ -29,11 +29,14 @@ def check(report):
     links = Links()
     links.feed(text)
     assert all(link.startswith(("#", "data:image/png;base64,")) for link in links.found)
+    assert Path(__file__).parents[2].joinpath("ubn_sweep", "landscape", "page.js").read_text() in text
     assert not re.search(r"https?://|@import|url\((?!#)", text)
     ids = [element.get("id") for element in root.iter() if element.get("id")]
     assert len(ids) == len(set(ids))
     named = {link[1:] for link in links.found if link.startswith("#")}
     assert named <= set(ids)
+    scripts = [(element.get("type"), len(element.attrib)) for element in root.iter("script")]
+    assert scripts in ([("application/json", 1), (None, 0)], [(None, 0)])  # the page's own, and data for it
     for svg in root.iter("svg"):
         assert svg.get("role") == "img"
         assert len(svg.get("aria-label")) > 40

@@ -116,7 +116,9 @@ def test_what_does_not_apply_is_left_out(tmp_path, monkeypatch):
 def test_another_task_speaks_its_own_words(tmp_path):
     report = build_report(write_sweep(tmp_path, glucose_events()))
     text = check(report)
-    assert [path.stem for path in report.figures] == ["importance", "parameters", "rectifiers", "course"]
+    assert [path.stem for path in report.figures] == [
+        "importance", "effects", "parameters", "rectifiers", "ledger", "course",
+    ]  # fmt: skip
     said = " ".join([re.sub(r"<[^>]*>", " ", text), *re.findall(r'aria-label="([^"]*)"', text)]).lower()
     for word in ("image", "accuracy", "rectifier", "norm.", "gate ", "threshold", "top1", "points"):
         assert word not in said, word

@@ -8,14 +8,27 @@ from ubn_sweep.landscape.figures import FIGURES
 from ubn_sweep.landscape.figures.style import MOST_MARKS, name_starts, new_figure, styled, thinned
 from ubn_sweep.landscape.read import read_sweep
 from ubn_sweep.landscape.views import threshold
+from ubn_sweep.landscape.views.check import CheckView
 from ubn_sweep.landscape.views.curve_fit import TooFew
+from ubn_sweep.landscape.views.effects import EffectsView
 from ubn_sweep.landscape.views.front import front_view
 from ubn_sweep.landscape.views.importance import ImportanceView
 from ubn_sweep.landscape.views.profile import profile_view
 from ubn_sweep.records.observations import observations
 
-OTHERS = ("front", "importance", "layers", "profile")
-"""Those without a mark for every trial, or of sweeps with two objectives."""
+OTHERS = (
+    "course",
+    "front",
+    "importance",
+    "layers",
+    "profile",
+    "failure_map",
+    "ledger",
+    "pairs",
+    "effects",
+    "ablation",
+)
+"""Those without a mark for every trial, of sweeps with two objectives, or with bands in place of many trials."""
 MARKED = [entry for entry in FIGURES if entry.name not in OTHERS]
 
 
@@ -28,6 +41,11 @@ def quick():
         patch.setattr("ubn_sweep.landscape.analysis.importance_view", lambda sweep: none)
         few = profile_view(read_sweep(observations(sweep_events(40, epochs=2, stops=(), truth=hill))))
         patch.setattr("ubn_sweep.landscape.analysis.profile_view", lambda sweep, modelled: few)
+        patch.setattr(
+            "ubn_sweep.landscape.analysis.check_view", lambda modelled: CheckView(reason="not asked")
+        )
+        untold = EffectsView(reason="not asked", trials=0, main=(), together=(), pairs=0)
+        patch.setattr("ubn_sweep.landscape.analysis.effects_view", lambda modelled: untold)
         yield
 
 
@@ -63,6 +81,22 @@ def test_at_most_two_thousand_marks(many, entry, narrow):
         figure = (entry.narrow if narrow else entry.draw)(many.sweep, view)
     assert 500 < marks(figure) <= MOST_MARKS + 50  # means, axes and the best
     assert "2,000 at most are drawn, picked at random" in entry.how(many.sweep, view)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_many_curves_are_bands(many, narrow):
+    entry = entry_of("course")
+    with styled():
+        figure = (entry.narrow if narrow else entry.draw)(many.sweep, many.course)
+    assert marks(figure) < 20
+    said = entry.how(many.sweep, many.course)
+    assert "the line is the median of those with a score at the epoch" in said
+    for at in many.course.by_epoch:
+        scores = sorted(trial.curve[at.epoch] for trial in many.sweep.trials if at.epoch in trial.curve)
+        assert at.n == len(scores) == 2500
+        assert at.median == pytest.approx((scores[1249] + scores[1250]) / 2)
+        assert sum(at.lowest <= score <= at.highest for score in scores) == 2250
+        assert at.best == scores[-1] == many.sweep.trials[at.best_trial].curve[at.epoch]
 
 
 def entry_of(name):

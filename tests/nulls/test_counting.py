@@ -118,7 +118,7 @@ def test_what_the_model_tells_of_the_threshold_is_withheld_too(hilly):
     level = BatchNormLevel(n=4, others=9, seeds=1, middle=0.8, low=0.7, high=0.9, paired=pairs)
     profile = dataclasses.replace(hilly.profile, batch_norm=level)
     landscape = dataclasses.replace(hilly, by=by, profile=profile)
-    for claim in (f"threshold_depends:{key.key}", "batch_norm_pairs", "gate_profile"):
+    for claim in (f"threshold_by:{key.key}", "layers_paired", "gate_by_model"):
         found = null(landscape, nothing=[(claim, 15)])
         told = weighed(landscape, found)
         assert claim in claims(landscape)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.support.certificates import make_certificates, tls_before
 from tests.support.processes import call_cli, kill_all, run_cli, start_cli, wait_until
 from tests.support.ray_nodes import free_port, head
 from ubn_sweep.records.events import AttemptStarted, EpochReported
@@ -80,8 +81,17 @@ def test_a_sweep_that_was_sent_outlives_its_driver_and_its_sender(server, laptop
     finally:
         kill_all(sender)  # the laptop sleeps
     os.kill(process_with("ubn_sweep", "run", "spec.yaml", str(folder.home)), signal.SIGKILL)
-    followed = run_cli(["logs", "sent", "--follow", "--address", server], cwd=laptop)
+    certificates = make_certificates(laptop / "certificates")
+    with tls_before(
+        int(server.rpartition(":")[2]), certificates
+    ) as port:  # as through a proxy that speaks TLS
+        followed = run_cli(
+            ["logs", "sent", "--follow", "--address", f"https://localhost:{port}"],
+            cwd=laptop,
+            SSL_CERT_FILE=str(certificates.authority),
+        )
     assert followed.returncode == 0, followed.stderr
+    assert "out of reach" not in followed.stderr
     assert "killed by signal 9: it goes on" in followed.stderr
     assert "3/3 trials" in followed.stderr  # of a snapshot, in words
     assert followed.stderr.count("Running entrypoint") == 1

@@ -6,7 +6,8 @@ import urllib.request
 
 import pytest
 
-from tests.support.processes import wait_until
+from tests.support.certificates import make_certificates, tls_before
+from tests.support.processes import run_cli, wait_until
 from tests.support.ray_nodes import free_port
 from tests.sweep.test_storage import around
 from ubn_sweep.records.folder import SweepFolder
@@ -73,3 +74,19 @@ def test_a_sweep_on_s3_goes_on_elsewhere(small_spec, tmp_path, place, monkeypatc
     pieces = [own.read(name) for name in own.sizes("journal")]
     assert b"".join(pieces) == folder.journal.read_bytes()
     assert own.sizes("checkpoints") == {}
+
+
+def test_a_bucket_behind_tls(write_spec, tmp_path, place):
+    """Processes of their own: pyarrow looks once for the authorities."""
+    port = int(place.partition("127.0.0.1:")[2].partition("&")[0])
+    certificates = make_certificates(tmp_path / "certificates")
+    trusted = {"SSL_CERT_FILE": str(certificates.authority)}
+    with tls_before(port, certificates) as tls:
+        secure = f"s3://bucket/secure?endpoint_override=https://localhost:{tls}&region=us-east-1"
+        spec = write_spec(storage=secure, early_stopping=None, search={"trials": 2, "sampler": "random"})
+        ran = run_cli(["run", str(spec), "--executor", "in-process"], cwd=tmp_path, **trusted)
+        assert ran.returncode == 0, ran.stderr
+        fetched = run_cli(["fetch", below(secure, "small"), "--home", "elsewhere"], cwd=tmp_path, **trusted)
+        assert fetched.returncode == 0, fetched.stderr
+    name = "small/journal.jsonl"
+    assert (tmp_path / "elsewhere" / name).read_bytes() == (tmp_path / "sweeps" / name).read_bytes()

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from threading import Thread
 
 import pytest
 import yaml
@@ -10,9 +11,10 @@ from tests.support.processes import alive, wait_until
 from ubn_sweep.errors import UserError
 from ubn_sweep.export.configs import export_configs
 from ubn_sweep.export.final import train_for_good
-from ubn_sweep.records.events import EpochReported, TrialCreated, TrialEnded, TrialFault
+from ubn_sweep.records.events import EpochReported, SweepInterrupted, TrialCreated, TrialEnded, TrialFault
 from ubn_sweep.records.folder import FinalFolder, SweepFolder
 from ubn_sweep.records.journal import read_journal
+from ubn_sweep.sweep.running.control import order_stop
 from ubn_sweep.sweep.running.in_process import InProcessExecutor
 from ubn_sweep.sweep.running.launch import Surroundings, resume_sweep, start_sweep
 from ubn_sweep.sweep.spec.loading import load_spec
@@ -138,8 +140,14 @@ def test_a_worker_that_is_killed_raises_or_hangs_costs_an_attempt(
     wait_until(lambda: not any(alive(pid) for pid in processes - {os.getpid()}), timeout_s=60)
 
 
+def pause_after_an_epoch(folder):
+    wait_until(lambda: folder.journal.exists() and of_kind(folder.path, EpochReported), timeout_s=60)
+    order_stop(folder, "paused")
+
+
 @pytest.mark.slow
-def test_a_sweep_that_was_interrupted_goes_on_with_as_many_workers(pairs, tmp_path, monkeypatch):
+@pytest.mark.parametrize("how", ["interrupted", "paused"])
+def test_a_sweep_that_was_ended_goes_on_with_as_many_workers(pairs, tmp_path, monkeypatch, how):
     """Even where its spec says something else by then: other batches would make another trial."""
     log = tmp_path / "epochs.txt"
     monkeypatch.setenv("TEST_EPOCH_LOG", str(log))
@@ -150,13 +158,19 @@ def test_a_sweep_that_was_interrupted_goes_on_with_as_many_workers(pairs, tmp_pa
         surroundings=HERE,
     )
     log.write_text("")
-    log.with_suffix(".harm").write_text("0 3 interrupt")
+    folder = SweepFolder(home=tmp_path, name="pairs")
+    if how == "interrupted":
+        log.with_suffix(".harm").write_text("0 3 interrupt")
+    else:
+        monkeypatch.setenv("TEST_EPOCH_S", "0.5")
+        Thread(target=pause_after_an_epoch, args=(folder,), daemon=True).start()
     spec = pairs(early_stopping=None, search={**FEW, "trials": 1})
     first = start_sweep(spec, home=tmp_path, name=None, surroundings=HERE)
     assert not first.finished
-    _, processes = trained(log)
+    assert [event.word for event in of_kind(folder.path, SweepInterrupted)] == [how]
+    epochs, processes = trained(log)
+    assert 0 < len(set(epochs)) < 8
     assert not any(alive(pid) for pid in processes - {os.getpid()})
-    folder = SweepFolder(home=tmp_path, name="pairs")
     second = resume_sweep(folder, assignments=["resources.workers_per_trial=1"], surroundings=HERE)
     assert second.counts["completed"] == 1
     assert metrics_of(folder.path) == metrics_of(whole.folder)

@@ -1,5 +1,7 @@
 """How many images there are, before any is read: against what is read then."""
 
+import shutil
+
 import pytest
 import torch
 
@@ -65,3 +67,18 @@ def test_too_many_are_told_before_anything_is_read(tmp_path):
         ValueError, match=r"^dataset\.test_examples: mnist has 10000 such images, but got 10001"
     ):
         find_dataset(DatasetConfig(name="mnist", root=str(tmp_path), test_examples=10001)).check()
+
+
+def test_a_folder_of_images_is_another_data_set_with_one_more_or_another_class(image_folder_root, tmp_path):
+    def identity(root):
+        return find_dataset(DatasetConfig(name="imagefolder", root=str(root), image_size_px=8)).identity()
+
+    copies = [shutil.copytree(image_folder_root, tmp_path / name) for name in ("same", "more", "renamed")]
+    image = next((copies[1] / "train").glob("*/*"))
+    shutil.copy(image, image.with_stem(f"{image.stem}-again"))
+    for part in ("train", "val"):
+        folder = next(iter(sorted((copies[2] / part).iterdir())))
+        folder.rename(folder.with_name(f"{folder.name}-other"))
+    same, more, renamed = (identity(copy) for copy in copies)
+    assert same == identity(image_folder_root)
+    assert len({same, more, renamed}) == 3

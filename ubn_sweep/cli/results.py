@@ -11,14 +11,24 @@ from ubn_sweep.cli.options import as_json, complete_sweep, home_option
 
 
 @click.command()
-@click.argument("sweep", shell_complete=complete_sweep)
+@click.argument("sweeps", nargs=-1, required=True, metavar="SWEEP...", shell_complete=complete_sweep)
+@click.option(
+    "--from-mlflow",
+    metavar="URI",
+    help="Read them from this MLflow store alone: SWEEP is a run's id or name, or an experiment.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the report of several sweeps.  [default: A+B, beside them]",
+)
 @home_option
 @as_json
-def landscape(sweep: str, home: Path | None, as_json: bool) -> None:
-    """Map a sweep: the table of all observations, and the report."""
+def landscape(sweeps: tuple[str, ...], **options: Any) -> None:
+    """Map a sweep, or several together: the table of all observations, and the report."""
     from ubn_sweep.commands.results import map_landscape
 
-    map_landscape(sweep, home=home, as_json=as_json)
+    map_landscape(sweeps, **options)
 
 
 @click.command()

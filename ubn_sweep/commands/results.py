@@ -3,31 +3,69 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ubn_sweep.commands.bars import working
 from ubn_sweep.commands.common import home_folder, map_sweep, spec_of, tell_landscape
 from ubn_sweep.commands.final_copies import deliver_final, final_of
 from ubn_sweep.commands.live import print_json, say
 from ubn_sweep.commands.operations import export
+from ubn_sweep.commands.reading import tables_of
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.folder import FinalFolder, SweepFolder, find_sweep
+from ubn_sweep.records.journal import JOURNAL_FILE
+from ubn_sweep.records.observations import origin_of
 from ubn_sweep.sweep.running.abandoned import close_if_abandoned
 from ubn_sweep.sweep.running.copies import deliver_all
 from ubn_sweep.sweep.running.copies import tracking_uri as uri_of
 from ubn_sweep.sweep.spec.spec import SweepSpec
 
+if TYPE_CHECKING:
+    from ubn_sweep.landscape import LandscapeReport
 
-def map_landscape(sweep: str, *, home: Path | None, as_json: bool) -> None:
-    """Maps a sweep, running or finished, and puts the report onto its parent run."""
-    folder = find_sweep(sweep, home_folder(home))
-    report = map_sweep(folder, spec_of(folder))
+
+def map_landscape(
+    sweeps: Sequence[str],
+    *,
+    from_mlflow: str | None,
+    out: Path | None,
+    home: Path | None,
+    as_json: bool,
+) -> None:
+    """Maps a sweep, running or finished, and puts the report onto its parent run; or several as one landscape.
+
+    Raises:
+        UserError: there is no such sweep, or what is named cannot be together.
+    """
+    if from_mlflow is None and len(sweeps) == 1 and out is None:
+        folder = find_sweep(sweeps[0], home_folder(home))
+        report, name = map_sweep(folder, spec_of(folder)), folder.name
+    else:
+        report, name = _map_tables(sweeps, from_mlflow, out, home_folder(home))
     if as_json:
-        print_json(
-            {"sweep": folder.name, "report": str(report.html), "observations": str(report.observations)}
-        )
+        print_json({"sweep": name, "report": str(report.html), "observations": str(report.observations)})
         return
     tell_landscape(report)
+
+
+def _map_tables(
+    sweeps: Sequence[str], from_mlflow: str | None, out: Path | None, home: Path
+) -> tuple[LandscapeReport, str]:
+    from ubn_sweep.landscape.joining import joined
+    from ubn_sweep.landscape.report import report_of
+
+    with working("the report") as at:
+        at("reading the sweeps")
+        table = joined(tables_of(sweeps, from_mlflow=from_mlflow, home=home))
+        name = origin_of(table).sweep
+        place = home / name.replace(" ", "") if out is None else out.absolute()
+        if (place / JOURNAL_FILE).exists():
+            raise UserError(
+                f"{place} is the folder of a sweep, whose own report lies there: name another one by --out"
+            )
+        return report_of(table, SweepFolder(home=place.parent, name=place.name), at=at), name
 
 
 def export_best(sweep: str, *, top: int | None, out: Path, home: Path | None, as_json: bool) -> None:

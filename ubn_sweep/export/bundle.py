@@ -59,7 +59,7 @@ class Bundle:
     cpus: int | None = None
     """Of the machine of the sweep's own process."""
     data: str | None = None
-    """The data set's fingerprint: by the number of images, and the names and sizes of its files."""
+    """The data set's fingerprint, as its class has it: by the number of images, and names and sizes of files."""
     seeds: tuple[int, ...]
     """Of all its trials."""
     workers: int = 1

@@ -24,16 +24,9 @@ from ubn_sweep.records.trials import TrialRecord, Trials
 from ubn_sweep.training.provenance import Provenance
 from ubn_sweep.training.task import Task
 
-OF_THE_PARENTS = (
-    "task",
-    "task_folder",
-    "sweep",
-    "sweep_id",
-    "trial",
-    "run_id",
-    "tracking_uri",
-    "git_revision",
-)
+ELSEWHERE = (
+    "task", "task_folder", "sweep", "sweep_id", "trial", "run_id", "tracking_uri", "git_revision", "workers", "changed",
+)  # fmt: skip
 """Of a Provenance: said elsewhere in the bundle, or true in one place alone."""
 
 
@@ -101,7 +94,7 @@ def bundle_files(
     curves.sort(key=lambda curve: (curve.trial != origin.trial, curve.trial))
     kinds = [json.loads(text) for text in history.environments.get(origin.trial, ["{}"])]
     environment = kinds[0]
-    promise = {key: value for key, value in schema.to_plain(origin).items() if key not in OF_THE_PARENTS}
+    promise = {key: value for key, value in schema.to_plain(origin).items() if key not in ELSEWHERE}
     bundle = Bundle(
         task=task.name,
         parents=Parents(

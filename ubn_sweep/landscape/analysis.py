@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from ubn_sweep.landscape.read import SweepView, read_correctness, read_sweep
+from ubn_sweep.landscape.views.ablation import AblationView, ablation_view
 from ubn_sweep.landscape.views.audit import AuditView, audit_view
 from ubn_sweep.landscape.views.baseline import BaselineView, baseline_view
-from ubn_sweep.landscape.views.by import NO_GROUPS, ByView, by_view
+from ubn_sweep.landscape.views.by import ByView, by_view
+from ubn_sweep.landscape.views.check import check_view
 from ubn_sweep.landscape.views.condensation import CondensationView, condensation_view
 from ubn_sweep.landscape.views.confirmed import ConfirmedView
 from ubn_sweep.landscape.views.course import CourseView, course_view
+from ubn_sweep.landscape.views.effects import EffectsView, effects_view
+from ubn_sweep.landscape.views.failure_map import FailureMapView, failure_map_view
 from ubn_sweep.landscape.views.failures import FailuresView, failures_view
 from ubn_sweep.landscape.views.front import FrontView, front_view
 from ubn_sweep.landscape.views.importance import ImportanceView, importance_view
 from ubn_sweep.landscape.views.leaders import LeadersView, leaders_view
+from ubn_sweep.landscape.views.ledger import LedgerView, ledger_view
 from ubn_sweep.landscape.views.modelled import Modelled
-from ubn_sweep.landscape.views.profile import EVIDENCE, ProfileView, profile_view
+from ubn_sweep.landscape.views.pairs import PairsView, pairs_view
+from ubn_sweep.landscape.views.profile import ProfileView, profile_view
 from ubn_sweep.landscape.views.ranking import Ranking, ranking
 from ubn_sweep.landscape.views.threshold import ThresholdView, threshold_view
 from ubn_sweep.one_thread import one_thread
@@ -32,11 +38,16 @@ class Landscape:
     threshold: ThresholdView
     profile: ProfileView
     by: ByView
+    pairs: PairsView
+    effects: EffectsView
+    ablation: AblationView
     importance: ImportanceView
     condensation: CondensationView
     ranking: Ranking
     course: CourseView
     failures: FailuresView
+    failure_map: FailureMapView
+    ledger: LedgerView
     baseline: BaselineView
     leaders: LeadersView
     audit: AuditView
@@ -54,24 +65,31 @@ def analyse(
 ) -> Landscape:
     """From the table of observations; any sweep will do, running or failed throughout. `confirmed`: its race.
 
-    `claims_alone`: without the profiles by other parameters where nothing can be claimed of them, which takes half of
-    the time.
+    `claims_alone` leaves out what claims nothing and takes time: surfaces, and the second opinion on bands.
     """
     with one_thread():
         sweep = read_sweep(table)
-        ranks = ranking(sweep, read_correctness(table))
+        correct = read_correctness(table)
+        ranks = ranking(sweep, correct)
         modelled = Modelled(sweep)
         profile = profile_view(sweep, modelled)
+        if profile.reason is None and not claims_alone:
+            profile = replace(profile, check=check_view(modelled))
         return Landscape(
             sweep=sweep,
             threshold=threshold_view(sweep),
             profile=profile,
-            by=NO_GROUPS if claims_alone and profile.evidence < EVIDENCE else by_view(modelled, profile),
+            by=by_view(modelled, profile),
+            pairs=PairsView(surfaces=()) if claims_alone else pairs_view(modelled, profile),
+            effects=effects_view(modelled),
+            ablation=ablation_view(modelled),
             importance=importance_view(sweep),
             condensation=condensation_view(sweep),
             ranking=ranks,
             course=course_view(sweep),
             failures=failures_view(sweep),
+            failure_map=failure_map_view(sweep),
+            ledger=ledger_view(sweep, correct),
             baseline=baseline_view(sweep, ranks),
             leaders=leaders_view(sweep),
             audit=audit_view(sweep),

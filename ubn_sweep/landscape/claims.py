@@ -85,16 +85,6 @@ def _gate(landscape: Landscape) -> tuple[str, ...]:
     return _once(landscape.threshold.varied and gain is not None and gain.is_shown)
 
 
-def _gate_profile(landscape: Landscape) -> tuple[str, ...]:
-    found = landscape.profile.gate_off
-    return _once(found is not None and found.n >= MIN_GROUP and found.is_told)
-
-
-def _batch_norm_pairs(landscape: Landscape) -> tuple[str, ...]:
-    level = landscape.profile.batch_norm
-    return _once(level is not None and level.paired is not None and level.paired.is_told)
-
-
 def _batch_norm(landscape: Landscape) -> tuple[str, ...]:
     view = landscape.baseline
     enough = view.difference is not None and view.batch_norms >= MIN_GROUP
@@ -110,6 +100,16 @@ def _edges(landscape: Landscape) -> tuple[str, ...]:
     return tuple(
         edge.key for edge in landscape.leaders.edges if edge.key != THRESHOLD or landscape.threshold.has_shape
     )
+
+
+def _by_model(landscape: Landscape) -> tuple[str, ...]:
+    gate = landscape.profile.gate_off
+    return _once(gate is not None and gate.n >= MIN_GROUP and gate.is_told)
+
+
+def _paired(landscape: Landscape) -> tuple[str, ...]:
+    plain = landscape.profile.batch_norm
+    return _once(plain is not None and plain.paired is not None and plain.paired.is_told)
 
 
 _ALL = (
@@ -135,24 +135,48 @@ _ALL = (
         found=lambda landscape: _once(landscape.threshold.varied and landscape.threshold.has_shape),
         about=THRESHOLD,
     ),
+    Kind(name="gate_gain", title="the gate was called better or worse", found=_gate, about=GATE),
     Kind(
-        name="gate_profile",
+        name="gate_by_model",
         title="the best with the gate was called better or worse than without",
-        found=_gate_profile,
+        found=_by_model,
         about=GATE,
     ),
     Kind(
-        name="batch_norm_pairs",
-        title="UBN was called better or worse than BatchNorm at equal settings",
-        found=_batch_norm_pairs,
+        name="layers_paired",
+        title="UBN was called better or worse over common settings",
+        found=_paired,
         about="norm.name",
     ),
     Kind(
-        name="threshold_depends",
-        title="the best threshold was said to depend on another parameter",
+        name="threshold_by",
+        title="the best threshold was said to depend on a parameter",
         found=lambda landscape: tuple(key.key for key in landscape.by.keys if key.apart.is_told),
     ),
-    Kind(name="gate_gain", title="the gate was called better or worse", found=_gate, about=GATE),
+    Kind(
+        name="effect",
+        title="variance was said to be due to a parameter",
+        found=lambda landscape: tuple(row.keys[0] for row in landscape.effects.main if row.is_told),
+    ),
+    Kind(
+        name="together",
+        title="two parameters were said to act together",
+        found=lambda landscape: tuple(
+            "×".join(row.keys) for row in landscape.effects.together if row.is_told
+        ),
+        by_key=False,
+    ),
+    Kind(
+        name="change_matters",
+        title="a change on the way from BatchNorm was said to matter",
+        found=lambda landscape: tuple(step.keys[0] for step in landscape.ablation.steps if step.is_told),
+    ),
+    Kind(
+        name="failures_at",
+        title="trials were said to come to nothing at some values",
+        found=lambda landscape: tuple(dict.fromkeys(found.key for found, _ in landscape.failure_map.told)),
+        by_key=False,
+    ),
     Kind(name="audits_turn", title="early stopping was said to mislead", found=_turning, about=THRESHOLD),
     Kind(name="edge", title="the end of a range was named", found=_edges),
     Kind(

@@ -6,8 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeGuard
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,6 +25,7 @@ from ubn_sweep.records.observations import SweepOrigin, origin_of
 from ubn_sweep.records.task import TaskRecord
 from ubn_sweep.training.finding import DEFAULT_TASK, find_task, spec_in_todays_words
 
+Ints = npt.NDArray[np.int64]
 CORRECT_COLUMN = "correct"
 STATUSES = ("completed", "stopped", "diverged", "failed", "running")
 
@@ -83,6 +87,18 @@ class TrialView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JoinedSweep:
+    """One of several sweeps that are looked at together."""
+
+    sweep: str
+    sweep_id: str
+    first_number: int
+    """Its trial 0 goes by this number."""
+    settings: dict[str, Any]
+    """What it held fixed at other values than the others."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SweepView:
     """A sweep, ready to be looked at."""
 
@@ -105,6 +121,8 @@ class SweepView:
     """The stop rule that ended the sweep, in a line; empty where none did."""
     second: Metric | None = None
     """The other objective, where there are two."""
+    joined: tuple[JoinedSweep, ...] = ()
+    """The sweeps, where they are several."""
     by: tuple[str, ...] = ()
     """Parameters for whose values the spec asks for profiles of their own: `search.map.by`."""
 
@@ -113,7 +131,7 @@ class SweepView:
         """`validation accuracy`; `validation accuracy and trained parameters`."""
         return self.metric.label if self.second is None else f"{self.metric.label} and {self.second.label}"
 
-    @property
+    @cached_property
     def finished(self) -> tuple[TrialView, ...]:
         """Trials that were completed at the full budget, with a score."""
         return tuple(
@@ -123,12 +141,12 @@ class SweepView:
             and math.isfinite(trial.score)
         )  # fmt: skip
 
-    @property
+    @cached_property
     def candidates(self) -> tuple[TrialView, ...]:
         """The finished trials that met the constraints: one of them is the best."""
         return tuple(trial for trial in self.finished if trial.feasible)
 
-    @property
+    @cached_property
     def unfinished(self) -> tuple[TrialView, ...]:
         """All others that reported a score: stopped, diverged, failed or running."""
         finished = {trial.number for trial in self.finished}
@@ -153,11 +171,7 @@ def read_sweep(table: pa.Table) -> SweepView:
     task = _task(origin)
     metric, second = task.metric(origin.objective), origin.spec.get("objective", {}).get("second")
     counted = _counted_examples(table, metric)
-    rows_of: dict[int, list[dict[str, Any]]] = {}
-    for row in table.to_pylist():
-        rows_of.setdefault(row["trial"], []).append(row)
-    constraints = constraints_of(origin.spec)
-    trials = tuple(_trial(rows, metric, constraints) for rows in rows_of.values())
+    trials = _trials(_numbered(table, origin), metric, constraints_of(origin.spec))
     reached = max((trial.last_epoch for trial in trials), default=1)
     return SweepView(
         name=origin.sweep,
@@ -171,21 +185,35 @@ def read_sweep(table: pa.Table) -> SweepView:
         validation_examples=task.examples if counted is None else counted,
         validation_counted=counted is not None,
         trials=trials,
-        constraints=tuple(constraint.text(name) for name, constraint in constraints.items()),
+        constraints=tuple(item.text(name) for name, item in constraints_of(origin.spec).items()),
         ended_by=origin.ended_by,
         second=task.metric(second["metric"]) if second is not None else None,
+        joined=tuple(JoinedSweep(**one) for one in origin.joined),
         by=tuple((origin.spec.get("search", {}).get("map") or {}).get("by", ())),
     )
+
+
+def _numbered(table: pa.Table, origin: SweepOrigin) -> pa.Table:
+    """Trials of several sweeps by numbers of their own; as they are where there is one sweep."""
+    if not origin.joined:
+        return table
+    ids = pa.array([one["sweep_id"] for one in origin.joined], pa.string())
+    firsts = pa.array([one["first_number"] for one in origin.joined], pa.int32())
+    added = firsts.take(pc.index_in(table["sweep_id"], ids).combine_chunks())
+    place = table.column_names.index("trial")
+    return table.set_column(place, "trial", pc.add(table["trial"], pa.chunked_array([added])))
 
 
 def _check_one_sweep(table: pa.Table, origin: SweepOrigin) -> None:
     if "sweep_id" not in table.column_names:  # of version 0.1
         return
-    others = set(pc.unique(table["sweep_id"]).to_pylist()) - {origin.sweep_id}
+    known = {origin.sweep_id, *(one["sweep_id"] for one in origin.joined)}
+    others = set(pc.unique(table["sweep_id"]).to_pylist()) - known
     if others:
         raise UserError(
             f"a landscape is of one sweep, but the table holds {len(others) + 1}, of which it describes "
-            f"`{origin.sweep}`: take the rows with `sweep_id` {origin.sweep_id}"
+            f"`{origin.sweep}`: take the rows with `sweep_id` {origin.sweep_id}, or name the sweeps together: "
+            "`ubn-sweep landscape A B`"
         )
 
 
@@ -193,6 +221,7 @@ def read_correctness(table: pa.Table) -> dict[int, Bits]:
     """Trial -> which validation examples it got right after its last epoch, where that is recorded."""
     if CORRECT_COLUMN not in table.column_names:
         return {}
+    table = _numbered(table, origin_of(table)) if "sweep_id" in table.column_names else table
     rows = table.select(["trial", CORRECT_COLUMN]).filter(pc.is_valid(table[CORRECT_COLUMN]))
     unpacked_rows = ((row["trial"], unpacked(row[CORRECT_COLUMN])) for row in rows.to_pylist())
     return {trial: bits for trial, bits in unpacked_rows if bits is not None}
@@ -217,10 +246,58 @@ def _counted_examples(table: pa.Table, metric: Metric) -> int | None:
     return None if largest is None else round(largest)
 
 
-def _trial(rows: list[dict[str, Any]], metric: Metric, constraints: Mapping[str, Constraint]) -> TrialView:
-    last = rows[-1]
-    epochs = [row for row in rows if row["epoch"] > 0]
-    scores: dict[int, Any] = {row["epoch"]: row.get(f"metrics.{metric.name}") for row in epochs}
+def _trials(table: pa.Table, metric: Metric, constraints: Mapping[str, Constraint]) -> tuple[TrialView, ...]:
+    """By their numbers. Columns are read whole, and rows of them one a trial: tables have millions of rows."""
+    trial, epoch = (table[name].to_numpy() for name in ("trial", "epoch"))
+    order = np.lexsort((epoch, trial))
+    if not (np.diff(order) > 0).all():
+        table, trial, epoch = table.take(pa.array(order)), trial[order], epoch[order]
+    starts = np.unique(trial, return_index=True)[1]
+    ends = np.append(starts, len(trial))[1:]
+    lasts = table.take(pa.array(ends - 1)).to_pylist()
+    curves = _by_epoch(table, f"metrics.{metric.name}", starts, ends, epoch)
+    times_s = _by_epoch(table, "time_s", starts, ends, epoch)
+    measures = {
+        measure.name: _by_epoch(table, f"metrics.{measure.name}", starts, ends, epoch) for measure in MEASURES
+    }
+    return tuple(
+        _trial(
+            last,
+            metric,
+            constraints,
+            curve=curves[place],
+            times_s=times_s[place],
+            metrics_at=_merged({name: found[place] for name, found in measures.items()}),
+        )
+        for place, last in enumerate(lasts)
+    )
+
+
+def _by_epoch(table: pa.Table, column: str, starts: Ints, ends: Ints, epoch: Ints) -> list[dict[int, float]]:
+    """Of each trial, epoch -> the finite values of a column; nothing where the table has none of that name."""
+    if column not in table.column_names:
+        return [{} for _ in starts]
+    values = table[column].to_numpy(zero_copy_only=False)  # null as NaN
+    is_told = np.isfinite(values) & (epoch > 0)
+    bounds = np.r_[0, np.cumsum(is_told)]
+    epochs, told = epoch[is_told].tolist(), values[is_told].tolist()
+    pairs = zip(bounds[starts].tolist(), bounds[ends].tolist(), strict=True)
+    return [dict(zip(epochs[low:high], told[low:high], strict=True)) for low, high in pairs]
+
+
+def _merged(of_measures: Mapping[str, dict[int, float]]) -> dict[int, dict[str, float]]:
+    """Epoch -> measure -> value, of the epochs that have any."""
+    found: dict[int, dict[str, float]] = {}
+    for name, values in of_measures.items():
+        for epoch, value in values.items():
+            found.setdefault(epoch, {})[name] = value
+    return found
+
+
+def _trial(
+    last: dict[str, Any], metric: Metric, constraints: Mapping[str, Constraint], **by_epoch: Any
+) -> TrialView:
+    """From its last row; what there is of each epoch is given."""
     std = last.get(f"metrics.{metric.spread}")
     return TrialView(
         number=last["trial"],
@@ -232,18 +309,11 @@ def _trial(rows: list[dict[str, Any]], metric: Metric, constraints: Mapping[str,
         stopped_by=(last.get("stopped_by") or "rungs") if last["status"] == "stopped" else "",
         params=_named(last, "params."),
         config=_named(last, "params.") | _named(last, "config."),
-        curve={epoch: score for epoch, score in scores.items() if _finite(score)},
         repeat_std=std if _finite(std) else None,
         metrics={key: value for key, value in _named(last, "metrics.").items() if _finite(value)},
-        metrics_at={row["epoch"]: _gate_metrics(row) for row in epochs},
-        times_s={row["epoch"]: row["time_s"] for row in epochs},
         feasible=not unmet(constraints, {name: last.get(f"metrics.{name}") for name in constraints}),
+        **by_epoch,
     )
-
-
-def _gate_metrics(row: dict[str, Any]) -> dict[str, float]:
-    found = {name: row.get(f"metrics.{name}") for name in (measure.name for measure in MEASURES)}
-    return {name: value for name, value in found.items() if _finite(value)}
 
 
 def _named(row: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -103,6 +103,21 @@ def by(view: ByView) -> str:
     return f"The best threshold depends on {'; on '.join(parts)}."
 
 
+def check(sweep: SweepView, view: ProfileView) -> str:
+    """Whether a second opinion agrees with the model's bands; empty without profiles."""
+    found = view.check
+    if found is None:
+        return ""
+    if found.reason is not None:
+        return f"The bands were not checked: {found.reason}."
+    verdict = "The bands are confirmed" if found.agree else "The bands are not confirmed, take them with care"
+    return (
+        f"{verdict}: they hold {found.model} of {plural(found.n, 'finished trial')} foretold without themselves, and a "
+        f"conformal forest's 90% intervals ({amount(sweep, found.forest_width)} wide, the model's "
+        f"{amount(sweep, found.model_width)}) hold what the model expects at {found.within:.0%} of points of the space."
+    )
+
+
 def gates(view: ProfileView) -> str:
     """How often gates are open at the chosen threshold; empty where too few trials say."""
     if view.choice is None or view.open_near is None:

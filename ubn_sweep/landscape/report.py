@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ubn_sweep.errors import UserError
 from ubn_sweep.files import write_bytes, write_text
-from ubn_sweep.plain_json import with_nulls
 from ubn_sweep.progress import At, nowhere
 from ubn_sweep.records.folder import SweepFolder
-from ubn_sweep.records.journal import stream
-from ubn_sweep.records.observations import origin_of, write_observations
+from ubn_sweep.records.observations import observations_of, origin_of, write_table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ubn_sweep.landscape.analysis import Landscape
     from ubn_sweep.landscape.figures import ReportFigure
     from ubn_sweep.landscape.page import PageFigure
     from ubn_sweep.landscape.read import SweepView
+
+NO_PAGES: Mapping[int, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,35 +33,52 @@ class LandscapeReport:
     observations: Path
     numbers: Path
     figures: tuple[Path, ...]
+    """PNG files; each has an SVG of its name beside it."""
     summary: tuple[str, ...]
 
     @property
     def artifacts(self) -> tuple[Path, ...]:
         """All files, for the sweep's MLflow run."""
-        return (self.html, self.observations, self.numbers, *self.figures)
+        drawn = [path.with_suffix(ending) for path in self.figures for ending in (".png", ".svg")]
+        return (self.html, self.observations, self.numbers, *drawn)
 
 
-def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
+def build_report(
+    folder: SweepFolder, *, pages: Mapping[int, str] = NO_PAGES, at: At = nowhere
+) -> LandscapeReport:
     """Maps a sweep, finished or running. Every file is written beside its place and renamed when it is whole.
 
     Args:
+        pages: trial -> the address of its page in MLflow, which a click on its marks opens.
         at: told what is being done, step by step.
 
     Raises:
         UserError: there is no journal, or the sweep's folder cannot be written.
     """
+    at("reading the journal")
+    return report_of(observations_of(folder.path), folder, pages=pages, at=at)
+
+
+def report_of(
+    table: pa.Table, folder: SweepFolder, *, pages: Mapping[int, str] = NO_PAGES, at: At = nowhere
+) -> LandscapeReport:
+    """Maps a table of observations, of one sweep or of several joined ones; the files lie in that folder.
+
+    Raises:
+        UserError: the table is of no sweep, or the folder cannot be written.
+    """
     # Imported here: they take seconds, and naming a report's type takes none of them.
     from ubn_sweep.landscape.analysis import analyse
     from ubn_sweep.landscape.confirmation import confirmation_of
     from ubn_sweep.landscape.figures import FIGURES
+    from ubn_sweep.landscape.json_file import numbers_text
     from ubn_sweep.landscape.null import null_of
     from ubn_sweep.landscape.page import render_page
     from ubn_sweep.landscape.prices import price, weighed
     from ubn_sweep.landscape.words import summary
 
     try:
-        at("reading the journal")
-        table = write_observations(stream(folder.path), folder.observations)
+        write_table(table, folder.observations)
         at("comparing the trials")
         landscape = analyse(table, confirmation_of(folder, origin_of(table).sweep_id))
         null = null_of(folder.null, landscape.sweep)
@@ -67,9 +86,9 @@ def build_report(folder: SweepFolder, *, at: At = nowhere) -> LandscapeReport:
         sentences = summary(landscape, null)
         views = {entry: entry.numbers(landscape) for entry in FIGURES}
         prices = {entry: price(landscape, null, entry.claims) for entry in FIGURES}
-        figures, pngs = _draw(landscape.sweep, views, prices, folder, at)
-        content = {"summary": sentences, **dataclasses.asdict(landscape)} | _of_figures(landscape, views)
-        write_text(folder.numbers, json.dumps(with_nulls(content), indent=1, allow_nan=False) + "\n")
+        figures, pngs = _draw(landscape.sweep, views, prices, folder, pages, at)
+        content = {"summary": sentences, **vars(landscape), **_of_figures(landscape, views)}
+        write_text(folder.numbers, numbers_text(content, epochs=landscape.course.epochs_spent))
         write_text(folder.report, render_page(landscape, summary=sentences, figures=figures))
     except OSError as error:
         raise UserError(
@@ -89,14 +108,22 @@ def _draw(
     views: dict[ReportFigure[Any], Any],
     prices: dict[ReportFigure[Any], str],
     folder: SweepFolder,
+    pages: Mapping[int, str],
     at: At,
 ) -> tuple[list[PageFigure], list[Path]]:
     """All figures that the sweep has something for: for the page, and as PNG files."""
     from ubn_sweep.landscape.figures.style import styled
-    from ubn_sweep.landscape.figures.svg import as_inline_svg, as_png, lay_out
-    from ubn_sweep.landscape.page import PageFigure
+    from ubn_sweep.landscape.figures.svg import (
+        as_inline_svg,
+        as_png,
+        as_svg,
+        lay_out,
+        with_names,
+        without_names,
+    )
+    from ubn_sweep.landscape.page import PageFigure, trial_names
 
-    figures, pngs = [], []
+    figures, pngs, names = [], [], trial_names(sweep)
     with styled():
         for done, (entry, view) in enumerate(views.items()):
             at("drawing figures", done, len(views))
@@ -106,12 +133,14 @@ def _draw(
             finding = f"{entry.finding(sweep, view)} {prices[entry]}".rstrip()
             lay_out(drawing)
             spoken = f"Figure, {entry.title}: {finding} The caption and the table of the best trials give the numbers."
-            svg = as_inline_svg(drawing, name=entry.name, description=spoken)
+            file = as_svg(drawing)
+            svg = with_names(as_inline_svg(file, name=entry.name, description=spoken), names, pages)
             narrow = ""
             if entry.narrow is not None:
                 beneath = entry.narrow(sweep, view)
                 lay_out(beneath)
-                narrow = as_inline_svg(beneath, name=f"{entry.name}-narrow", description=spoken)
+                narrow = as_inline_svg(as_svg(beneath), name=f"{entry.name}-narrow", description=spoken)
+                narrow = with_names(narrow, names, pages)
             how = entry.how(sweep, view)
             figures.append(
                 PageFigure(
@@ -119,14 +148,11 @@ def _draw(
                 )
             )
             pngs.append(write_bytes(folder.figures / f"{entry.name}.png", as_png(drawing)))
+            write_text(folder.figures / f"{entry.name}.svg", without_names(file))
     return figures, pngs
 
 
 def _of_figures(landscape: Landscape, views: dict[ReportFigure[Any], Any]) -> dict[str, Any]:
     """The numbers that figures have of their own, by the figure's name."""
     parts = list(vars(landscape).values())
-    return {
-        entry.name: dataclasses.asdict(view)
-        for entry, view in views.items()
-        if not any(view is part for part in parts)
-    }
+    return {entry.name: view for entry, view in views.items() if not any(view is part for part in parts)}

@@ -9,9 +9,12 @@ from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.claims import about, key_of, kind_of
 from ubn_sweep.landscape.claims import claims as claims_of
 from ubn_sweep.landscape.read import SweepView
-from ubn_sweep.landscape.views.by import ByKey, ByView
+from ubn_sweep.landscape.views.ablation import AblationView
+from ubn_sweep.landscape.views.by import ByView
 from ubn_sweep.landscape.views.condensation import CondensationView
 from ubn_sweep.landscape.views.curve_fit import CurveFit
+from ubn_sweep.landscape.views.effects import EffectsView
+from ubn_sweep.landscape.views.failure_map import FailureMapView
 from ubn_sweep.landscape.views.importance import ImportanceView
 from ubn_sweep.landscape.views.numbers import Difference
 from ubn_sweep.landscape.views.ranking import Ranking
@@ -53,11 +56,11 @@ def without(landscape: Landscape, claims: Collection[str]) -> Landscape:
     )
     if "threshold_range" in claims:
         profile = replace(profile, has_shape=False)
-    if "gate_profile" in claims and profile.gate_off is not None:
+    if "gate_by_model" in claims and profile.gate_off is not None:
         profile = replace(profile, gate_off=replace(profile.gate_off, withheld=True))
-    level = profile.batch_norm
-    if "batch_norm_pairs" in claims and level is not None and level.paired is not None:
-        profile = replace(profile, batch_norm=replace(level, paired=replace(level.paired, withheld=True)))
+    if "layers_paired" in claims and profile.batch_norm is not None and profile.batch_norm.paired is not None:
+        paired = replace(profile.batch_norm.paired, withheld=True)
+        profile = replace(profile, batch_norm=replace(profile.batch_norm, paired=paired))
     if "batch_norm" in claims:
         baseline = replace(baseline, difference=_hidden(baseline.difference))
     if "audits_turn" in claims and audit.turning is not None:
@@ -66,9 +69,12 @@ def without(landscape: Landscape, claims: Collection[str]) -> Landscape:
     return replace(
         landscape,
         profile=profile,
+        by=_by(landscape.by, about("threshold_by", claims)),
+        effects=_effects(landscape.effects, about("effect", claims), about("together", claims)),
+        ablation=_ablation(landscape.ablation, about("change_matters", claims)),
+        failure_map=_failure_map(landscape.failure_map, about("failures_at", claims)),
         baseline=baseline,
         audit=audit,
-        by=_by(landscape.by, about("threshold_depends", claims)),
         leaders=replace(leaders, edges=edges),
         ranking=_ranking(landscape.ranking) if "told_from_best" in claims else landscape.ranking,
         threshold=_threshold(
@@ -77,6 +83,43 @@ def without(landscape: Landscape, claims: Collection[str]) -> Landscape:
         importance=_importance(landscape.importance, about("parameter_matters", claims)),
         condensation=_condensation(landscape.condensation, about("condensation", claims)),
         withheld=tuple(sorted(claims)),
+    )
+
+
+def _by(view: ByView, keys: Collection[str]) -> ByView:
+    return replace(
+        view,
+        keys=tuple(
+            replace(found, apart=replace(found.apart, is_told=False)) if found.key in keys else found
+            for found in view.keys
+        ),
+    )
+
+
+def _effects(view: EffectsView, keys: Collection[str], pairs: Collection[str]) -> EffectsView:
+    return replace(
+        view,
+        main=tuple(replace(row, is_told=row.is_told and row.keys[0] not in keys) for row in view.main),
+        together=tuple(
+            replace(row, is_told=row.is_told and "×".join(row.keys) not in pairs) for row in view.together
+        ),
+    )
+
+
+def _ablation(view: AblationView, keys: Collection[str]) -> AblationView:
+    steps = tuple(replace(step, is_told=step.is_told and step.keys[0] not in keys) for step in view.steps)
+    return replace(view, steps=steps)
+
+
+def _failure_map(view: FailureMapView, keys: Collection[str]) -> FailureMapView:
+    return replace(
+        view,
+        parameters=tuple(
+            replace(found, regions=tuple(replace(region, withheld=True) for region in found.regions))
+            if found.key in keys
+            else found
+            for found in view.parameters
+        ),
     )
 
 
@@ -97,13 +140,6 @@ def _threshold(view: ThresholdView, *, shape: bool, gain: bool) -> ThresholdView
         return replace(found, gain=_hidden(found.gain)) if gain else found
 
     return replace(view, full=curve(view.full), early=None if view.early is None else curve(view.early))
-
-
-def _by(view: ByView, keys: Collection[str]) -> ByView:
-    def told(one: ByKey) -> ByKey:
-        return replace(one, apart=replace(one.apart, is_told=False)) if one.key in keys else one
-
-    return replace(view, keys=tuple(map(told, view.keys)))
 
 
 def _importance(view: ImportanceView, keys: Collection[str]) -> ImportanceView:

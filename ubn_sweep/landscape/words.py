@@ -17,14 +17,16 @@ from ubn_sweep.landscape.views.importance import ImportanceView
 from ubn_sweep.landscape.views.numbers import MIN_GROUP
 from ubn_sweep.landscape.views.ranking import Ranking
 from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
+from ubn_sweep.texts import as_shown
 
 MOST_TIED = 4
 
 
 def summary(landscape: Landscape, null: Null | None = None) -> tuple[str, ...]:
     """What to take home: the counts, the best, the threshold, what mattered; of claims, what they cost."""
-    curve = ("threshold_curve", "gate_gain")
-    model = ("threshold_range", "gate_profile", "batch_norm_pairs", "threshold_depends")
+    of_thresholds: tuple[str, ...] = ("threshold_curve", "gate_gain")
+    if landscape.profile.choice is not None:
+        of_thresholds = ("threshold_range", "gate_by_model", "layers_paired", "threshold_by")
     told = [
         (counts(landscape.sweep, landscape.course), ()),
         (failures(landscape.sweep, landscape.failures), ()),
@@ -32,7 +34,7 @@ def summary(landscape: Landscape, null: Null | None = None) -> tuple[str, ...]:
         (best(landscape.sweep, landscape.ranking), ("told_from_best",)),
         (confirmed(landscape.confirmed), ()),
         (batch_norm(landscape.sweep, landscape.baseline), ("batch_norm",)),
-        (thresholds(landscape), curve if landscape.profile.choice is None else model),
+        (thresholds(landscape), of_thresholds),
         (audits(landscape.audit), ("audits_turn",)),
         (leaders(landscape.leaders, landscape.threshold), ("edge",)),
         (importance(landscape.importance), ("parameter_matters",)),
@@ -58,6 +60,7 @@ def counts(sweep: SweepView, course: CourseView) -> str:
     parts = [f"{n} {words.get(name, name)}" for name, n in course.counts.items() if n]
     total = len(sweep.trials)
     begin = f"{plural(total, 'trial')}: {', '.join(parts)}." if parts else "No trial has started yet."
+    begin = f"{together(sweep)} {begin}" if sweep.joined else begin
     if course.epochs_unstopped > course.epochs_spent:
         saved = 1 - course.epochs_spent / course.epochs_unstopped
         begin += (
@@ -65,6 +68,18 @@ def counts(sweep: SweepView, course: CourseView) -> str:
             f"{course.epochs_unstopped} without early stopping."
         )
     return f"{begin} Ended by a rule: {sweep.ended_by}." if sweep.ended_by else begin
+
+
+def together(sweep: SweepView) -> str:
+    """Which sweeps these are, by what their trials are told apart, and what else differs between them."""
+    told = []
+    for one in sweep.joined:
+        settings = "".join(f", {key} {as_shown(value)}" for key, value in one.settings.items())
+        told.append(f"{one.sweep} (trials from {one.first_number} on{settings})")
+    differ = (
+        " What they held fixed at different values is a parameter here." if sweep.joined[0].settings else ""
+    )
+    return f"{len(told)} sweeps together: {', '.join(told)}.{differ}"
 
 
 def front(sweep: SweepView, view: FrontView) -> str:

@@ -60,9 +60,8 @@ class Replays:
             events = replayed(original, drawn, seed=sampler_seed, at_random=True)
             table = observations(with_images(events, original, rng))
             return claims_of_ranking(ranking(read_sweep(table), read_correctness(table)))
-        return claims(
-            sure(analyse(observations(replayed(original, drawn, seed=sampler_seed)), claims_alone=True))
-        )
+        table = observations(replayed(original, drawn, seed=sampler_seed))
+        return claims(sure(analyse(table, claims_alone=True)))
 
 
 def worlds_of(original: Original, without: Sequence[str]) -> tuple[str, ...]:

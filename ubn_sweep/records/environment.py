@@ -11,7 +11,10 @@ from typing import Any
 
 import ubn_sweep
 
-LIBRARIES = ("torch", "torchvision", "ray", "optuna", "mlflow", "pyarrow", "numpy")
+LIBRARIES = (
+    "torch", "torchvision", "ray", "optuna", "mlflow", "pyarrow", "numpy",
+    "numba", "triton", "timm", "scikit-learn", "pillow",
+)  # fmt: skip
 
 
 def describe_environment() -> dict[str, Any]:

@@ -177,8 +177,22 @@ def read_from(
 
     `kinds` are those wanted; all, if it is empty. Most lines of others are passed over unread, which is quick.
     """
-    path = folder / JOURNAL_FILE
     wanted = tuple(line_begin(kind) for kind in kinds)
+    for line, behind in lines_from(folder, offset):
+        if kinds and line.startswith(b'{"event":"') and not line.startswith(wanted):
+            continue
+        event = event_of(line, behind, folder)
+        if not kinds or isinstance(event, kinds):
+            yield event, behind
+
+
+def lines_from(folder: Path, offset: int) -> Iterator[tuple[bytes, int]]:
+    """The whole lines of a journal from a byte offset on, each with the offset behind it, unread.
+
+    Raises:
+        UserError: there is no journal.
+    """
+    path = folder / JOURNAL_FILE
     try:
         file = path.open("rb")
     except OSError as error:
@@ -191,17 +205,22 @@ def read_from(
             if not line.endswith(b"\n"):
                 return
             offset += len(line)
-            if kinds and line.startswith(b'{"event":"') and not line.startswith(wanted):
-                continue
-            try:
-                event = from_dict(json.loads(line))
-            except ValueError as error:
-                raise UserError(
-                    f"{path}: byte {offset - len(line)}: not a record ({error}): "
-                    f"`ubn-sweep salvage {folder.name}` keeps those that are whole"
-                ) from error
-            if not kinds or isinstance(event, kinds):
-                yield event, offset
+            yield line, offset
+
+
+def event_of(line: bytes, behind: int, folder: Path) -> Event:
+    """A line of a folder's journal as the record that it is, up to a byte offset.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        return from_dict(json.loads(line))
+    except ValueError as error:
+        raise UserError(
+            f"{folder / JOURNAL_FILE}: byte {behind - len(line)}: not a record ({error}): "
+            f"`ubn-sweep salvage {folder.name}` keeps those that are whole"
+        ) from error
 
 
 def count_lines(path: Path, end: int) -> int:

@@ -36,14 +36,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ubn_sweep.dotted import flatten, is_below
 from ubn_sweep.errors import UserError
 from ubn_sweep.files import written_beside
 from ubn_sweep.masking import masked_values
-from ubn_sweep.records.events import EpochReported, Event, SweepStarted
+from ubn_sweep.records.epoch_rows import EpochRows
+from ubn_sweep.records.events import EpochReported, Event, SweepStarted, TrialRetried
+from ubn_sweep.records.journal import lines_from
 from ubn_sweep.records.task import TaskRecord
 from ubn_sweep.records.trials import TrialRecord, Trials
 from ubn_sweep.texts import as_recorded
@@ -71,6 +75,9 @@ class SweepOrigin:
     """A TaskRecord, as plain mappings; empty in tables of version 0.1."""
     ended_by: str = ""
     """The stop rule that ended the sweep, in a line; empty where none did."""
+    joined: list[dict[str, Any]] = field(default_factory=list)
+    """Of a table of several sweeps: of each its `sweep`, `sweep_id`, `first_number`, by which reports count its trials,
+    and `settings`, what it held fixed at other values than the others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,36 +97,36 @@ def observations(events: Iterable[Event]) -> pa.Table:
     Raises:
         UserError: the events do not begin with the sweep's record.
     """
-    gathered = Trials(events)
-    started, trials = gathered.started, list(gathered)
-    of_task = _of_task(started)
-    rows = [(index, row) for index, trial in enumerate(trials) for row in _rows(trial)]
-    columns = {
-        "sweep": pa.array([started.name] * len(rows), pa.string()),
-        "sweep_id": pa.array([started.sweep_id] * len(rows), pa.string()),
-        **_fixed_columns(trials, rows),
-    }
-    of_trial = pa.array([index for index, _ in rows], pa.int64())
-    for name, column in _parameter_columns(trials, of_task).items():
-        columns[name] = column.take(of_trial)
-    columns |= _correctness_column(trials, rows)
-    columns |= _metric_columns([row for _, row in rows])
-    objective = started.spec["objective"]
-    origin = {
-        "sweep": started.name,
-        "sweep_id": started.sweep_id,
-        "spec": masked_values(gathered.spec),
-        "objective": objective["metric"],
-        "mode": objective["mode"],
-        "task": started.task,
-        "ended_by": gathered.ended.reason if gathered.ended is not None else "",
-    }
-    return pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(origin).encode()})
+    rows, gathered = EpochRows(), Trials()
+    for event in events:
+        if isinstance(event, EpochReported):
+            rows.add(event)
+        else:
+            _take(event, rows, gathered)
+    return _table(rows, gathered)
+
+
+def observations_of(folder: Path) -> pa.Table:
+    """The same of the journal in a folder, without an object for each of its epochs.
+
+    Raises:
+        UserError: there is no journal, a line in its midst is not readable, or the sweep's record is missing.
+    """
+    rows, gathered = EpochRows(), Trials()
+    for line, behind in lines_from(folder, 0):
+        event = rows.add_line(line, behind, folder)
+        if event is not None:
+            _take(event, rows, gathered)
+    return _table(rows, gathered)
 
 
 def write_observations(events: Iterable[Event], path: Path) -> pa.Table:
     """Writes the table as Parquet, beside its place and renamed, so that a reader finds a whole file."""
-    table = observations(events)
+    return write_table(observations(events), path)
+
+
+def write_table(table: pa.Table, path: Path) -> pa.Table:
+    """The same with a table that is there, which is returned."""
     with written_beside(path) as beside:
         pq.write_table(table, beside, compression="zstd")
     return table
@@ -144,26 +151,73 @@ def _of_task(started: SweepStarted) -> _Columns:
     return _Columns(shown=task.columns, text_keys=task.text_keys)
 
 
-def _rows(trial: TrialRecord) -> list[EpochReported]:
-    if trial.epochs:
-        return [trial.epochs[epoch] for epoch in sorted(trial.epochs)]
-    last = trial.created if trial.ended is None else trial.ended
-    return [EpochReported(time_s=last.time_s, trial=trial.number, epoch=0, metrics={})]
+def _take(event: Event, rows: EpochRows, gathered: Trials) -> None:
+    if isinstance(event, TrialRetried) and event.epoch is not None:
+        rows.void(event.trial, event.epoch)
+    gathered.apply(event)
 
 
-def _fixed_columns(trials: list[TrialRecord], rows: list[tuple[int, EpochReported]]) -> dict[str, pa.Array]:
-    statuses = [trial.status for trial in trials]
-    lasts = [trial.last_epoch for trial in trials]
+def _table(rows: EpochRows, gathered: Trials) -> pa.Table:
+    started, trials = gathered.started, list(gathered)
+    of_task = _of_task(started)
+    found = rows.table({trial.number: _last_s(trial) for trial in trials})
+    of_trial = _places(found, trials)
+    lasts = _lasts(found, of_trial, len(trials))
+    epochs = found["epoch"].combine_chunks()
+    columns: dict[str, Any] = {
+        "sweep": pa.array([started.name] * len(trials), pa.string()).take(of_trial),
+        "sweep_id": pa.array([started.sweep_id] * len(trials), pa.string()).take(of_trial),
+        "trial": found["trial"],
+        "epoch": epochs,
+        **{name: column.take(of_trial) for name, column in _fixed_columns(trials, lasts).items()},
+        "time_s": found["time_s"],
+        **{name: column.take(of_trial) for name, column in _parameter_columns(trials, of_task).items()},
+        **_correctness_column(trials, of_trial, pc.equal(epochs, lasts.take(of_trial))),
+        **{name: found[name] for name in found.column_names if name.startswith("metrics.")},
+    }
+    objective = started.spec["objective"]
+    origin = {
+        "sweep": started.name,
+        "sweep_id": started.sweep_id,
+        "spec": masked_values(gathered.spec),
+        "objective": objective["metric"],
+        "mode": objective["mode"],
+        "task": started.task,
+        "ended_by": gathered.ended.reason if gathered.ended is not None else "",
+    }
+    return pa.table(columns).replace_schema_metadata({METADATA_KEY: json.dumps(origin).encode()})
+
+
+def _last_s(trial: TrialRecord) -> float:
+    """When it was last heard of, but for its epochs. Raises UserError where the events do not tell how it began."""
+    return trial.created.time_s if trial.ended is None else trial.ended.time_s
+
+
+def _places(found: pa.Table, trials: list[TrialRecord]) -> pa.Array:
+    """Of each row, its trial's place in the list. Raises UserError for one that the events do not tell of otherwise."""
+    numbers = np.array([trial.number for trial in trials], np.int64)
+    of_rows = found["trial"].to_numpy()
+    for stranger in np.setdiff1d(of_rows, numbers):
+        TrialRecord(number=int(stranger)).created  # noqa: B018 - raises, with its words
+    return pa.array(np.searchsorted(numbers, of_rows))
+
+
+def _lasts(found: pa.Table, of_trial: pa.Array, count: int) -> pa.Array:
+    """Of each trial, its last epoch; 0 where it reported none."""
+    lasts = np.zeros(count, np.int32)
+    np.maximum.at(lasts, of_trial.to_numpy(), found["epoch"].to_numpy())
+    return pa.array(lasts)
+
+
+def _fixed_columns(trials: list[TrialRecord], lasts: pa.Array) -> dict[str, pa.Array]:
+    """One value a trial, as all columns of parameters have."""
     return {
-        "trial": pa.array([row.trial for _, row in rows], pa.int32()),
-        "epoch": pa.array([row.epoch for _, row in rows], pa.int32()),
-        "status": pa.array([statuses[index] for index, _ in rows], pa.string()),
-        "reason": pa.array([_reason(trials[index]) for index, _ in rows], pa.string()),
-        "stopped_by": pa.array([_stopped_by(trials[index]) for index, _ in rows], pa.string()),
-        "last_epoch": pa.array([lasts[index] for index, _ in rows], pa.int32()),
-        "origin": pa.array([trials[index].created.origin for index, _ in rows], pa.string()),
-        "audit": pa.array([trials[index].created.audit for index, _ in rows], pa.bool_()),
-        "time_s": pa.array([row.time_s for _, row in rows], pa.float64()),
+        "status": pa.array([trial.status for trial in trials], pa.string()),
+        "reason": pa.array([_reason(trial) for trial in trials], pa.string()),
+        "stopped_by": pa.array([_stopped_by(trial) for trial in trials], pa.string()),
+        "last_epoch": lasts,
+        "origin": pa.array([trial.created.origin for trial in trials], pa.string()),
+        "audit": pa.array([trial.created.audit for trial in trials], pa.bool_()),
     }
 
 
@@ -188,21 +242,13 @@ def _parameter_columns(trials: list[TrialRecord], of_task: _Columns) -> dict[str
 
 
 def _correctness_column(
-    trials: list[TrialRecord], rows: list[tuple[int, EpochReported]]
+    trials: list[TrialRecord], of_trial: pa.Array, is_last: pa.Array
 ) -> dict[str, pa.Array]:
-    found = [{} if trial.ended is None else trial.ended.correct for trial in trials]
+    """In the last rows alone."""
+    found = [None if trial.ended is None else trial.ended.correct or None for trial in trials]
     if not any(found):
         return {}
-    lasts = [trial.last_epoch for trial in trials]
-    values = [found[index] or None if row.epoch == lasts[index] else None for index, row in rows]
-    return {"correct": pa.array(values, CORRECT)}
-
-
-def _metric_columns(rows: list[EpochReported]) -> dict[str, pa.Array]:
-    return {
-        f"metrics.{name}": pa.array([row.metrics.get(name) for row in rows], pa.float64())
-        for name in _keys([row.metrics for row in rows])
-    }
+    return {"correct": pa.array(found, CORRECT).take(pc.if_else(is_last, of_trial, None))}
 
 
 def _keys(contents: Iterable[Mapping[str, Any]]) -> list[str]:

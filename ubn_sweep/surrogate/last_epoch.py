@@ -122,6 +122,15 @@ class LastEpochModel:
         x = self.space.coding.features(codes)
         return self._posterior.draws(x, self._target, n, rng, widening=self.widening)
 
+    def averaged(self, codes: Floats, n: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+        """Means over groups of points, codes (groups, points, parameters) -> (expected, deviation, n joint draws).
+
+        On the model's own scale; draws are (n, groups).
+        """
+        groups, points, parameters = codes.shape
+        x = self.space.coding.features(codes.reshape(-1, parameters)).reshape(groups, points, -1)
+        return self._posterior.averaged(x, self._target, n, rng, widening=self.widening)
+
     def evidence(self, name: str) -> float:
         """Log of how much more likely the data are with an influence of a parameter, at any epoch, than without any.
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from ubn_sweep.certificates import in_a_line
 from ubn_sweep.errors import UserError
 from ubn_sweep.files import write_bytes
 from ubn_sweep.records.events import Event, SweepStarted
@@ -156,8 +157,9 @@ def _whole_lines(folder: SweepFolder) -> bytes:
 
 
 def _out_of_reach(place: str, error: OSError) -> UserError:
-    reason = " ".join(str(error).split())
-    return UserError(f"{place}: cannot be read ({reason}): see that it is there, with credentials for it")
+    return UserError(
+        f"{place}: cannot be read ({in_a_line(error)}): see that it is there, with credentials for it"
+    )
 
 
 def _download(storage: Storage, name: str, folder: SweepFolder) -> None:

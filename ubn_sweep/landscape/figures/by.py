@@ -118,5 +118,5 @@ BY = ReportFigure(
     narrow=partial(_draw, width=NARROW, most_columns=2),
     finding=lambda sweep, view: recommendation.by(view),
     how=_how,
-    claims=("threshold_depends",),
+    claims=("threshold_by",),
 )

@@ -18,6 +18,7 @@ from ubn_sweep.landscape.figures.style import (
     WIDE,
     limit_to_scores,
     metric_name,
+    name_marks,
     name_starts,
     new_figure,
     score_axis,
@@ -86,11 +87,12 @@ def _panel(axes: Axes, sweep: SweepView, choice: Choice, *, early: bool, most: i
         marks = list(zip(across.tolist(), all_scores, strict=True))
         trials = group.early_trials if early else group.finished_trials
         name_starts(axes, sweep, dict(zip(trials, marks, strict=True)))
-        shown = thinned(marks, most)
-        axes.scatter(
-            [x for x, _ in shown], [y for _, y in shown],
+        shown = thinned(list(zip(trials, marks, strict=True)), most)
+        drawn = axes.scatter(
+            [x for _, (x, _) in shown], [y for _, (_, y) in shown],
             s=13, color=BLUE if not early else MUTED, alpha=0.45, linewidth=0,
         )  # fmt: skip
+        name_marks(drawn, [trial for trial, _ in shown])
         _mean(axes, place, found)
         labels.append(
             f"{group.value}\nn = {len(group.finished)}" + f" / {len(group.early)}" * bool(group.early)

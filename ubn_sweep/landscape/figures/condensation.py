@@ -18,6 +18,7 @@ from ubn_sweep.landscape.figures.style import (
     PAPER,
     WIDE,
     metric_name,
+    name_marks,
     name_starts,
     new_figure,
     note,
@@ -61,10 +62,11 @@ def _scatter(axes: Axes, sweep: SweepView, at: CondensationAtEpoch, measure: str
     face, edge = (BLUE, PAPER) if at.full_budget else ("none", MUTED)
     name_starts(axes, sweep, {point.trial: (point.measures[measure], point.score) for point in points})
     points = thinned(points, most)
-    axes.scatter(
+    marks = axes.scatter(
         [point.measures[measure] for point in points], [point.score for point in points],
         s=28, facecolor=face, edgecolor=edge, linewidth=0.9, zorder=3,
     )  # fmt: skip
+    name_marks(marks, [point.trial for point in points])
     lines = [
         f"ρ = {item.rho:+.2f}, p = {item.p_value:.2g}, n = {item.n}"
         for item in at.correlations

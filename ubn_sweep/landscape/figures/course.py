@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ubn_sweep.landscape import words
 from ubn_sweep.landscape.figures.entry import ReportFigure, always
 from ubn_sweep.landscape.figures.style import (
+    BAND,
     BLUE,
     INK,
-    MOST_MARKS,
+    MUTED,
     NARROW,
     STATUS_COLORS,
     WIDE,
@@ -19,15 +21,15 @@ from ubn_sweep.landscape.figures.style import (
     new_figure,
     note,
     score_axis,
-    thinned,
-    thinning_note,
 )
-from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.read import SweepView, TrialView
 from ubn_sweep.landscape.views.course import CourseView
 from ubn_sweep.landscape.views.ranking import ranked
 
-MOST_CURVES = MOST_MARKS // 2
-"""Each is a line and a dot."""
+MOST_CURVES = 300
+"""Of more trials bands are drawn: a thousand lines show less, and each holds as many points as there are epochs."""
+MOST_POINTS = 20_000
+"""Of all lines together."""
 
 
 def _draw(sweep: SweepView, view: CourseView) -> Figure:
@@ -57,14 +59,13 @@ def _curves(axes: Axes, sweep: SweepView, view: CourseView) -> None:
         note(axes, "no trial has reported an epoch")
         return
     best = ranked(sweep)[:1]
-    ends = {trial.number: (trial.scored_epoch, trial.last_score) for trial in scored}
-    name_starts(axes, sweep, ends)
-    for trial in thinned(scored, MOST_CURVES):
-        epochs = sorted(trial.curve)
-        color = STATUS_COLORS[trial.status]
-        alpha = 0.35 if trial.status == "stopped" else 0.7
-        axes.plot(epochs, [trial.curve[e] for e in epochs], color=color, alpha=alpha, linewidth=1.0)
-        axes.plot(epochs[-1], trial.curve[epochs[-1]], "o", color=color, markersize=2.6, alpha=alpha)
+    if len(scored) > MOST_CURVES:
+        _bands(axes, view)
+    else:
+        ends = {trial.number: (trial.scored_epoch, trial.last_score) for trial in scored}
+        name_starts(axes, sweep, ends)
+        _lines(axes, scored)
+    _epoch_line(axes, view)
     for trial in best:
         epochs = sorted(trial.curve)
         axes.plot(epochs, [trial.curve[e] for e in epochs], color=INK, linewidth=1.8)
@@ -76,6 +77,40 @@ def _curves(axes: Axes, sweep: SweepView, view: CourseView) -> None:
             place += 0.075
     if best:
         axes.text(0.97, place, f"best: {best[0].label}", transform=axes.transAxes, ha="right", fontsize=8.5)
+
+
+def _epoch_line(axes: Axes, view: CourseView) -> None:
+    """At the last epoch; the page's slider moves it towards the first one, where an unseen line tells the place."""
+    for name, at, alpha in (("epoch-first", view.by_epoch[0], 0.0), ("epoch-line", view.by_epoch[-1], 0.6)):
+        line = axes.axvline(at.epoch, color=MUTED, linewidth=0.9, linestyle=":", alpha=alpha, zorder=1)
+        line.set_gid(name)
+
+
+def _lines(axes: Axes, scored: list[TrialView]) -> None:
+    """A line for each trial; of long ones, points evenly spread, and the last."""
+    for trial in scored:
+        epochs = _some(sorted(trial.curve), MOST_POINTS // len(scored))
+        color = STATUS_COLORS[trial.status]
+        alpha = 0.35 if trial.status == "stopped" else 0.7
+        axes.plot(epochs, [trial.curve[e] for e in epochs], color=color, alpha=alpha, linewidth=1.0)
+        axes.plot(epochs[-1], trial.curve[epochs[-1]], "o", color=color, markersize=2.6, alpha=alpha)
+
+
+def _some(epochs: list[int], most: int) -> list[int]:
+    if len(epochs) <= most:
+        return epochs
+    return [epochs[place] for place in np.linspace(0, len(epochs) - 1, most).round().astype(int)]
+
+
+def _bands(axes: Axes, view: CourseView) -> None:
+    """Where the middle nine tenths, and the middle half, of the trials at each epoch lie."""
+    x = [at.epoch for at in view.by_epoch]
+    for low, high, alpha in (("lowest", "highest", 0.5), ("low", "high", 1.0)):
+        axes.fill_between(
+            x, [getattr(at, low) for at in view.by_epoch], [getattr(at, high) for at in view.by_epoch],
+            color=BAND, alpha=alpha, linewidth=0,
+        )  # fmt: skip
+    axes.plot(x, [at.median for at in view.by_epoch], color=BLUE, linewidth=1.4)
 
 
 def _best(axes: Axes, view: CourseView) -> None:
@@ -98,9 +133,12 @@ def _best(axes: Axes, view: CourseView) -> None:
 
 
 def _how(sweep: SweepView, view: CourseView) -> str:
-    scored = sum(bool(trial.curve) for trial in sweep.trials)
+    if len([trial for trial in sweep.trials if trial.curve]) <= MOST_CURVES:
+        return "Each line is a trial, a dot its last epoch; the best is drawn in bold."
     return (
-        f"Each line is a trial, a dot its last epoch; the best is drawn in bold.{thinning_note(2 * scored)}"
+        f"More than {MOST_CURVES} trials: the line is the median of those with a score at the epoch, dark the middle "
+        "half of them, light the middle nine tenths; the best is drawn in bold. Those that were stopped are part of "
+        "the earlier epochs alone."
     )
 
 

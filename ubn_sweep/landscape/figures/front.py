@@ -14,6 +14,7 @@ from ubn_sweep.landscape.figures.style import (
     MUTED,
     NARROW,
     metric_name,
+    name_marks,
     name_starts,
     new_figure,
     score_axis,
@@ -46,7 +47,8 @@ def _fill(axes: Axes, sweep: SweepView, view: FrontView) -> None:
     assert sweep.second is not None
     near, _ = _near(sweep, view)
     others = thinned(near, MOST_MARKS // 2)
-    axes.scatter(*_places(others), s=14, color=MUTED, alpha=0.5, linewidth=0)
+    marks = axes.scatter(*_places(others), s=14, color=MUTED, alpha=0.5, linewidth=0)
+    name_marks(marks, [point.trial for point in others])
     shown = thinned(view.on_it, MOST_MARKS // 3)
     across, upwards = _places(shown)
     axes.plot(across, upwards, color=BLUE, linewidth=1.0, alpha=0.45, zorder=3)
@@ -55,7 +57,8 @@ def _fill(axes: Axes, sweep: SweepView, view: FrontView) -> None:
             across, upwards, yerr=[point.error or 0.0 for point in shown],
             fmt="none", ecolor=BLUE, elinewidth=1.0, alpha=0.6, zorder=3,
         )  # fmt: skip
-    axes.scatter(across, upwards, s=30, color=BLUE, linewidth=0, zorder=4)
+    marks = axes.scatter(across, upwards, s=30, color=BLUE, linewidth=0, zorder=4)
+    name_marks(marks, [point.trial for point in shown])
     name_starts(axes, sweep, {point.trial: (point.second, point.first) for point in (*others, *shown)})
     _second_axis(axes, sweep.second, [point.second for point in (*view.on_it, *near)])
     axes.set_ylabel(metric_name(sweep))

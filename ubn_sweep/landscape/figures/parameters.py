@@ -22,6 +22,7 @@ from ubn_sweep.landscape.figures.style import (
     WIDE,
     limit_to_scores,
     metric_name,
+    name_marks,
     name_starts,
     new_figure,
     score_axis,
@@ -106,11 +107,12 @@ def _panel(
     name_starts(axes, sweep, {point.trial: (x[point], point.score) for point in all_points})
     for is_finished, face, edge in ((False, "none", MUTED), (True, BLUE, PAPER)):
         mine = [point for point in points if point.is_finished == is_finished]
-        axes.scatter(
+        marks = axes.scatter(
             [x[point] for point in mine], [point.score for point in mine],
             s=20, facecolor=face, edgecolor=edge, linewidth=0.8 if face == "none" else 0.5,
             zorder=3 if is_finished else 2,
         )  # fmt: skip
+        name_marks(marks, [point.trial for point in mine])
     _value_axis(axes, parameter, width=width)
 
 

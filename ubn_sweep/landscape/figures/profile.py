@@ -23,6 +23,7 @@ from ubn_sweep.landscape.figures.style import (
     PURPLE,
     WIDE,
     metric_name,
+    name_marks,
     name_starts,
     score_axis,
     thinned,
@@ -65,11 +66,12 @@ def _profiles(axes: Axes, sweep: SweepView, view: ProfileView) -> None:
     _profile(axes, view, view.best, BLUE, BAND, "others at their best", "-")
     finished = [trial for trial in sweep.finished if THRESHOLD in trial.params]
     places = {trial.number: (float(trial.params[THRESHOLD]), trial.score) for trial in finished}
-    points = thinned(list(places.values()), MOST_MARKS // 2)
-    axes.scatter(
-        [x for x, _ in points], [score for _, score in points],
+    points = thinned(list(places.items()), MOST_MARKS // 2)
+    marks = axes.scatter(
+        [x for _, (x, _) in points], [score for _, (_, score) in points],
         s=20, facecolor="none", edgecolor=BLUE, linewidth=0.9, zorder=4,
     )  # fmt: skip
+    name_marks(marks, [trial for trial, _ in points])
     name_starts(axes, sweep, places)
     if view.has_shape:
         for low, high in view.open:
@@ -139,7 +141,8 @@ def _how(sweep: SweepView, view: ProfileView) -> str:
         "config of the best one with a probability of 10% or more; no bar where none can be told from another. The "
         "gate off is read from the same model, at its best, too. BatchNorm: the mean of its finished trials, with a "
         "90% interval over them, or with fewer than three by chance in the examples alone. "
-        f"{recommendation.batch_norm(sweep, view)}{beneath}" + thinning_note(2 * max(view.finished, gates))
+        f"{recommendation.batch_norm(sweep, view)} {recommendation.check(sweep, view)}{beneath}"
+        + thinning_note(2 * max(view.finished, gates))
     )
 
 
@@ -152,5 +155,5 @@ PROFILE = ReportFigure(
     narrow=partial(_draw, width=NARROW),
     finding=_finding,
     how=_how,
-    claims=("threshold_range", "gate_profile"),
+    claims=("threshold_range", "gate_by_model"),
 )

@@ -16,6 +16,8 @@ from ubn_sweep.landscape.read import SweepView
 Item = TypeVar("Item")
 WIDE, NARROW = 9.2, 4.6
 """Widths of figures, in inches: beside each other on a page, and beneath each other on a phone."""
+OF_TRIAL = "trial:"
+"""Begins the link of a mark to its trial, which the page replaces."""
 MOST_MARKS = 2000
 """Of one figure: more are no more legible, and make pages that no browser opens."""
 INK = "#1c1e21"
@@ -131,6 +133,11 @@ def name_starts(axes: Axes, sweep: SweepView, places: Mapping[int, tuple[float, 
                 textcoords="offset points", ha="right" if is_right else "left", va="top", fontsize=7.5,
                 color=INK, zorder=7,
             )  # fmt: skip
+
+
+def name_marks(marks: Any, trials: Sequence[int]) -> None:
+    """Lets the page say whose each mark of a scatter is, in the order in which they were given."""
+    marks.set_urls([f"{OF_TRIAL}{trial}" for trial in trials])
 
 
 def note(axes: Axes, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 
 from matplotlib.figure import Figure
 
@@ -14,6 +15,7 @@ from ubn_sweep.landscape.figures.style import (
     GRID,
     INK,
     MUTED,
+    OF_TRIAL,
     OFF_BAND,
     ORANGE,
     PAPER,
@@ -49,19 +51,41 @@ def as_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def as_inline_svg(figure: Figure, *, name: str, description: str) -> str:
-    """An <svg> element to be put into HTML as it is: no links, no styles of its own, ids that begin with `name`.
-
-    `description` is what screen readers say; it is escaped here.
-    """
+def as_svg(figure: Figure) -> str:
+    """A whole file, the same for equal figures."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
+    return _numbered(buffer.getvalue())
+
+
+def without_names(text: str) -> str:
+    """The same without the links of marks to their trials, which mean something inside of the page alone."""
+    return re.sub(rf'<a xlink:href="{OF_TRIAL}\d+"[^>]*>|</a>', "", text)
+
+
+def with_names(text: str, names: Mapping[int, str], pages: Mapping[int, str]) -> str:
+    """An inline SVG whose marks have titles, and are links where the trial has a page; names are escaped here."""
+
+    def opened(found: re.Match[str]) -> str:
+        trial = int(found[1])
+        title = f"<title>{_escaped(names[trial])}</title>"
+        if trial not in pages:
+            return f'<a class="mark">{title}'
+        address = _escaped(pages[trial])
+        return f'<a class="mark" href="{address}" target="_blank" rel="noopener" tabindex="-1">{title}'
+
+    return re.sub(rf'<a href="{OF_TRIAL}(\d+)"[^>]*>', opened, text)
+
+
+def as_inline_svg(text: str, *, name: str, description: str) -> str:
+    """An <svg> element to be put into HTML as it is: no links, no styles of its own, ids that begin with `name`.
+
+    `text` is a whole file; `description` is what screen readers say; it is escaped here.
+    """
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'\s(xmlns(:\w+)?|version)="[^"]*"', "", text)
     text = text.replace("xlink:href", "href")
-    text = _numbered(text)
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r'href="#', f'href="#{name}-', text)
     text = re.sub(r"url\(#", f"url(#{name}-", text)

@@ -19,6 +19,7 @@ from ubn_sweep.landscape.figures.style import (
     PAPER,
     WIDE,
     metric_name,
+    name_marks,
     name_starts,
     note,
     score_axis,
@@ -82,10 +83,11 @@ def _panel(axes: Axes, sweep: SweepView, view: ThresholdView, curve: ThresholdCu
     _starts_without_gate(axes, sweep, curve)
     points = thinned(curve.points, MOST_MARKS // PANELS)
     name_starts(axes, sweep, {point.trial: (point.threshold, point.score) for point in curve.points})
-    axes.scatter(
+    marks = axes.scatter(
         [p.threshold for p in points], [p.score for p in points],
         s=26, color=BLUE, edgecolor=PAPER, linewidth=0.6, zorder=4,
     )  # fmt: skip
+    name_marks(marks, [p.trial for p in points])
     if isinstance(curve.fit, CurveFit):
         _fit(axes, curve.fit)
     elif points or curve.gate_off:
@@ -136,10 +138,11 @@ def _stopped(axes: Axes, view: ThresholdView, max_epochs: int) -> None:
     """Hollow, at the epoch where they ended: their scores belong to different epochs, and to no curve."""
     _threshold_axis(axes, view)
     points = thinned(view.stopped, MOST_MARKS // PANELS)
-    axes.scatter(
+    marks = axes.scatter(
         [p.threshold for p in points], [p.epoch for p in points],
         s=22, facecolor="none", edgecolor=MUTED, linewidth=0.9, zorder=2,
     )  # fmt: skip
+    name_marks(marks, [p.trial for p in points])
     axes.set_ylim(0, max_epochs + 0.5)
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.set_ylabel("ended earlier,\nafter epoch")

@@ -14,9 +14,8 @@ import numpy.typing as npt
 
 from ubn_sweep.landscape.needs import THRESHOLD
 from ubn_sweep.landscape.read import SweepView, TrialView
-from ubn_sweep.landscape.views.modelled import Modelled
+from ubn_sweep.landscape.views.modelled import EVIDENCE, Modelled
 from ubn_sweep.landscape.views.profile import (
-    EVIDENCE,
     Band,
     ProfileView,
     band_of,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import cho_solve, solve_triangular
 from scipy.special import logsumexp
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from ubn_sweep.landscape.needs import CURVE_TRIALS
 
@@ -29,6 +27,9 @@ SIGNAL_SHARES = (0.2, 0.4, 0.6, 0.8, 0.95)
 VARIANCES = (0.5, 1.0, 2.0)
 """Whole variance, relative to that of the scores."""
 OPTIMUM_MASS = 0.8
+MOST_PLACES = 400
+"""More trials than this are taken to lie at the nearest of so many places along the range: the shortest length scale
+spans 32 of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,13 +84,13 @@ def fit_curve(
     reason = _too_few(x, low, high)
     if reason is not None:
         return TooFew(n=len(x), reason=reason)
-    inputs = _scaled(np.asarray(x, float), low, high, log)[:, None]
+    inputs = _scaled(np.asarray(x, float), low, high, log)
     scores = np.asarray(y, float)
     centre, scale = float(scores.mean()), float(scores.std())
     scale = scale if scale > 1e-12 else 1.0
-    targets = (scores - centre) / scale
+    seen = _binned(inputs, (scores - centre) / scale)
     grid = np.linspace(0.0, 1.0, GRID_POINTS)
-    models = [_fit(inputs, targets, *item) for item in _settings()]
+    models = [model for share, length, prior in _settings() for model in _fit(seen, share, length, prior)]
     weights = _weights(models)
     draws = _draws(models, weights, grid, np.random.default_rng(seed)) * scale + centre
     flat = float(sum(weight for weight, model in zip(weights, models, strict=True) if model.share == 0.0))
@@ -115,11 +116,38 @@ def fit_curve(
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """Scores at places: how many, their means, and the sum of their squares about these."""
+
+    x: Array
+    count: Array
+    mean: Array
+    within: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Model:
-    process: GaussianProcessRegressor
-    log_weight: float
+    """One setting, fitted. All matrices are in units of the variance, which so needs no factorization of its own."""
+
+    seen: _Seen
+    variance: float
     share: float
-    noise: float
+    length: float
+    lower: Array
+    """Cholesky factor of the covariance of the means at the places."""
+    alpha: Array
+    log_weight: float
+
+    @property
+    def noise(self) -> float:
+        return self.variance * (1 - self.share)
+
+    def posterior(self, grid: Array) -> tuple[Array, Array]:
+        """Mean and covariance of the curve, without the noise of single trials."""
+        across = _kernel(grid, self.seen.x, self.share, self.length)
+        known = solve_triangular(self.lower, across.T, lower=True, check_finite=False)
+        left = _kernel(grid, grid, self.share, self.length) - known.T @ known
+        return across @ self.alpha, self.variance * left
 
 
 def _too_few(x: list[float], low: float, high: float) -> str | None:
@@ -130,24 +158,58 @@ def _too_few(x: list[float], low: float, high: float) -> str | None:
     return None
 
 
-def _settings() -> list[tuple[float, float, float, float]]:
-    """(variance, share, length, prior) of each model."""
-    flat = [(v, 0.0, 1.0, FLAT_PRIOR / len(VARIANCES)) for v in VARIANCES]
-    curves = list(itertools.product(VARIANCES, SIGNAL_SHARES, LENGTHS))
-    return flat + [(*item, (1 - FLAT_PRIOR) / len(curves)) for item in curves]
+def _settings() -> list[tuple[float, float, float]]:
+    """(share, length, prior) of each model, of which there are as many as VARIANCES."""
+    curves = list(itertools.product(SIGNAL_SHARES, LENGTHS))
+    each = (1 - FLAT_PRIOR) / (len(curves) * len(VARIANCES))
+    return [(0.0, 1.0, FLAT_PRIOR / len(VARIANCES)), *((*item, each) for item in curves)]
 
 
-def _fit(inputs: Array, targets: Array, variance: float, share: float, length: float, prior: float) -> _Model:
-    # A share of 0 would be an invalid kernel; 1e-8 is a constant for every practical purpose.
-    signal = variance * max(share, 1e-8)
-    kernel = ConstantKernel(signal) * RBF(length) + ConstantKernel(variance)
-    noise = variance * (1 - share)
-    process = GaussianProcessRegressor(kernel + WhiteKernel(noise), optimizer=None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        process.fit(inputs, targets)
-    likelihood = float(process.log_marginal_likelihood_value_)
-    return _Model(process=process, log_weight=likelihood + math.log(prior), share=share, noise=noise)
+def _binned(inputs: Array, targets: Array) -> _Seen:
+    """Trial by trial; many of them by place."""
+    if len(inputs) <= MOST_PLACES:
+        return _Seen(x=inputs, count=np.ones(len(inputs)), mean=targets, within=0.0)
+    places, of = np.unique(np.rint(inputs * (MOST_PLACES - 1)), return_inverse=True)
+    count = np.bincount(of).astype(float)
+    mean = np.bincount(of, weights=targets) / count
+    return _Seen(
+        x=places / (MOST_PLACES - 1), count=count, mean=mean, within=float(((targets - mean[of]) ** 2).sum())
+    )
+
+
+def _kernel(first: Array, second: Array, share: float, length: float) -> Array:
+    found: Array = 1 + share * np.exp(-0.5 * ((first[:, None] - second) / length) ** 2)
+    return found
+
+
+def _fit(seen: _Seen, share: float, length: float, prior: float) -> list[_Model]:
+    """For each variance v. Trials at one place differ by noise alone, so that their means and `within` tell all:
+
+    log p(y) = log N(means; 0, v (K + (1 - s) / count)) - within / (2 v (1 - s))
+               - sum((count - 1) log(2 pi v (1 - s)) + log count) / 2
+    """
+    noise = 1 - share
+    covariance = _kernel(seen.x, seen.x, share, length)
+    covariance[np.diag_indices_from(covariance)] += noise / seen.count + 1e-10
+    lower: Array = np.linalg.cholesky(covariance).astype(np.float64)
+    alpha: Array = cho_solve((lower, True), seen.mean)
+    squares = float(seen.mean @ alpha) + seen.within / noise
+    n, rest = float(seen.count.sum()), float((seen.count - 1).sum())
+    determinant = 2 * float(np.log(np.diag(lower)).sum()) + rest * math.log(noise)
+    determinant += float(np.log(seen.count).sum())
+    return [
+        _Model(
+            seen=seen,
+            variance=variance,
+            share=share,
+            length=length,
+            lower=lower,
+            alpha=alpha,
+            log_weight=math.log(prior)
+            - 0.5 * (squares / variance + determinant + n * math.log(2 * math.pi * variance)),
+        )
+        for variance in VARIANCES
+    ]
 
 
 def _weights(models: list[_Model]) -> Array:
@@ -163,8 +225,8 @@ def _draws(models: list[_Model], weights: Array, grid: Array, generator: np.rand
     for model, count in zip(models, counts, strict=True):
         if count == 0:
             continue
-        mean, covariance = model.process.predict(grid[:, None], return_cov=True)
-        covariance = covariance - model.noise * np.eye(len(grid)) + JITTER * np.eye(len(grid))
+        mean, covariance = model.posterior(grid)
+        covariance[np.diag_indices_from(covariance)] += JITTER
         parts.append(generator.multivariate_normal(mean, covariance, size=count, method="cholesky"))
     return np.concatenate(parts)
 

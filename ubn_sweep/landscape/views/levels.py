@@ -40,7 +40,7 @@ class GateOff:
     """Bounds of its 90% interval."""
     gain_high: float
     withheld: bool = False
-    """Whether it is not to be told of, since it is found too often where nothing matters."""
+    """Whether such sweeps say so too often where nothing matters."""
 
     @property
     def is_told(self) -> bool:
@@ -59,7 +59,7 @@ class Paired:
     low: float
     high: float
     withheld: bool = False
-    """Whether it is not to be told of, since it is found too often where nothing matters."""
+    """Whether such sweeps say so too often where nothing matters."""
 
     @property
     def is_told(self) -> bool:

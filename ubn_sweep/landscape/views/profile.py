@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ubn_sweep.landscape.needs import THRESHOLD
 from ubn_sweep.landscape.read import SweepView
+from ubn_sweep.landscape.views.check import CheckView
 from ubn_sweep.landscape.views.gates import GatesView, gates_view, open_near
 from ubn_sweep.landscape.views.levels import (
     BAND,
@@ -22,7 +23,7 @@ from ubn_sweep.landscape.views.levels import (
     gate_off,
     gate_off_region,
 )
-from ubn_sweep.landscape.views.modelled import Modelled
+from ubn_sweep.landscape.views.modelled import EVIDENCE, Modelled
 from ubn_sweep.surrogate.declared import DeclaredSpace
 from ubn_sweep.surrogate.profile import OTHERS, profiles
 
@@ -31,8 +32,6 @@ RULED_OUT = 0.10
 """A threshold is ruled out where it is among the best with a smaller probability than this."""
 MARGIN_SHARE = 0.1
 """What is no practical difference: a tenth of what lies between the best and the median config."""
-EVIDENCE = 5.0
-"""How much more likely (in logarithms) the data must be with an influence of the threshold than without any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +90,8 @@ class ProfileView:
     batch_norm: BatchNormLevel | None = None
     """None where no trial of it finished."""
     gates: GatesView | None = None
+    check: CheckView | None = None
+    """A second opinion on the model's bands; None where it was not asked."""
     open_near: tuple[float, int] | None = None
     """Median share of open gates about the chosen threshold, and of how many finished trials."""
 
@@ -106,7 +107,7 @@ def profile_view(sweep: SweepView, modelled: Modelled | None = None) -> ProfileV
     region = gate_off_region(space)
     found = profiles(model, THRESHOLD, bounds=sweep.metric.bounds, beside=() if region is None else (region,))
     x = tuple(float(space.coding.params(code)[THRESHOLD]) for code in _along(space, found.places))
-    margin, evidence = MARGIN_SHARE * found.unit, model.evidence(THRESHOLD)
+    margin, evidence = MARGIN_SHARE * found.unit, modelled.evidence(THRESHOLD)
     place = choice_of(found.best)
     choice, gates = _choice(sweep, x, found.best, place, margin), gates_view(sweep)
     return ProfileView(

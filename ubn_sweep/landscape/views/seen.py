@@ -29,13 +29,16 @@ def seen_of(sweep: SweepView, space: DeclaredSpace) -> Seen:
     codes = codes_of(sweep, space, trials)
     better = sweep.metric.better
     worst = min((better(trial.last_score) for trial in trials if trial.curve), default=0.0)
-    rows: list[tuple[int, float, float, float]] = []
+    parts = [np.empty((0, 4))]
     for place, trial in enumerate(trials):
-        error = _error(sweep, trial)
-        rows += [(place, epoch, better(trial.curve[epoch]), error) for epoch in sorted(trial.curve)]
+        epochs = sorted(trial.curve)
+        values = [better(trial.curve[epoch]) for epoch in epochs]
         if trial.status == "diverged":
-            rows.append((place, sweep.max_epochs, worst, error))
-    content = np.array(rows, dtype=float).reshape(-1, 4)
+            epochs, values = [*epochs, sweep.max_epochs], [*values, worst]
+        part = np.empty((len(epochs), 4))
+        part[:, 0], part[:, 1], part[:, 2], part[:, 3] = place, epochs, values, _error(sweep, trial)
+        parts.append(part)
+    content = np.concatenate(parts)
     return Seen(
         codes=codes,
         trial=content[:, 0].astype(np.int64),
@@ -47,10 +50,10 @@ def seen_of(sweep: SweepView, space: DeclaredSpace) -> Seen:
 
 def codes_of(sweep: SweepView, space: DeclaredSpace, trials: Sequence[TrialView]) -> npt.NDArray[np.float64]:
     """(trials, parameters) where their configs lie in the declared space."""
-    return space.coding.codes([_coded(sweep.space, trial.params) for trial in trials])
+    return space.coding.codes([coded(sweep.space, trial.params) for trial in trials])
 
 
-def _coded(space: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> dict[str, Any]:
+def coded(space: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> dict[str, Any]:
     """A trial's parameters as the distributions have them; a table writes some values as text."""
     found: dict[str, Any] = {}
     for key, value in params.items():

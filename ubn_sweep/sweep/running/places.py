@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from ubn_sweep.certificates import in_a_line
 from ubn_sweep.errors import UserError
 from ubn_sweep.records.folder import SweepFolder
 from ubn_sweep.storage import Storage, below, check_place, is_url
@@ -94,8 +95,7 @@ def stored_sweeps(spec: SweepSpec) -> set[str]:
         storage.remove(probe)
         return storage.folders()
     except OSError as error:
-        reason = " ".join(str(error).split())
         raise UserError(
-            f"storage: `{spec.storage}` cannot be written ({reason}): see that it is there, and that this machine has "
-            "credentials for it"
+            f"storage: `{spec.storage}` cannot be written ({in_a_line(error)}): see that it is there, and that this "
+            "machine has credentials for it"
         ) from error

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ubn_sweep.certificates import why_untrusted
 from ubn_sweep.masking import masked
 from ubn_sweep.records.folder import JournalFolder
 from ubn_sweep.records.journal import BLOCK_BYTES
@@ -196,6 +197,7 @@ class _LineCount:
 
 def describe(error: BaseException) -> str:
     """An error on one line of bearable length, without passwords and without the statement that a database refused."""
-    whole = " ".join(f"{type(error).__name__}: {error}".split())
+    untrusted = why_untrusted(error)
+    whole = " ".join(f"{type(error).__name__}: {error}".split()) if untrusted is None else untrusted
     text = masked(whole.partition(" [SQL: ")[0])
     return text if len(text) <= ERROR_LENGTH else text[: ERROR_LENGTH - 3] + "..."

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ubn_sweep.certificates import trusted_file
 from ubn_sweep.errors import UserError
 from ubn_sweep.privacy import opt_out_of_usage_reports
 from ubn_sweep.tracking.mlflow.fresh_sqlite import create_if_missing
@@ -25,7 +26,11 @@ IMPATIENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "PGCONNECT_TIMEOUT": "10",
 }
-QUIET = {"GIT_PYTHON_REFRESH": "quiet", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
+QUIET = {
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 SERVERS = ("http:", "https:", "databricks")
 CHATTY_LOGGERS = ("alembic", "mlflow.store.db.utils", "urllib3.connectionpool")
 PAGE = 500
@@ -45,7 +50,9 @@ def load(tracking_uri: str) -> None:
         os.environ.setdefault(name, value)
     import mlflow.store.artifact.artifact_repository_registry
 
-    if not tracking_uri.startswith(SERVERS):
+    if tracking_uri.startswith(SERVERS):
+        trusted_file()
+    else:
         import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
     for name in CHATTY_LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)

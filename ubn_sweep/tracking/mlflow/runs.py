@@ -159,6 +159,17 @@ def trial_run_ids(
     return {trial: str(fullest(same).info.run_id) for trial, same in by_trial.items()}
 
 
+def trial_pages(tracking_uri: str, sweep_id: str, *, experiment: str = DEFAULT_EXPERIMENT) -> dict[int, str]:
+    """Trial -> the address of its run in a server's UI, without a password. Raises when the server is out of reach."""
+    found = connect(tracking_uri).get_experiment_by_name(experiment)
+    if found is None:
+        return {}
+    scheme, _, rest = tracking_uri.partition("://")
+    place = f"{scheme}://{rest.rpartition('@')[2].rstrip('/')}/#/experiments/{found.experiment_id}/runs"
+    runs = trial_run_ids(tracking_uri, sweep_id, experiment=experiment)
+    return {trial: f"{place}/{run}" for trial, run in runs.items()}
+
+
 def fullest(runs: list[Any]) -> Any:
     """The run that is not deleted and holds most; by id where that does not decide."""
     return max(

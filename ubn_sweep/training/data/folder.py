@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +79,18 @@ class ImageFolder(Dataset):
             threads=threads,
         )
 
+    def identity(self) -> str:
+        """By its classes, and how many images and folders lie in each: a million of them are counted, not looked at."""
+        root = self.root()
+        parts: tuple[Part, ...] = (
+            ("train", "validation", "test") if self.config.own_validation else ("train", "test")
+        )
+        folders = [(part, self._folder(root, part)) for part in parts]
+        found = [
+            (part, name, _entries(folder / name)) for part, folder in folders for name in class_names(folder)
+        ]
+        return hashlib.sha256(repr((self.config.name, found)).encode()).hexdigest()[:16]
+
     def _folder(self, root: Path, part: Part) -> Path:
         if part == "train":
             return train_folder(root)
@@ -89,3 +103,8 @@ class ImageFolder(Dataset):
         if size is None:
             raise UserError("dataset.image_size_px: `imagefolder` needs it, but got null: 224 is usual")
         return size
+
+
+def _entries(folder: Path) -> int:
+    with os.scandir(folder) as entries:
+        return sum(is_image(entry.name) or entry.is_dir() for entry in entries)

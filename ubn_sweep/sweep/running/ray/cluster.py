@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +84,7 @@ def check_address(address: str) -> None:
     """Knocks at HOST:PORT, since Ray itself keeps trying for minutes; `auto` and others are left to Ray.
 
     Raises:
-        UserError: nobody listens there.
+        UserError: nobody listens there, or by TLS where this process does not speak it, or the other way round.
     """
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdigit():
@@ -93,6 +95,37 @@ def check_address(address: str) -> None:
         raise UserError(
             f"--ray-address: no cluster at `{address}` ({error.strerror or error}): start one with `ray start --head`"
         ) from error
+    speaks = _speaks_tls(host, int(port))
+    if speaks is True and not _is_tls_set():
+        raise UserError(
+            f"--ray-address: the cluster at `{address}` speaks TLS: set RAY_USE_TLS=1, RAY_TLS_SERVER_CERT, "
+            "RAY_TLS_SERVER_KEY and RAY_TLS_CA_CERT here as on its nodes"
+        )
+    if speaks is False and _is_tls_set():
+        raise UserError(
+            f"--ray-address: the cluster at `{address}` speaks no TLS, but RAY_USE_TLS is set here: unset it, or start "
+            "the cluster with it"
+        )
+
+
+def _is_tls_set() -> bool:
+    return os.environ.get("RAY_USE_TLS", "0").lower() in ("1", "true")
+
+
+def _speaks_tls(host: str, port: int) -> bool | None:
+    """Whether a server greets back, whoever it is: Ray decides on its certificate. None where it says nothing."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host, port), timeout=KNOCK_S) as plain,
+            context.wrap_socket(plain, server_hostname=host),
+        ):
+            return True
+    except ssl.SSLError as error:
+        return False if error.reason == "WRONG_VERSION_NUMBER" else None
+    except OSError:
+        return None
 
 
 def _start_local(cpus: int | None, gpus: int | None) -> None:

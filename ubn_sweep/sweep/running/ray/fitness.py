@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ubn_sweep import schema
+from ubn_sweep.certificates import in_a_line
 from ubn_sweep.errors import UserError
 from ubn_sweep.storage import Storage, is_url
 from ubn_sweep.training import VISIBLE_GPUS
@@ -69,14 +70,14 @@ def _lacking_storage(asked: Needs, answer: str | None) -> str | None:
     except FileNotFoundError:
         shared = False
     except OSError as error:
-        shared, why = False, f" ({' '.join(str(error).split())})"
+        shared, why = False, f" ({in_a_line(error)})"
     if not shared:
         return f"{share}, which it needs for checkpoints{why}: {remedy}"
     if answer is not None:
         try:
             storage.write(answer, asked.nonce.encode())
         except OSError as error:
-            return f"cannot write into {asked.place} ({' '.join(str(error).split())}): let it write there"
+            return f"cannot write into {asked.place} ({in_a_line(error)}): let it write there"
     return None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ubn_sweep.certificates import trusted_file, why_untrusted
 from ubn_sweep.errors import UserError
 from ubn_sweep.privacy import opt_out_of_usage_reports
 
@@ -72,7 +73,8 @@ class JobServer:
 
             for name in TALKATIVE:
                 logging.getLogger(name).setLevel(logging.WARNING)
-            self._client = JobSubmissionClient(address)
+            trusted = trusted_file()
+            self._client = JobSubmissionClient(address, verify=True if trusted is None else trusted)
 
     def submit(
         self,
@@ -209,6 +211,9 @@ class JobServer:
                     f"--address: {self.address} does not let us in: set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to the "
                     "cluster's token"
                 ) from error
+            untrusted = why_untrusted(error)
+            if untrusted is not None:
+                raise UserError(f"--address: {self.address}: {untrusted}") from error
             raise UserError(
                 f"--address: {self.address} cannot be asked ({_first_line(error)}): see that the cluster runs with its "
                 "dashboard, `ray start --head`, and Ray with its part for jobs, `pip install 'ray[default]'`"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ubn_sweep import schema
+from ubn_sweep.certificates import in_a_line
 from ubn_sweep.errors import UserError
 from ubn_sweep.storage import Storage, is_url
 from ubn_sweep.sweep.deciding.slots import slots_of
@@ -131,7 +132,7 @@ def signed(place: str, nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
         storage.write(sign, nonce.encode())
     except OSError as error:
         raise UserError(
-            f"{place}: cannot be written ({' '.join(str(error).split())}): give --home a folder that you may write to"
+            f"{place}: cannot be written ({in_a_line(error)}): give --home a folder that you may write to"
         ) from error
     try:
         yield sign, nonce
