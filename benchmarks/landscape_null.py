@@ -1,16 +1,20 @@
-"""How often a sweep in which the threshold does nothing is said to have ruled out thresholds, and one in which it does.
+"""How often a report claims what is not so, and finds what is: whole sweeps of known truth, and all that it says.
 
-    python benchmarks/landscape_null.py --sweeps 20 --methods "map;best;random"
+    python benchmarks/landscape_null.py --worlds nothing,others --methods random --sweeps 100
+    python benchmarks/landscape_null.py --worlds nothing,others --methods auto,map --sweeps 30
+    python benchmarks/landscape_null.py --print > benchmarks/results/landscape_null.md
 
-Simulated sweeps on made-up problems, through the real state, sampler and early stopping, read by the report's own
-model; a claim is what the report would say. `noise`: the other parameters matter, the threshold does not, and seeds
-differ much. The goal is a claim in 5% of them at most. `cliff` and `ridge` are there to see what is found where it
-matters.
+The quickstart's space, sampler, early stopping, warm starts and number of trials, on curves that are made up (see
+`benchmarks/landscape/worlds.py`), two at once. Every sweep is kept when it is read, in the file of `--records`, and is
+not made again: a run that was interrupted goes on. An error is a claim of an effect that is not there; the goal is 5%
+of the sweeps at most for each kind of claim.
 """
 
 import argparse
+import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,45 +22,45 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.landscape.families import family  # noqa: E402  (after the thread counts)
-from benchmarks.landscape.sweeps import swept  # noqa: E402
-from benchmarks.landscape.truth import Task  # noqa: E402
-from ubn_sweep.landscape.views.profile import MARGIN_SHARE, is_claimed  # noqa: E402
-from ubn_sweep.surrogate.last_epoch import LastEpochModel  # noqa: E402
-from ubn_sweep.surrogate.profile import profiles  # noqa: E402
+from benchmarks.landscape.null_report import markdown  # noqa: E402  (after the thread counts)
+from benchmarks.landscape.worlds import METHODS, WORLDS, original, said_of, world  # noqa: E402
 
-
-def claims(task: Task, method: str, *, seed: int, epochs: int) -> tuple[bool, float]:
-    """Whether the report would rule a threshold out after so many epochs, and the evidence."""
-    seen = swept(task, method, seed=seed, budget_epochs=epochs).seen(task, epochs)
-    model = LastEpochModel(task.space, seen, max_epochs=task.problem.max_epochs)
-    found = profiles(model, task.over)
-    evidence = model.evidence(task.over)
-    return is_claimed(found.best, MARGIN_SHARE * found.unit, evidence), evidence
+RECORDS = Path(__file__).parent / "results" / "landscape_null.jsonl"
 
 
 def names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(";") if name.strip()]
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def read(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     described = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=described)
-    parser.add_argument("--families", type=names, default=["noise"])
-    parser.add_argument("--methods", type=names, default=["map", "best", "random"])
-    parser.add_argument("--sweeps", type=int, default=20)
-    parser.add_argument("--epochs", type=int, default=520)
+    parser.add_argument("--worlds", type=names, default=["nothing", "others"], help=", ".join(WORLDS))
+    parser.add_argument("--methods", type=names, default=["random"], help=", ".join(METHODS))
+    parser.add_argument("--sweeps", type=int, default=100)
+    parser.add_argument("--records", type=Path, default=RECORDS)
+    parser.add_argument("--print", action="store_true", dest="is_printed", help="the records, as Markdown")
     args = parser.parse_args(arguments)
-    for name in args.families:
-        task = family(name)
-        for method in args.methods:
-            found = [claims(task, method, seed=seed, epochs=args.epochs) for seed in range(args.sweeps)]
-            said = sum(is_said for is_said, _ in found)
-            strongest = ", ".join(f"{e:.1f}" for e in sorted((e for _, e in found), reverse=True)[:3])
-            print(
-                f"{name}, {method}: claimed in {said} of {args.sweeps}; strongest evidence {strongest}",
-                flush=True,
-            )
+    if args.is_printed:
+        print(markdown(read(args.records)))
+        return
+    done = {(r["world"], r["method"], r["seed"]) for r in read(args.records)}
+    for method in args.methods:
+        sweep = original(method)
+        for name in args.worlds:
+            for seed in range(args.sweeps):
+                if (name, method, seed) in done:
+                    continue
+                began_s = time.process_time()
+                said = said_of(sweep, world(name, sweep, seed), seed)
+                record = {"world": name, "method": method, "seed": seed, "said": said}
+                record["cpu_s"] = round(time.process_time() - began_s, 2)
+                with args.records.open("a") as file:
+                    file.write(json.dumps(record) + "\n")
 
 
 if __name__ == "__main__":

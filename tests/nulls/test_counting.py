@@ -12,6 +12,8 @@ from ubn_sweep.landscape.claims import KINDS, claims, kind_of
 from ubn_sweep.landscape.figures.choices import CHOICES
 from ubn_sweep.landscape.null import Null, bounds, is_too_often, null_as_json, null_of, read_null
 from ubn_sweep.landscape.prices import price, weighed
+from ubn_sweep.landscape.views.levels import BatchNormLevel, Paired
+from ubn_sweep.landscape.withholding import sure
 from ubn_sweep.landscape.words import summary
 from ubn_sweep.nulls import counting
 from ubn_sweep.nulls.counting import count
@@ -106,6 +108,24 @@ def test_what_is_said_too_often_is_withheld(hilly, made, gone, words):
     assert told.withheld == (gone,)
 
 
+def test_what_the_model_tells_of_the_threshold_is_withheld_too(hilly):
+    """A dependence on the momentum, and pairs with BatchNorm, put in where this sweep has none."""
+    key = hilly.by.keys[0]
+    by = dataclasses.replace(
+        hilly.by, keys=(dataclasses.replace(key, apart=dataclasses.replace(key.apart, is_told=True)),)
+    )
+    pairs = Paired(pairs=4, layers=1, better=0.02, low=0.01, high=0.03)
+    level = BatchNormLevel(n=4, others=9, seeds=1, middle=0.8, low=0.7, high=0.9, paired=pairs)
+    profile = dataclasses.replace(hilly.profile, batch_norm=level)
+    landscape = dataclasses.replace(hilly, by=by, profile=profile)
+    for claim in (f"threshold_by:{key.key}", "layers_paired", "gate_by_model"):
+        found = null(landscape, nothing=[(claim, 15)])
+        told = weighed(landscape, found)
+        assert claim in claims(landscape)
+        assert claims(told) == claims(landscape) - {claim}
+        assert KINDS[kind_of(claim)].title in summary(told, found)[-1]
+
+
 def test_a_withheld_comparison_tells_none_from_the_best(hilly):
     assert "told_from_best" in claims(hilly)
     found = null(hilly, equal=[("told_from_best", 40)])
@@ -145,6 +165,25 @@ def test_choices_and_condensation_are_withheld_in_their_figures():
     finding = CHOICES.finding(told.sweep, CHOICES.numbers(told))
     assert "centering" not in finding
     assert price(landscape, null(landscape), ("choice",)).endswith("a choice was said to stand out not once.")
+
+
+def test_means_of_groups_are_not_compared_where_the_sampler_made_the_groups(hilly):
+    """Only of parameters that matter beside the others; samplers that follow no scores make no such groups."""
+    none_named = dataclasses.replace(
+        hilly.importance,
+        parameters=tuple(dataclasses.replace(row, p_value=1.0) for row in hilly.importance.parameters),
+    )
+    unnamed = dataclasses.replace(hilly, importance=none_named)
+    groups = {claim for claim in claims(unnamed) if kind_of(claim) in ("gate_gain", "choice")}
+    assert groups
+    assert sure(unnamed) == unnamed
+    trials = tuple(dataclasses.replace(trial, origin="auto") for trial in hilly.sweep.trials)
+    adaptive = dataclasses.replace(unnamed, sweep=dataclasses.replace(hilly.sweep, trials=trials))
+    assert claims(sure(adaptive)) == claims(unnamed) - groups
+    assert sure(adaptive).unsure == tuple(sorted(groups))
+    named = dataclasses.replace(hilly, sweep=adaptive.sweep)
+    assert "gate_gain" in claims(sure(named))
+    assert "Withheld" not in " ".join(summary(weighed(adaptive, null(hilly)), null(hilly)))
 
 
 def test_a_null_of_another_sweep_is_none(hilly, tmp_path):

@@ -56,6 +56,8 @@ class Landscape:
     """The race that confirmed it; None where none is over."""
     withheld: tuple[str, ...] = ()
     """Claims that are not made, since they would be made too often where nothing matters."""
+    unsure: tuple[str, ...] = ()
+    """Claims that are not made, since the sampler may have made what they are of."""
 
 
 def analyse(

@@ -48,6 +48,16 @@ def key_of(claim: str) -> str | None:
     return (about or KINDS[kind].about) if KINDS[kind].by_key else None
 
 
+def about(kind: str, claims: Iterable[str]) -> tuple[str, ...]:
+    """What claims of a kind are about: `norm.scaling` of `choice:norm.scaling`."""
+    return tuple(claim.partition(":")[2] for claim in claims if kind_of(claim) == kind)
+
+
+def silenced_choices(landscape: Landscape) -> tuple[str, ...]:
+    """Choices that are not told of."""
+    return about("choice", (*landscape.withheld, *landscape.unsure))
+
+
 def claims(landscape: Landscape) -> frozenset[str]:
     """All that a report of this landscape claims."""
     return frozenset(
@@ -71,10 +81,8 @@ def _once(is_made: bool) -> tuple[str, ...]:
 
 
 def _gate(landscape: Landscape) -> tuple[str, ...]:
-    """At either epoch: which one the sentences tell of depends on what else there is to tell."""
-    view = landscape.threshold
-    gains = [curve.gain for curve in (view.full, view.early) if curve is not None]
-    return _once(view.varied and any(gain is not None and gain.is_shown for gain in gains))
+    gain = landscape.threshold.gate_told.gain
+    return _once(landscape.threshold.varied and gain is not None and gain.is_shown)
 
 
 def _batch_norm(landscape: Landscape) -> tuple[str, ...]:
@@ -179,7 +187,7 @@ _ALL = (
     Kind(
         name="choice",
         title="a choice was said to stand out",
-        found=lambda landscape: choices_view(landscape.sweep).apart,
+        found=lambda landscape: choices_view(landscape.sweep, withheld=silenced_choices(landscape)).apart,
     ),
     Kind(
         name="condensation",

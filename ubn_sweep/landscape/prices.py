@@ -8,14 +8,15 @@ from ubn_sweep.landscape.analysis import Landscape
 from ubn_sweep.landscape.claims import BUT, EQUAL, KINDS, claims, key_of, kind_of
 from ubn_sweep.landscape.null import Null
 from ubn_sweep.landscape.phrases import plural
-from ubn_sweep.landscape.withholding import without
+from ubn_sweep.landscape.withholding import sure, without
 
 Told = tuple[str, tuple[str, ...]]
 """A sentence, and the kinds of claims that it may make."""
 
 
 def weighed(landscape: Landscape, null: Null | None) -> Landscape:
-    """The landscape without the claims that its null says are made too often."""
+    """The landscape without claims that its sampler may have made, or that its null says are made too often."""
+    landscape = sure(landscape)
     return landscape if null is None else without(landscape, null.withheld(claims(landscape)))
 
 

@@ -6,6 +6,9 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ubn_sweep.landscape.analysis import Landscape
+from ubn_sweep.landscape.claims import about, key_of, kind_of
+from ubn_sweep.landscape.claims import claims as claims_of
+from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.ablation import AblationView
 from ubn_sweep.landscape.views.by import ByView
 from ubn_sweep.landscape.views.condensation import CondensationView
@@ -17,10 +20,30 @@ from ubn_sweep.landscape.views.numbers import Difference
 from ubn_sweep.landscape.views.ranking import Ranking
 from ubn_sweep.landscape.views.threshold import ThresholdCurve, ThresholdView
 
+UNSURE = ("gate_gain", "choice")
+"""Kinds that compare means of groups of trials."""
+DRAWN = ("random", "grid", "qmc")
+"""Samplers that do not follow the scores."""
 
-def about(kind: str, claims: Collection[str]) -> tuple[str, ...]:
-    """What claims of a kind are about: `norm.scaling` of `choice:norm.scaling`."""
-    return tuple(claim.partition(":")[2] for claim in claims if claim.partition(":")[0] == kind)
+
+def follows_scores(sweep: SweepView) -> bool:
+    """Whether any trial was suggested by a sampler that learns: it tries good values of several parameters together."""
+    return any(
+        not trial.start and trial.origin.partition(",")[0] not in DRAWN and not trial.audit
+        for trial in sweep.trials
+    )
+
+
+def sure(landscape: Landscape) -> Landscape:
+    """Where the sampler follows the scores, means of groups are compared only of parameters that matter beyond chance
+    beside those they were tried with. Else they differ in one of three sweeps in which they should not."""
+    if not follows_scores(landscape.sweep):
+        return landscape
+    named = {row.key for row in landscape.importance.parameters if row.is_shown}
+    unsure = [
+        claim for claim in claims_of(landscape) if kind_of(claim) in UNSURE and key_of(claim) not in named
+    ]
+    return replace(without(landscape, unsure), withheld=landscape.withheld, unsure=tuple(sorted(unsure)))
 
 
 def without(landscape: Landscape, claims: Collection[str]) -> Landscape:

@@ -160,34 +160,24 @@ def threshold(sweep: SweepView, view: ThresholdView) -> str:
     """The recommendation: which thresholds, from which trials, and whether the gate pays at all."""
     if not view.varied:
         return ""
-    for curve in (view.full, view.early):
-        if curve is not None and isinstance(curve.fit, CurveFit) and curve.fit.shape_is_shown:
-            fit = curve.fit
-            where = (
-                ""
-                if curve is view.full
-                else f" after epoch {curve.epoch}, of all trials; the full budget may differ"
-            )
-            return (
-                f"The best threshold lies between {fit.optimum_low:.2g} and {fit.optimum_high:.2g} with a probability "
-                f"of 80% (n = {fit.n}{where}). {_gate_off(sweep, view, curve)}"
-            )
-    n = view.full.fit.n
-    if not isinstance(view.full.fit, CurveFit) and view.early is None:
-        few = f"Too few trials to recommend a threshold: {plural(n, 'finished trial')} with the gate on."
-        return f"{few} {_gate_off(sweep, view, view.full)}"
-    curve = view.full if isinstance(view.full.fit, CurveFit) or view.early is None else view.early
+    curve, gate = view.told, gate_off(sweep, view.gate_told)
+    fit = curve.fit
+    if isinstance(fit, CurveFit) and fit.shape_is_shown:
+        where = (
+            ""
+            if curve is view.full
+            else f" after epoch {curve.epoch}, of all trials; the full budget may differ"
+        )
+        return (
+            f"The best threshold lies between {fit.optimum_low:.2g} and {fit.optimum_high:.2g} with a probability "
+            f"of 80% (n = {fit.n}{where}). {gate}"
+        )
+    if not isinstance(fit, CurveFit) and view.early is None:
+        few = f"Too few trials to recommend a threshold: {plural(fit.n, 'finished trial')} with the gate on."
+        return f"{few} {gate}"
     return (
         f"No threshold between {view.low:.2g} and {view.high:.2g} can be told from another "
-        f"(epoch {curve.epoch}, n = {curve.fit.n}). {_gate_off(sweep, view, curve)}"
-    )
-
-
-def _gate_off(sweep: SweepView, view: ThresholdView, curve: ThresholdCurve) -> str:
-    """At the curve's own epoch, or at the other one where that alone has trials enough."""
-    other = view.early if curve is view.full else view.full
-    return gate_off(
-        sweep, other if curve.gain is None and other is not None and other.gain is not None else curve
+        f"(epoch {curve.epoch}, n = {fit.n}). {gate}"
     )
 
 
@@ -207,6 +197,8 @@ def gate_off(sweep: SweepView, curve: ThresholdCurve) -> str:
         f"{on} score {amount(sweep, abs(found.better))} {side} on average than those with it off "
         f"(epoch {curve.epoch}, 95% interval: {interval(sweep, found)}; n = {found.n} and {found.n_other})"
     )
+    if found.withheld:
+        return f"{begin}, which such a sweep shows too often where nothing is to be found."
     return f"{begin}." if found.is_shown else f"{begin}, which chance explains."
 
 

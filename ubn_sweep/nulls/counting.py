@@ -20,6 +20,7 @@ from ubn_sweep.landscape.claims import BUT, EQUAL, NOTHING, claims, claims_of_ra
 from ubn_sweep.landscape.null import Null, null_as_json, read_null
 from ubn_sweep.landscape.read import read_correctness, read_sweep
 from ubn_sweep.landscape.views.ranking import ranking
+from ubn_sweep.landscape.withholding import sure
 from ubn_sweep.nulls.original import Original, original_of, plain_space
 from ubn_sweep.nulls.replay import replayed, with_images
 from ubn_sweep.nulls.worlds import Worlds
@@ -60,7 +61,7 @@ class Replays:
             table = observations(with_images(events, original, rng))
             return claims_of_ranking(ranking(read_sweep(table), read_correctness(table)))
         table = observations(replayed(original, drawn, seed=sampler_seed))
-        return claims(analyse(table, claims_alone=True))
+        return claims(sure(analyse(table, claims_alone=True)))
 
 
 def worlds_of(original: Original, without: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ubn_sweep.landscape.claims import silenced_choices
 from ubn_sweep.landscape.figures.entry import ReportFigure
 from ubn_sweep.landscape.figures.style import (
     BLUE,
@@ -27,7 +28,6 @@ from ubn_sweep.landscape.figures.style import (
 from ubn_sweep.landscape.read import SweepView
 from ubn_sweep.landscape.views.choices import Choice, ChoicesView, choices_view
 from ubn_sweep.landscape.views.numbers import GroupMean
-from ubn_sweep.landscape.withholding import about
 
 
 def _draw(sweep: SweepView, view: ChoicesView) -> Figure:
@@ -134,7 +134,7 @@ def _how(sweep: SweepView, view: ChoicesView) -> str:
 CHOICES = ReportFigure(
     name="rectifiers",  # as the files are called in the folders of sweeps
     title="Score by choice",
-    numbers=lambda landscape: choices_view(landscape.sweep, withheld=about("choice", landscape.withheld)),
+    numbers=lambda landscape: choices_view(landscape.sweep, withheld=silenced_choices(landscape)),
     applies=lambda view: bool(view.choices),
     draw=_draw,
     narrow=_narrow,

@@ -88,11 +88,13 @@ class ByView:
     keys: tuple[ByKey, ...]
 
 
+NO_GROUPS = ByView(x=(), log=False, margin=0.0, pairs=0, keys=())
+
+
 def by_view(modelled: Modelled, profile: ProfileView) -> ByView:
     """Profiles in all groups that have three trials or more, from one model."""
-    nothing = ByView(x=(), log=False, margin=0.0, pairs=0, keys=())
     if profile.reason is not None:
-        return nothing
+        return NO_GROUPS
     sweep = modelled.sweep
     found: dict[str, list[_Group]] = {}
     for key in _keys(sweep):
@@ -100,7 +102,7 @@ def by_view(modelled: Modelled, profile: ProfileView) -> ByView:
         if sum(group.has_enough for group in groups) > 1:
             found[key] = groups
     if not found:
-        return nothing
+        return NO_GROUPS
     asked = [group for groups in found.values() for group in groups if group.has_enough]
     draws = grouped_profiles(
         modelled.model,

@@ -73,6 +73,21 @@ class ThresholdView:
         fits = [curve.fit for curve in (self.full, self.early) if curve is not None]
         return any(isinstance(fit, CurveFit) and fit.shape_is_shown for fit in fits)
 
+    @property
+    def told(self) -> ThresholdCurve:
+        """The curve that is told of: the first that has a shape, else the first that there is."""
+        for curve in (self.full, self.early):
+            if curve is not None and isinstance(curve.fit, CurveFit) and curve.fit.shape_is_shown:
+                return curve
+        return self.full if isinstance(self.full.fit, CurveFit) or self.early is None else self.early
+
+    @property
+    def gate_told(self) -> ThresholdCurve:
+        """The curve by which the gate is compared: the same, or the other one where that alone has trials enough."""
+        curve = self.told
+        other = self.early if curve is self.full else self.full
+        return other if curve.gain is None and other is not None and other.gain is not None else curve
+
 
 def threshold_view(sweep: SweepView) -> ThresholdView:
     """Threshold against the objective: finished, stopped, and at a common epoch."""
