@@ -141,6 +141,7 @@ def test_the_best_at_the_edge_is_told_with_what_to_widen():
     assert (edge.key, edge.upper, edge.bound) == ("norm.momentum", True, 0.5)
     assert f"{edge.at_edge} of the 8 best trials lie at the upper end of momentum (0.5)" in told_of(sweep)
     assert "raise `space.norm.momentum.high`" in told_of(sweep)
+    assert leaders_view(dataclasses.replace(sweep, is_map=True)).edges == ()
 
 
 def test_nothing_is_widened_below_zero():

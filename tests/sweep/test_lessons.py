@@ -91,8 +91,8 @@ def share_bad(make, sampler, fate, seeds):
 @pytest.mark.parametrize(
     ("fate", "seeds"),
     [
-        (diverges, 1),
         (fails_there, 1),
+        pytest.param(diverges, 1, marks=pytest.mark.slow),
         pytest.param(diverges, 2, marks=pytest.mark.slow),
         pytest.param(fails_at_once_there, 1, marks=pytest.mark.slow),
     ],

@@ -123,6 +123,8 @@ class SweepView:
     """The other objective, where there are two."""
     joined: tuple[JoinedSweep, ...] = ()
     """The sweeps, where they are several."""
+    is_map: bool = False
+    """Whether trials were asked for where the profile was uncertain, and not where they may be the best."""
     by: tuple[str, ...] = ()
     """Parameters for whose values the spec asks for profiles of their own: `search.map.by`."""
 
@@ -189,6 +191,7 @@ def read_sweep(table: pa.Table) -> SweepView:
         ended_by=origin.ended_by,
         second=task.metric(second["metric"]) if second is not None else None,
         joined=tuple(JoinedSweep(**one) for one in origin.joined),
+        is_map=origin.spec.get("search", {}).get("goal") == "map",
         by=tuple((origin.spec.get("search", {}).get("map") or {}).get("by", ())),
     )
 

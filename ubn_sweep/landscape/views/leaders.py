@@ -55,7 +55,8 @@ def leaders_view(sweep: SweepView) -> LeadersView:
     """An edge is told where half of the leaders or more lie there, and scores rise towards it over all trials.
 
     The second takes all trials at one epoch, so that a sampler that likes edges does not make one: a value's rank and
-    the score's are correlated, by Spearman's test with Bonferroni's correction for the parameters looked at.
+    the score's are correlated, by Spearman's test with Bonferroni's correction for the parameters looked at. Of a map
+    none is told.
     """
     count = len(sweep.candidates)
     if count < MIN_FINISHED:
@@ -63,7 +64,8 @@ def leaders_view(sweep: SweepView) -> LeadersView:
     leaders = ranked(sweep)[: max(MIN_LEADERS, math.ceil(TOP_SHARE * count))]
     keys = [key for key, item in sweep.space.items() if _has_ends(item)]
     titles = sweep.titles(keys)
-    found = [_edge(sweep, leaders, key, titles[key], looks=len(keys)) for key in keys]
+    # A map's trials are asked for by what is known of scores, value by value: their trends are no test of anything.
+    found = [] if sweep.is_map else [_edge(sweep, leaders, key, titles[key], looks=len(keys)) for key in keys]
     gates = [trial.metrics[GATE_OPEN] for trial in leaders if GATE_OPEN in trial.metrics]
     return LeadersView(
         trials=tuple(trial.number for trial in leaders),
