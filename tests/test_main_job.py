@@ -143,6 +143,7 @@ def test_the_final_training_tests_once_and_compares(final, configs, sweep):
     assert not any(key.startswith("val_") for key in run.data.metrics)  # nothing was held out
 
 
+@pytest.mark.slow
 def test_the_final_training_of_another_config_does_not_touch_it(final, configs, place):
     done = run_cli(
         ["train", str(configs[0]), "--set", "optimizer.lr=0.01", "--out", f"runs/{configs[0].stem}"],
@@ -152,6 +153,7 @@ def test_the_final_training_of_another_config_does_not_touch_it(final, configs, 
     assert "another config" in done.stderr
 
 
+@pytest.mark.slow
 def test_other_stores_are_caught_up_from_the_journal(sweep, place):
     uri = f"sqlite:///{place}/elsewhere.db"
     done = last_json(call_cli(["sync", "quickstart", "--to", uri, "--json"], cwd=place))

@@ -18,6 +18,7 @@ def preview(cwd, *arguments):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_no_more_at_once_than_this_machine_holds(tmp_path):
     cpus = len(os.sched_getaffinity(0))
     assert preview(tmp_path)["workers"] == cpus
@@ -36,6 +37,7 @@ def test_an_epoch_is_timed_when_asked(tmp_path):
     assert cost["trial_hours"]["mean"] == pytest.approx(hours)
 
 
+@pytest.mark.slow
 def test_what_so_few_trials_will_not_tell_is_said_before(tmp_path):
     assert preview(tmp_path, "--set", "search.trials=300")["cautions"] == []
     first, second = preview(tmp_path, "--set", "search.trials=10")["cautions"]

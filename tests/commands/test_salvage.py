@@ -35,6 +35,7 @@ def _small_disk(tmp_path):
         yield disk
 
 
+@pytest.mark.slow
 def test_a_sweep_on_a_full_disk_says_so_and_goes_on_when_there_is_room(tmp_path, small_disk):
     spec = {**SPEC, "search": {"trials": 60, "sampler": "random"}, "early_stopping": None}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(spec))

@@ -113,6 +113,7 @@ def test_what_does_not_apply_is_left_out(tmp_path, monkeypatch):
     assert "absent" not in report.html.read_text()
 
 
+@pytest.mark.slow
 def test_another_task_speaks_its_own_words(tmp_path):
     report = build_report(write_sweep(tmp_path, glucose_events()))
     text = check(report)

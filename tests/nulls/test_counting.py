@@ -227,6 +227,7 @@ def test_a_count_goes_on_where_it_was_interrupted(tmp_path, counted_quickly):
     assert read_null(folder.null).count("gate_gain", "nothing") == (0, 1), "another seed begins anew"
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path):
     """Whole: one replay each, by the command, which shows them at once the second time."""
     folder = write_sweep(tmp_path, sweep_events(24))

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from tests.support.processes import call_cli
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_trials_all_fail_ends_with_1_and_says_why(write_spec, tmp_path):
     spec = write_spec(
         task="tests.support.trainables:raise_at_once", search={"trials": 4, "sampler": "random"}

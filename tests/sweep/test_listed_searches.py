@@ -70,6 +70,7 @@ def test_the_users_points_that_lie_on_the_grid_count(make):
     assert len({state.space.identity(params) for params in found}) == len(found) == SIZE + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["grid", "qmc"])
 def test_a_restart_changes_no_suggestion(make, sampler):
     options = {"steps": 2} if sampler == "grid" else {"sequence": "halton"}

@@ -29,6 +29,7 @@ def run(spec, folder):
     return start(spec, home=folder.home, running=HERE)
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_is_told_to_both(small_spec, folder, tmp_path, capsys):
     command = f"cat > {tmp_path}/told.json; echo $UBN_SWEEP_SWEEP $UBN_SWEEP_STATE > {tmp_path}/told.txt"
     with post_server() as posts:

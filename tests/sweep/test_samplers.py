@@ -155,6 +155,7 @@ def test_seeds_differ_and_samplers_pickle(name):
     assert configs(one) != configs(sweep(make(name, seed=4), 12))
 
 
+@pytest.mark.slow
 def test_auto_finds_the_top_of_a_conditional_space():
     ours = [best(sweep(make("auto", seed), 40)) for seed in range(2)]
     random = [best(sweep(make("random", seed), 40)) for seed in range(2)]

@@ -159,6 +159,7 @@ def test_a_trial_that_reports_nothing_does_not_hold_up_the_clock(make, tmp_path)
     assert (state.trials[0].status, state.trials[0].epoch, state.best) == ("stopped", 0, None)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_a_rule_ended_goes_on_where_it_stood(small_spec, tmp_path, folder, monkeypatch):
     monkeypatch.setenv("TEST_EPOCH_LOG", str(tmp_path / "epochs.txt"))
     monkeypatch.setenv("TEST_EPOCH_S", "0")

@@ -128,6 +128,7 @@ def test_boards_that_were_deleted_are_written_again(folder, root):
     check(root, events)
 
 
+@pytest.mark.slow
 def test_a_sweep_writes_boards_where_its_spec_says(write_spec, tmp_path):
     spec = write_spec(search={"trials": 2, "sampler": "random"}, tracking={"tensorboard": "boards"})
     done = call_cli(["run", str(spec), "--executor", "in-process", "--json"], cwd=tmp_path, TEST_EPOCH_S="0")

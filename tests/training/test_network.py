@@ -21,6 +21,7 @@ def weights(run):
     return torch.cat([value.flatten().float() for value in run.network.state_dict().values()])
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_one_that_never_stopped_dropout_included(tmp_path):
     whole, first = (WithDropout().start(CONFIG) for _ in range(2))
     told = [whole.train_epoch() for _ in range(4)]

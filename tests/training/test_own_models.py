@@ -30,6 +30,7 @@ def network_of(run):
     return run._repeats[0].model
 
 
+@pytest.mark.slow
 def test_a_model_of_ones_own_trains_and_goes_on_bit_for_bit(tmp_path):
     config = tiny_config(model=OWN, norm={"name": "ubn"})
     run = goes_on_bit_for_bit(config, tmp_path / "out")

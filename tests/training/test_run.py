@@ -101,6 +101,7 @@ def test_a_seed_reproduces_and_another_differs():
     assert metrics[0]["train_loss"] != metrics[2]["train_loss"]
 
 
+@pytest.mark.slow
 def test_repeats_are_the_single_runs_and_metrics_their_means():
     both = TrainingRun(tiny_config(seed=5, repeats=2, norm=GATED))
     singles = [TrainingRun(tiny_config(seed=seed, norm=GATED)) for seed in (5, 6)]

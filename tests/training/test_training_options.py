@@ -85,6 +85,7 @@ def test_the_average_of_the_weights_is_judged_and_kept(tmp_path):
     torch.testing.assert_close(loaded(x), judged.eval()((x - loaded.shift) * loaded.factor))
 
 
+@pytest.mark.slow
 def test_all_of_it_goes_on_bit_for_bit(tmp_path):
     options = {"ema_decay": 0.9, "clip_norm": 0.5, "accumulate": 2, "deterministic": True}
     optimizer = {"lr": 0.1, "norm_weight_decay": 0.0}
