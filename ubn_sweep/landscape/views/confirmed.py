@@ -109,7 +109,7 @@ def confirmed_view(trials: Trials, race: RaceConfig, metric: Metric) -> Confirme
         metric=metric,
         choosing=race.choosing,
         held_out=len(race.rounds) - race.choosing,
-        entrants=tuple(_raced(race, found, scores, entrant) for entrant in range(len(race.entrants))),
+        entrants=tuple(_raced(race, found, scores, entrant, metric) for entrant in range(len(race.entrants))),
         is_over=trials.ended is not None,
         trainings=len(trials),
         winner=_winner(race, found, scores, metric) if trials.ended is not None else None,
@@ -122,15 +122,21 @@ def within(metric: Metric, value: float) -> float:
     return metric.better(min(max(metric.better(value), low), high))
 
 
-def worth(values: Sequence[float]) -> Worth | None:
-    """mean ± t(0.95, n - 1) * std / sqrt(n), the interval from three values on; None without any."""
+def worth(values: Sequence[float], metric: Metric | None = None) -> Worth | None:
+    """mean ± t(0.95, n - 1) * std / sqrt(n), the interval from three values on; None without any.
+
+    `metric`: whose values they are, and within whose bounds the interval lies; None of differences.
+    """
     found = group_mean(values)
     if found is None:
         return None
     if found.low is None or found.std is None:
         return Worth(n=found.n, mean=found.mean, low=None, high=None)
     half = _quantile(found.n - 1) * found.std / math.sqrt(found.n)
-    return Worth(n=found.n, mean=found.mean, low=found.mean - half, high=found.mean + half)
+    low, high = found.mean - half, found.mean + half
+    if metric is not None:
+        low, high = within(metric, low), within(metric, high)
+    return Worth(n=found.n, mean=found.mean, low=low, high=high)
 
 
 def _score(trial: TrialRecord, metric: str) -> float:
@@ -142,12 +148,12 @@ def _of(scores: Scores, entrant: int, rounds: range) -> list[float]:
     return [score for score in found if math.isfinite(score)]
 
 
-def _raced(race: RaceConfig, found: RaceStanding, scores: Scores, entrant: int) -> Raced:
+def _raced(race: RaceConfig, found: RaceStanding, scores: Scores, entrant: int, metric: Metric) -> Raced:
     one, left = race.entrants[entrant], found.left.get(entrant)
     return Raced(
         name=one.name,
         trial=one.trial,
-        worth=worth(_of(scores, entrant, range(race.choosing))),
+        worth=worth(_of(scores, entrant, range(race.choosing)), metric),
         left_after=None if left is None else left.round,
         why="" if left is None else left.why,
     )
@@ -158,7 +164,7 @@ def _winner(race: RaceConfig, found: RaceStanding, scores: Scores, metric: Metri
         return None
     held_out = range(race.choosing, len(race.rounds))
     own = _of(scores, found.winner, held_out)
-    value = worth(own)
+    value = worth(own, metric)
     if value is None or value.n < 2:
         return None
     std, freedom = _spread([own, _of(scores, found.winner, range(found.decided))])
@@ -192,7 +198,7 @@ def _against(race: RaceConfig, winner: int, scores: Scores, rounds: range, metri
     other = race.baseline
     if other is None or other == winner:
         return None
-    own, differences = worth(_of(scores, other, rounds)), []
+    own, differences = worth(_of(scores, other, rounds), metric), []
     for number in rounds:
         pair = scores.get((winner, number), math.nan), scores.get((other, number), math.nan)
         if all(map(math.isfinite, pair)):
