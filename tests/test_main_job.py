@@ -114,6 +114,7 @@ def test_the_report_is_one_file_with_figures_beside(sweep):
     assert len(list((Path(sweep["report"]).parent / "figures").glob("*.png"))) >= 4
 
 
+@pytest.mark.slow
 def test_landscape_maps_again(sweep, place):
     again = last_json(call_cli(["landscape", "quickstart", "--json"], cwd=place))
     assert again["report"] == sweep["report"]

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("few_resamples")
 THRESHOLD = {"norm.threshold": SPACE["norm.threshold"] | {"when": {}}}
 
 
+@pytest.mark.slow
 def test_a_whole_sweep(tmp_path):
     folder = write_sweep(tmp_path, sweep_events(60, truth=hill))
     report = build_report(folder)

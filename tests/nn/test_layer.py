@@ -55,6 +55,7 @@ def test_more_data_than_one_block(name: str, layout: str) -> None:
     assert_equal_to_reference(layer, images(30, 16, 21, 23, layout=layout))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel_size", [1, 5])
 def test_other_kernels(kernel_size: int) -> None:
     layer = shaken_layer(3, gate="open", kernel_size=kernel_size, dtype=torch.float64)

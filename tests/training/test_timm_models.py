@@ -42,6 +42,7 @@ def test_res2net_by_its_name(size, stem, small):
     assert sum(isinstance(module, UnifiedBatchNorm2d) for module in model.modules()) == norms == 85
 
 
+@pytest.mark.slow
 def test_inception_v4_for_small_images():
     model = on_meta("timm/inception_v4", 32, channels=1)
     sizes = {}
@@ -79,6 +80,7 @@ def test_vgg_for_small_images_has_the_classifier_of_one_pixel(name, blocks):
     assert on_meta(name, 224).classifier[0].in_features == 512 * 49
 
 
+@pytest.mark.slow
 def test_vggs_first_layer_starts_as_its_others():
     model = build_model(ModelConfig(name="vgg11_bn"), 10, 32, 3)
     assert model.classifier[0].weight.std().item() == pytest.approx(0.01, rel=0.01)

@@ -93,12 +93,12 @@ def gate_off(sweep: SweepView, on: Floats, off: Floats) -> GateOff:
     """From joint draws (draws,), higher is better, of the best at the chosen threshold and of the best without."""
     without = [trial for trial in sweep.trials if trial.params.get(GATE) is False and trial.curve]
     own = off if sweep.metric.direction == "max" else -off
-    low, middle, high = (float(value) for value in np.quantile(own, BAND))
+    low, _, high = (float(value) for value in np.quantile(own, BAND))
     gain_low, gain, gain_high = (float(value) for value in np.quantile(on - off, BAND))
     return GateOff(
         n=len(without),
         finished=sum(trial.params.get(GATE) is False for trial in sweep.finished),
-        middle=middle,
+        middle=float(np.clip(own.mean(), low, high)),
         low=low,
         high=high,
         gain=gain,

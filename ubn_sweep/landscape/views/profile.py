@@ -40,7 +40,7 @@ class Band:
     """A profile at each place, with its 90% band, in the objective's own unit."""
 
     middle: tuple[float, ...]
-    """Medians."""
+    """Expected; no further than the band."""
     low: tuple[float, ...]
     high: tuple[float, ...]
 
@@ -171,10 +171,12 @@ def _along(space: DeclaredSpace, places: Floats) -> Floats:
 
 
 def band_of(sweep: SweepView, draws: Floats) -> Band:
-    """Quantiles of draws (draws, places), higher is better, in the objective's own direction."""
+    """Mean and quantiles of draws (draws, places), higher is better, in the objective's own direction."""
     own = draws if sweep.metric.direction == "max" else -draws
-    low, middle, high = (tuple(values.tolist()) for values in np.quantile(own, BAND, axis=0))
-    return Band(middle=middle, low=low, high=high)
+    low, _, high = np.quantile(own, BAND, axis=0)
+    # Medians would all be the floor wherever more than half of the draws lie there.
+    middle = np.clip(own.mean(axis=0), low, high)
+    return Band(middle=tuple(middle.tolist()), low=tuple(low.tolist()), high=tuple(high.tolist()))
 
 
 def ranges(x: tuple[float, ...], held: npt.NDArray[np.bool_]) -> tuple[tuple[float, float], ...]:
