@@ -45,6 +45,7 @@ def test_a_device_agrees_with_plain_and_the_reference() -> None:
     compare(interpret=False)
 
 
+@pytest.mark.slow
 def test_kernels_compile_for_a_gpu() -> None:
     """For compute capability 9.0, without one: Triton's compiler refuses what its interpreter forgives."""
     run(["-m", "tests.nn.triton_compilation"], interpret=False)

@@ -91,7 +91,7 @@ def share_bad(make, sampler, fate, seeds):
 @pytest.mark.parametrize(
     ("fate", "seeds"),
     [
-        (fails_there, 1),
+        pytest.param(fails_there, 1, marks=pytest.mark.slow),
         pytest.param(diverges, 1, marks=pytest.mark.slow),
         pytest.param(diverges, 2, marks=pytest.mark.slow),
         pytest.param(fails_at_once_there, 1, marks=pytest.mark.slow),

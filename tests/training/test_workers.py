@@ -91,6 +91,7 @@ def close(one, two, tolerance):
     return all(torch.allclose(a.double(), b.double(), atol=tolerance, rtol=tolerance) for a, b in pairs)
 
 
+@pytest.mark.slow
 def test_with_synchronized_statistics_two_workers_are_one_on_the_joint_batch():
     norms = [{**UBN, "synchronized": True}, {"name": "bn", "synchronized": True}]
     ranks = run_together(trained, [config_of(16, norm=norm) for norm in norms])
